@@ -1,0 +1,93 @@
+# SiameseIM in C.  `make help` lists the targets.
+#
+# Rooms (folders) and who may call whom: each room is compiled with include paths for itself and the rooms
+# above it only, so a wrong include does not build.
+
+O      ?= build
+CC     ?= gcc
+SHELL  := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+.DEFAULT_GOAL := all
+
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+WARN   := -Wall -Wextra -Werror -Wvla -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-format-truncation
+ARCH   := -march=x86-64-v3 -mtune=generic
+CFLAGS ?= -O3 -g
+BASE   := -std=c11 -D_GNU_SOURCE $(WARN) $(ARCH) -fopenmp -ffp-contract=fast -fno-math-errno -fno-trapping-math
+LIBS   := -ldnnl -lyaml -ljansson -lxxhash -ljpeg -lspng -larchive -llbfgs -lpthread -lm
+
+# ------------------------------------------------------------------ rooms, ground floor first
+ROOMS  := core/base core/ops core/model core/pretrain core/train core/eval datasets ablations/driver results
+SEES_core/base        := core/base
+SEES_core/ops         := core/base core/ops
+SEES_core/model       := $(SEES_core/ops) core/model
+SEES_core/pretrain    := $(SEES_core/model) core/pretrain
+SEES_core/train       := $(SEES_core/pretrain) core/train
+SEES_core/eval        := $(SEES_core/train) core/eval
+SEES_datasets         := core/base core/ops core/train datasets
+SEES_ablations/driver := $(SEES_core/eval) datasets ablations/driver
+SEES_results          := core/base results
+SEES_ALL              := $(SEES_core/eval) datasets ablations/driver results
+
+sources  = $(wildcard $(1)/*.c) $(if $(filter core/ops,$(1)),$(wildcard core/ops/cpu/*.c))
+objects  = $(patsubst %.c,$(O)/%.o,$(call sources,$(1)))
+includes = $(addprefix -I,$(1))
+MAIN    := $(O)/ablations/driver/main.o
+TOOL    := $(O)/siameseim
+# Kernels under core/ops/cpu/isa/ are compiled twice, for x86-64-v3 (AVX2) and x86-64-v4 (AVX-512); which of
+# the two runs is chosen at run time.
+ISA_SRC := $(wildcard core/ops/cpu/isa/*.c)
+ISA_OBJ := $(ISA_SRC:%.c=$(O)/%.v3.o) $(ISA_SRC:%.c=$(O)/%.v4.o)
+
+archive  = $(O)/lib/$(subst /,-,$(1)).a
+archives = $(foreach r,$(1),$(call archive,$(r)))
+
+.PHONY: all deps quickstart test sanitize fuzz bench peers clean help format gpu-check
+all: $(TOOL)
+
+$(TOOL): $(MAIN) $(call archives,$(ROOMS))
+	$(CC) $(CFLAGS) $(BASE) -o $@ $(MAIN) -Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group $(LDFLAGS) $(LIBS)
+
+define room_rules
+$(call archive,$(1)): $(filter-out $(MAIN),$(call objects,$(1))) $(if $(filter core/ops,$(1)),$(ISA_OBJ))
+	@mkdir -p $$(@D); rm -f $$@
+	@ar rcs $$@ $$^
+$(call objects,$(1)): INCLUDES = $(call includes,$(SEES_$(1)))
+endef
+$(foreach r,$(ROOMS),$(eval $(call room_rules,$(r))))
+$(MAIN): INCLUDES = $(call includes,$(SEES_ALL))
+$(O)/ablations/driver/record.o $(O)/ablations/driver/main.o: CPPFLAGS += -DSIM_VERSION='"$(VERSION)"'
+
+$(O)/core/ops/cpu/isa/%.v3.o: core/ops/cpu/isa/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(BASE) -DSIM_ISA=v3 -Icore/base -Icore/ops -MMD -MP -c -o $@ $<
+$(O)/core/ops/cpu/isa/%.v4.o: core/ops/cpu/isa/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(BASE) -march=x86-64-v4 -mprefer-vector-width=512 -DSIM_ISA=v4 -Icore/base -Icore/ops -MMD -MP -c -o $@ $<
+$(O)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(BASE) $(CPPFLAGS) $(INCLUDES) -MMD -MP -c -o $@ $<
+
+# ------------------------------------------------------------------ tests
+# A test in tests/ROOM/ links the rooms that ROOM sees.  Each is a Check program; tests/run adds them up.
+SEES_tests/base     := core/base
+SEES_tests/ops      := $(SEES_core/ops)
+SEES_tests/model    := $(SEES_core/train)
+SEES_tests/datasets := $(SEES_datasets)
+SEES_tests/eval     := $(SEES_core/eval)
+SEES_tests/results  := $(SEES_results)
+SEES_tests/driver   := $(ROOMS)
+TEST_ROOMS := base ops model datasets eval results driver
+test_bins   = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/$(1)/test_*.c))
+TEST_BINS  := $(foreach r,$(TEST_ROOMS),$(call test_bins,$(r)))
+
+define test_rules
+$(call test_bins,$(1)): $(O)/tests/%: $(O)/tests/%.o $(O)/tests/support/support.o $(call archives,$(SEES_tests/$(1)))
+	$(CC) $(CFLAGS) $(BASE) -o $$@ $$< $(O)/tests/support/support.o -Wl,--start-group $(call archives,$(SEES_tests/$(1))) -Wl,--end-group $(LDFLAGS) -lcheck -lsubunit -lrt $(LIBS)
+$(addsuffix .o,$(call test_bins,$(1))): INCLUDES = $(call includes,$(SEES_tests/$(1)) tests/support)
+endef
+$(foreach r,$(TEST_ROOMS),$(eval $(call test_rules,$(r))))
+$(O)/tests/support/support.o: INCLUDES = -Icore/base -Itests/support
+.PRECIOUS: $(O)/%.o
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

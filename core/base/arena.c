@@ -1,0 +1,63 @@
+#include "arena.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int padded_bytes(size_t count, size_t element_bytes, size_t *out)
+{
+    size_t n;
+    if (__builtin_mul_overflow(count, element_bytes, &n)) return 0;
+    if (__builtin_add_overflow(n, (size_t)SIM_ALIGN_BYTES - 1, &n)) return 0;
+    *out = n / SIM_ALIGN_BYTES * SIM_ALIGN_BYTES;
+    return 1;
+}
+
+void *sim_calloc_aligned(size_t count, size_t element_bytes)
+{
+    size_t n;
+    if (!padded_bytes(count, element_bytes, &n)) return NULL;
+    if (n == 0) n = SIM_ALIGN_BYTES;
+    void *p = aligned_alloc(SIM_ALIGN_BYTES, n);
+    if (p) memset(p, 0, n);
+    return p;
+}
+
+void sim_arena_measure(struct sim_arena *a)
+{
+    *a = (struct sim_arena){.measuring = 1};
+}
+
+sim_status sim_arena_open(struct sim_arena *a, size_t size_bytes)
+{
+    *a = (struct sim_arena){.size_bytes = size_bytes};
+    a->base = sim_calloc_aligned(size_bytes, 1);
+    if (!a->base) return sim_fail(SIM_ENOMEM, "cannot allocate %.1f MiB", (double)size_bytes / 1048576.0);
+    return SIM_OK;
+}
+
+void *sim_arena_take(struct sim_arena *a, size_t count, size_t element_bytes)
+{
+    size_t n, end;
+    if (!padded_bytes(count, element_bytes, &n) || __builtin_add_overflow(a->used_bytes, n, &end)) {
+        a->failed = 1;
+        return NULL;
+    }
+    if (a->measuring) {
+        a->used_bytes = end;
+        return NULL;
+    }
+    if (end > a->size_bytes) {
+        a->failed = 1;
+        return NULL;
+    }
+    void *p = a->base + a->used_bytes;
+    a->used_bytes = end;
+    return p;
+}
+
+void sim_arena_close(struct sim_arena *a)
+{
+    free(a->base);
+    *a = (struct sim_arena){0};
+}

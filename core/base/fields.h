@@ -1,0 +1,69 @@
+/* One field table describes the configuration (DESIGN.md, decision 6).  Every room exports the table of its
+ * own struct; the driver strings them together under prefixes ("model", "train", ...).  YAML files, --set a.b=c,
+ * --help, the resolved dump and the hash all go through it. */
+#ifndef SIM_FIELDS_H
+#define SIM_FIELDS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "status.h"
+
+enum sim_field_type {
+    SIM_FIELD_INT,    /* int64_t */
+    SIM_FIELD_REAL,   /* double */
+    SIM_FIELD_BOOL,   /* int; true | false */
+    SIM_FIELD_CHOICE, /* int: index into choices */
+    SIM_FIELD_TEXT    /* char[SIM_TEXT_BYTES], NUL-terminated */
+};
+
+#define SIM_TEXT_BYTES 512
+
+struct sim_field {
+    const char *key; /* without the section's prefix, e.g. "embed_dim" */
+    enum sim_field_type type;
+    size_t offset;             /* into the section's struct */
+    double low, high;          /* closed bounds of INT and REAL; both 0: unbounded */
+    const char *const *choices; /* NULL-terminated names of a CHOICE */
+    const char *preset;        /* the default, as it would be typed; parsed by the same code */
+    const char *help;          /* one line */
+};
+
+struct sim_section {
+    const char *prefix; /* "model"; "" puts the keys at the top level */
+    const struct sim_field *fields;
+    int count;
+    size_t offset; /* of the section's struct inside the configuration struct */
+    const char *help;
+};
+
+struct sim_schema {
+    const struct sim_section *sections;
+    int count;
+    size_t size_bytes; /* of the whole configuration struct */
+};
+
+/* Fills `config` with every preset. */
+sim_status sim_fields_preset(const struct sim_schema *s, void *config);
+
+/* Sets one key ("model.embed_dim") from text.  `where` stands at the head of any error ("file.yaml:12:5",
+ * "--set").  Unknown keys name the nearest known one; bounds, types and choices are checked. */
+sim_status sim_fields_set(const struct sim_schema *s, void *config, const char *key, const char *text,
+                          const char *where);
+
+/* "a.b=c" as given on a command line. */
+sim_status sim_fields_set_pair(const struct sim_schema *s, void *config, const char *pair);
+
+/* The resolved configuration: every key with its value as YAML (comments = the help lines when asked for),
+ * and as a compact JSON object nested by prefix, keys in table order.  The caller frees *out. */
+sim_status sim_fields_dump_yaml(const struct sim_schema *s, const void *config, int with_help, char **out);
+sim_status sim_fields_dump_json(const struct sim_schema *s, const void *config, char **out);
+
+/* XXH64 of the canonical JSON, as 16 hex digits: the run's identity. */
+sim_status sim_fields_hash(const struct sim_schema *s, const void *config, char out[17]);
+
+/* Help: one line per key: type, bounds or choices, default, meaning. */
+void sim_fields_print_help(const struct sim_schema *s, FILE *to);
+
+#endif

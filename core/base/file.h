@@ -1,0 +1,37 @@
+/* Files that are whole or absent: a temporary in the same folder, every write checked, fsync, rename,
+ * fsync of the folder. */
+#ifndef SIM_FILE_H
+#define SIM_FILE_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "status.h"
+
+struct sim_writer; /* opaque: an open temporary */
+
+/* Starts writing `path` by way of a temporary beside it. */
+sim_status sim_writer_open(struct sim_writer **out, const char *path);
+sim_status sim_writer_put(struct sim_writer *w, const void *bytes, size_t count);
+/* fsync, rename over `path`, fsync the folder, release.  On failure the old file at `path` is untouched
+ * and the temporary is gone.  *w is released and set to NULL either way. */
+sim_status sim_writer_commit(struct sim_writer **w);
+/* Gives up: removes the temporary.  Legal on NULL. */
+void sim_writer_abandon(struct sim_writer **w);
+
+/* Whole small files.  The text is NUL-terminated; the caller frees it.  Larger than max_bytes is an error. */
+sim_status sim_file_read(const char *path, size_t max_bytes, char **text, size_t *size_bytes);
+sim_status sim_file_write(const char *path, const void *bytes, size_t count); /* atomic */
+
+/* Appends one line (a newline is added) in a single write, fsynced: the line is whole or absent.  If the
+ * file ends in a half line (cut power), a newline is put first so that the new line stands alone. */
+sim_status sim_file_append_line(const char *path, const char *line);
+
+/* mkdir -p.  An existing folder that cannot be written is an error. */
+sim_status sim_make_folder(const char *path);
+
+/* For tests: makes the n-th write-like system call (write, fsync, rename) from now fail with ENOSPC, once;
+ * 0 switches it off.  Returns how many such calls were made since the last call of this function. */
+int64_t sim_file_fail_at(int64_t n);
+
+#endif

@@ -1,0 +1,26 @@
+/* Progress with rate and ETA for anything that takes more than a second or two.  On a terminal one line is
+ * redrawn; elsewhere a line is printed at most every ten seconds.  Writes to stderr. */
+#ifndef SIM_PROGRESS_H
+#define SIM_PROGRESS_H
+
+#include <stdint.h>
+
+struct sim_progress {
+    const char *label, *unit; /* not copied */
+    int64_t total, done;
+    double started_s, shown_s;
+    int terminal, visible; /* visible: something was drawn */
+};
+
+void sim_progress_start(struct sim_progress *p, const char *label, const char *unit, int64_t total);
+void sim_progress_update(struct sim_progress *p, int64_t done, const char *note); /* note: extra text or NULL */
+void sim_progress_finish(struct sim_progress *p); /* clears the redrawn line */
+void sim_progress_quiet(int quiet);               /* 1: nothing is drawn in this process */
+
+/* One line to stderr, clear of any progress line being drawn. */
+void sim_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+double sim_now_s(void);                                  /* monotonic */
+void sim_format_duration(double s, char *out, int size); /* "4.2 s", "3 min 05 s", "2 h 10 min" */
+
+#endif
