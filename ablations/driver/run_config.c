@@ -1,0 +1,75 @@
+#include "run_config.h"
+
+static const struct sim_field seed_fields[] = {
+    {"seed", SIM_FIELD_INT, 0, 0, 9007199254740991.0, NULL, "0",
+     "keys every random draw of the run; an experiment's `seeds` list sets it"},
+};
+
+const struct sim_schema *sim_run_schema(void)
+{
+#define SECTION(name, rows, n, about) {#name, rows, n, offsetof(struct sim_run_config, name), about}
+    static struct sim_section sections[8];
+    static const struct sim_schema schema = {sections, 8, sizeof(struct sim_run_config)};
+    const struct sim_section filled[8] = {
+        {"", seed_fields, 1, offsetof(struct sim_run_config, seed), ""},
+        SECTION(model, sim_vit_fields, sim_vit_field_count, "the encoder"),
+        SECTION(siameseim, sim_siameseim_fields, sim_siameseim_field_count, "the pre-training objective"),
+        SECTION(mask, sim_mask_fields, sim_mask_field_count, "patches hidden in view 1"),
+        SECTION(augment, sim_augment_fields, sim_augment_field_count, "how the two views are drawn"),
+        SECTION(data, sim_data_fields, sim_data_field_count, "where images come from"),
+        SECTION(train, sim_train_fields, sim_train_field_count, "optimiser and length"),
+        SECTION(eval, sim_eval_fields, sim_eval_field_count, "how the frozen encoder is scored"),
+    };
+    if (!sections[0].fields) /* the counts are constants of other files, so the table is filled once, here */
+        for (int i = 7; i >= 0; i--) sections[i] = filled[i];
+    return &schema;
+#undef SECTION
+}
+
+/* low <= high of a pair of augment keys. */
+static sim_status check_order(double low, double high, const char *low_key, const char *high_key)
+{
+    if (low <= high) return SIM_OK;
+    return sim_fail(SIM_EINVAL, "augment.%s: %g is above augment.%s %g", low_key, low, high_key, high);
+}
+
+static sim_status check_data(const struct sim_run_config *c)
+{
+    const struct sim_data_config *d = &c->data;
+    if (d->kind == SIM_DATA_PROCEDURAL) return SIM_OK;
+    if (!d->train[0])
+        return sim_fail(SIM_EINVAL, "data.train: kind folder needs the path of the training images (a folder or an archive)");
+    if (!d->val[0] && (c->eval.knn || c->eval.logistic))
+        return sim_fail(SIM_EINVAL, "data.val: scoring needs validation images; set the path, or eval.knn and "
+                                    "eval.logistic to false");
+    if (d->limit_train && d->limit_train < c->train.batch_size && c->train.epochs > 0)
+        return sim_fail(SIM_EINVAL, "train.batch_size: a batch of %ld is larger than the %ld images of data.limit_train",
+                        (long)c->train.batch_size, (long)d->limit_train);
+    return SIM_OK;
+}
+
+sim_status sim_run_config_check(const struct sim_run_config *c)
+{
+    int64_t hidden, grid;
+    SIM_TRY(sim_siameseim_config_check(&c->siameseim, &c->model));
+    SIM_TRY(sim_train_config_check(&c->train));
+    grid = c->model.img_size / c->model.patch_size;
+    SIM_TRY(sim_mask_hidden(&c->mask, grid, &hidden));
+    if (c->mask.kind == SIM_MASK_BLOCKWISE && c->mask.min_block > grid * grid)
+        return sim_fail(SIM_EINVAL, "mask.min_block: a block of %ld patches does not fit into the %ld patches of an image",
+                        (long)c->mask.min_block, (long)(grid * grid));
+    SIM_TRY(check_order(c->augment.crop_min, c->augment.crop_max, "crop_min", "crop_max"));
+    SIM_TRY(check_order(c->augment.blur_sigma_min, c->augment.blur_sigma_max, "blur_sigma_min", "blur_sigma_max"));
+    if (c->data.val_resize && c->data.val_resize < c->model.img_size)
+        return sim_fail(SIM_EINVAL, "data.val_resize: %ld pixels leave no centre crop of model.img_size %ld",
+                        (long)c->data.val_resize, (long)c->model.img_size);
+    return check_data(c);
+}
+
+sim_status sim_run_config_hash(const struct sim_run_config *c, char out[17])
+{
+    struct sim_run_config bare = *c;
+    bare.data.workers = bare.data.cache_mb = 0;
+    bare.train.save_every_epochs = bare.train.save_every_steps = 0;
+    return sim_fields_hash(sim_run_schema(), &bare, out);
+}
