@@ -58,6 +58,9 @@ $(foreach r,$(ROOMS),$(eval $(call room_rules,$(r))))
 $(MAIN): INCLUDES = $(call includes,$(SEES_ALL))
 $(O)/ablations/driver/record.o $(O)/ablations/driver/main.o: CPPFLAGS += -DSIM_VERSION='"$(VERSION)"'
 
+# Pillow is compiled without fused multiply-add; to equal its bytes, pixels round after every product too.
+$(O)/core/ops/cpu/pixels%.o: BASE += -ffp-contract=off
+
 $(O)/core/ops/cpu/isa/%.v3.o: core/ops/cpu/isa/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(BASE) -DSIM_ISA=v3 -Icore/base -Icore/ops -MMD -MP -c -o $@ $<
