@@ -31,7 +31,8 @@ SEES_ALL              := $(SEES_core/eval) datasets ablations/driver results
 
 sources  = $(wildcard $(1)/*.c) $(if $(filter core/ops,$(1)),$(wildcard core/ops/cpu/*.c))
 objects  = $(patsubst %.c,$(O)/%.o,$(call sources,$(1)))
-includes = $(addprefix -I,$(1))
+# -iquote: "yaml.h" is ours, <yaml.h> the system's.
+includes = $(addprefix -iquote,$(1))
 MAIN    := $(O)/ablations/driver/main.o
 TOOL    := $(O)/siameseim
 # Kernels under core/ops/cpu/isa/ are compiled twice, for x86-64-v3 (AVX2) and x86-64-v4 (AVX-512); which of
