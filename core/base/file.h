@@ -14,7 +14,8 @@ struct sim_writer; /* opaque: an open temporary */
 sim_status sim_writer_open(struct sim_writer **out, const char *path);
 sim_status sim_writer_put(struct sim_writer *w, const void *bytes, size_t count);
 /* fsync, rename over `path`, fsync the folder, release.  On failure the old file at `path` is untouched
- * and the temporary is gone.  *w is released and set to NULL either way. */
+ * and the temporary is gone; where only the folder's fsync fails, the new file already stands there, whole,
+ * and the error says so.  *w is released and set to NULL either way. */
 sim_status sim_writer_commit(struct sim_writer **w);
 /* Gives up: removes the temporary.  Legal on NULL. */
 void sim_writer_abandon(struct sim_writer **w);

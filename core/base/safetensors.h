@@ -21,14 +21,16 @@ struct sim_tensor {
     const void *data; /* 8-byte aligned when read */
 };
 
-struct sim_tensors; /* an open file, memory-mapped or read whole */
+struct sim_tensors; /* an open file, read whole: later changes to the file on disk do not show */
 
 /* Opens and checks the whole header.  Errors name the file, the tensor and what is wrong. */
 sim_status sim_tensors_open(struct sim_tensors **out, const char *path);
+/* The same from memory (copied); `path` only stands in error sentences. */
+sim_status sim_tensors_parse(struct sim_tensors **out, const void *bytes, size_t size_bytes, const char *path);
 void sim_tensors_close(struct sim_tensors *t); /* NULL is legal */
 
 int sim_tensors_count(const struct sim_tensors *t);
-const struct sim_tensor *sim_tensors_at(const struct sim_tensors *t, int i); /* in file order */
+const struct sim_tensor *sim_tensors_at(const struct sim_tensors *t, int i); /* in the header's order */
 const struct sim_tensor *sim_tensors_find(const struct sim_tensors *t, const char *name); /* NULL if absent */
 const char *sim_tensors_metadata(const struct sim_tensors *t, const char *key);           /* NULL if absent */
 
@@ -36,8 +38,9 @@ const char *sim_tensors_metadata(const struct sim_tensors *t, const char *key); 
 sim_status sim_tensors_expect(const struct sim_tensors *t, const char *name, enum sim_dtype dtype, int dims,
                               const int64_t *shape, const struct sim_tensor **out);
 
-/* Writes atomically (file.h).  metadata: pairs key, value, key, value, NULL; or NULL. Tensors are stored in
- * the order given, 8-byte aligned header, as every safetensors reader expects. */
+/* Writes atomically (file.h).  metadata: pairs key, value, key, value, NULL; or NULL.  `count` of a tensor is
+ * not read, its shape is.  The header lists the tensors in the order given; the bytes of wider elements are
+ * stored first, so that each tensor is aligned to its elements, as readers that map the file expect. */
 sim_status sim_tensors_write(const char *path, const struct sim_tensor *tensors, int count,
                              const char *const *metadata);
 

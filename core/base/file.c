@@ -1,0 +1,280 @@
+#include "file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ------------------------------------------------------------------ write-like calls, with faults for tests */
+
+static atomic_llong fault_countdown, calls_made;
+
+int64_t sim_file_fail_at(int64_t n)
+{
+    atomic_store(&fault_countdown, n);
+    return atomic_exchange(&calls_made, 0);
+}
+
+/* True when this call is the one that has to fail; errno is then ENOSPC. */
+static int fault(void)
+{
+    atomic_fetch_add(&calls_made, 1);
+    if (atomic_load(&fault_countdown) <= 0 || atomic_fetch_sub(&fault_countdown, 1) != 1) return 0;
+    errno = ENOSPC;
+    return 1;
+}
+
+/* Writes all bytes, over short writes and signals; -1 with errno on failure. */
+static int write_all(int fd, const void *bytes, size_t count)
+{
+    if (fault()) return -1;
+    const char *p = bytes;
+    while (count > 0) {
+        ssize_t n = write(fd, p, count);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return -1;
+        p += n;
+        count -= (size_t)n;
+    }
+    return 0;
+}
+
+static int sync_file(int fd)
+{
+    if (fault()) return -1;
+    int r;
+    do r = fsync(fd);
+    while (r != 0 && errno == EINTR);
+    return r;
+}
+
+/* Makes a new or renamed entry of the folder of `path` durable. */
+static int sync_folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = !slash ? strdup(".") : slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+    if (!folder) return -1;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = fd < 0 ? -1 : sync_file(fd), code = errno;
+    free(folder);
+    if (fd >= 0) close(fd);
+    errno = code;
+    return r == 0 || code == EINVAL ? 0 : -1; /* EINVAL: a file system whose folders need no fsync */
+}
+
+/* ------------------------------------------------------------------ whole or absent */
+
+struct sim_writer {
+    int fd;
+    char *path, *temporary;
+};
+
+static void release(struct sim_writer *w)
+{
+    if (w->fd >= 0) close(w->fd);
+    free(w->path);
+    free(w->temporary);
+    free(w);
+}
+
+/* "FOLDER/.NAME.PID-NUMBER.tmp": in the same folder, so that the rename stays within one file system. */
+static char *temporary_name(const char *path)
+{
+    static atomic_uint number;
+    const char *slash = strrchr(path, '/');
+    int folder = slash ? (int)(slash + 1 - path) : 0;
+    char *name;
+    int n = asprintf(&name, "%.*s.%s.%ld-%u.tmp", folder, path, path + folder, (long)getpid(),
+                     atomic_fetch_add(&number, 1));
+    return n < 0 ? NULL : name;
+}
+
+sim_status sim_writer_open(struct sim_writer **out, const char *path)
+{
+    *out = NULL;
+    struct stat s;
+    if (stat(path, &s) == 0 && S_ISDIR(s.st_mode))
+        return sim_fail(SIM_EIO, "%s: cannot write: it is a folder", path);
+    struct sim_writer *w = calloc(1, sizeof *w);
+    if (!w) return sim_fail(SIM_ENOMEM, "%s: no memory to write it", path);
+    w->fd = -1;
+    w->path = strdup(path);
+    w->temporary = temporary_name(path);
+    if (!w->path || !w->temporary) {
+        release(w);
+        return sim_fail(SIM_ENOMEM, "%s: no memory to write it", path);
+    }
+    w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (w->fd < 0) {
+        int code = errno;
+        release(w);
+        return sim_fail(SIM_EIO, "%s: cannot write: %s", path, strerror(code));
+    }
+    *out = w;
+    return SIM_OK;
+}
+
+sim_status sim_writer_put(struct sim_writer *w, const void *bytes, size_t count)
+{
+    if (count > 0 && write_all(w->fd, bytes, count) != 0)
+        return sim_fail(SIM_EIO, "%s: cannot write: %s", w->path, strerror(errno));
+    return SIM_OK;
+}
+
+sim_status sim_writer_commit(struct sim_writer **writer)
+{
+    struct sim_writer *w = *writer;
+    *writer = NULL;
+    sim_status status = SIM_OK;
+    int failed = sync_file(w->fd) != 0;
+    if (!failed) {
+        failed = close(w->fd) != 0;
+        w->fd = -1;
+    }
+    if (!failed) failed = fault() || rename(w->temporary, w->path) != 0;
+    if (failed) {
+        int code = errno;
+        unlink(w->temporary);
+        status = sim_fail(SIM_EIO, "%s: cannot save: %s", w->path, strerror(code));
+    } else if (sync_folder_of(w->path) != 0) {
+        status = sim_fail(SIM_EIO, "%s: saved, but its folder cannot be synced, so a power cut may undo it: %s",
+                          w->path, strerror(errno));
+    }
+    release(w);
+    return status;
+}
+
+void sim_writer_abandon(struct sim_writer **w)
+{
+    if (!*w) return;
+    unlink((*w)->temporary);
+    release(*w);
+    *w = NULL;
+}
+
+sim_status sim_file_write(const char *path, const void *bytes, size_t count)
+{
+    struct sim_writer *w;
+    SIM_TRY(sim_writer_open(&w, path));
+    sim_status status = sim_writer_put(w, bytes, count);
+    if (status != SIM_OK) {
+        sim_writer_abandon(&w);
+        return status;
+    }
+    return sim_writer_commit(&w);
+}
+
+/* ------------------------------------------------------------------ reading */
+
+/* Reads until the end or until one byte more than max_bytes, whatever kind of file it is. */
+static sim_status read_all(int fd, const char *path, size_t max_bytes, char **text, size_t *size_bytes)
+{
+    size_t used = 0, room = 4096;
+    char *p = malloc(room + 1);
+    for (;;) {
+        if (!p) return sim_fail(SIM_ENOMEM, "%s: no memory for %zu bytes", path, room);
+        ssize_t n = read(fd, p + used, room - used);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            int code = errno;
+            free(p);
+            return sim_fail(SIM_EIO, "%s: cannot read: %s", path, strerror(code));
+        }
+        if (n == 0) break;
+        used += (size_t)n;
+        if (used > max_bytes) {
+            free(p);
+            return sim_fail(SIM_EFORMAT, "%s: larger than the %zu bytes that such a file may have", path,
+                            max_bytes);
+        }
+        if (used == room) {
+            char *more = realloc(p, 2 * room + 1);
+            if (!more) free(p);
+            p = more;
+            room *= 2;
+        }
+    }
+    p[used] = '\0';
+    *text = p;
+    if (size_bytes) *size_bytes = used;
+    return SIM_OK;
+}
+
+sim_status sim_file_read(const char *path, size_t max_bytes, char **text, size_t *size_bytes)
+{
+    *text = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return sim_fail(SIM_EIO, "%s: cannot open: %s", path, strerror(errno));
+    sim_status status = read_all(fd, path, max_bytes, text, size_bytes);
+    close(fd);
+    return status;
+}
+
+/* ------------------------------------------------------------------ appending */
+
+/* Appends under the lock; on failure takes back what was written, if no one else can be writing. */
+static int append_locked(int fd, int locked, char *line, size_t count)
+{
+    off_t end = lseek(fd, 0, SEEK_END);
+    char last = '\n';
+    if (end < 0 || (end > 0 && pread(fd, &last, 1, end - 1) != 1)) return -1;
+    int whole = last == '\n'; /* line[0] is the newline that ends a half line, if there is one */
+    if (write_all(fd, line + whole, count - (size_t)whole) == 0 && sync_file(fd) == 0) return 0;
+    int code = errno;
+    if (locked && ftruncate(fd, end) != 0) code = errno;
+    errno = code;
+    return -1;
+}
+
+sim_status sim_file_append_line(const char *path, const char *line)
+{
+    if (strchr(line, '\n')) return sim_fail(SIM_EINVAL, "%s: a line to append holds a newline", path);
+    char *text;
+    int count = asprintf(&text, "\n%s\n", line);
+    if (count < 0) return sim_fail(SIM_ENOMEM, "%s: no memory to append a line", path);
+    int created = access(path, F_OK) != 0;
+    int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        int code = errno;
+        free(text);
+        return sim_fail(SIM_EIO, "%s: cannot append: %s", path, strerror(code));
+    }
+    int r, locked; /* several runs of a sweep may append at once; a file system without locks still appends */
+    do locked = flock(fd, LOCK_EX) == 0;
+    while (!locked && errno == EINTR);
+    r = append_locked(fd, locked, text, (size_t)count);
+    if (r == 0 && created) r = sync_folder_of(path);
+    int code = errno;
+    free(text);
+    close(fd);
+    return r == 0 ? SIM_OK : sim_fail(SIM_EIO, "%s: cannot append: %s", path, strerror(code));
+}
+
+/* ------------------------------------------------------------------ folders */
+
+sim_status sim_make_folder(const char *path)
+{
+    char *part = strdup(path);
+    if (!part) return sim_fail(SIM_ENOMEM, "%s: no memory to make the folder", path);
+    for (char *p = part + 1; *part; p++) {
+        char end = *p;
+        if (end != '/' && end != '\0') continue;
+        *p = '\0';
+        struct stat s;
+        if (mkdir(part, 0777) != 0 && (stat(part, &s) != 0 || !S_ISDIR(s.st_mode))) {
+            int code = errno;
+            sim_status status = sim_fail(SIM_EIO, "%s: cannot make the folder %s: %s", path, part,
+                                         code == 0 || code == EEXIST ? "a file stands there" : strerror(code));
+            free(part);
+            return status;
+        }
+        if (end == '\0') break;
+        *p = '/';
+    }
+    int writable = *part && access(part, W_OK | X_OK) == 0, code = *part ? errno : ENOENT;
+    free(part);
+    return writable ? SIM_OK : sim_fail(SIM_EIO, "%s: the folder cannot be written: %s", path, strerror(code));
+}
