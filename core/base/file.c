@@ -274,7 +274,7 @@ sim_status sim_make_folder(const char *path)
         if (end == '\0') break;
         *p = '/';
     }
-    int writable = *part && access(part, W_OK | X_OK) == 0, code = *part ? errno : ENOENT;
+    int writable = *part && faccessat(AT_FDCWD, part, W_OK | X_OK, AT_EACCESS) == 0, code = *part ? errno : ENOENT;
     free(part);
     return writable ? SIM_OK : sim_fail(SIM_EIO, "%s: the folder cannot be written: %s", path, strerror(code));
 }
