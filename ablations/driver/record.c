@@ -1,0 +1,148 @@
+#include "record.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+
+/* JSON knows no infinities: a number that is not finite becomes null. */
+static json_t *number(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static json_t *whole(int64_t x)
+{
+    return json_integer((json_int_t)x);
+}
+
+/* An object of (key, new reference) pairs, NULL key last.  NULL when any value is NULL; nothing leaks. */
+struct pair {
+    const char *key;
+    json_t *value;
+};
+
+static json_t *object_of(const struct pair *pairs)
+{
+    json_t *o = json_object();
+    int failed = !o;
+    for (; pairs->key; pairs++) { /* every value is taken over or released, failures included */
+        if (failed)
+            json_decref(pairs->value);
+        else
+            failed = json_object_set_new(o, pairs->key, pairs->value) != 0;
+    }
+    if (!failed) return o;
+    json_decref(o);
+    return NULL;
+}
+#define OBJECT(...) object_of((const struct pair[]){__VA_ARGS__, {NULL, NULL}})
+
+static json_t *config_json(const struct sim_run *run)
+{
+    char *text = NULL;
+    if (sim_fields_dump_json(sim_run_schema(), &run->config, &text) != SIM_OK) return NULL;
+    json_t *o = json_loads(text, 0, NULL);
+    free(text);
+    return o;
+}
+
+static json_t *curve_json(const struct sim_record *r)
+{
+    json_t *list = json_array();
+    for (int i = 0; list && i < r->epochs; i++) {
+        const struct sim_epoch_stats *e = &r->curve[i];
+        json_t *o = OBJECT({"epoch", whole(e->epoch)}, {"step", whole(e->step)}, {"loss", number(e->loss)},
+                           {"grad_norm", number(e->grad_norm)}, {"lr", number(e->lr)}, {"momentum", number(e->momentum)},
+                           {"images_per_s", number(e->images_per_s)}, {"gflops", number(e->gflops)},
+                           {"gemm_share", number(e->gemm_share)}, {"seconds", number(e->seconds)});
+        if (json_array_append_new(list, o) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static json_t *scores_json(const struct sim_record *r)
+{
+    json_t *list = json_array();
+    for (int i = 0; list && i < r->score_count; i++) {
+        const struct sim_score *s = &r->scores[i].score;
+        json_t *o = OBJECT({"encoder", json_string(r->scores[i].encoder)}, {"name", json_string(s->name)},
+                           {"metric", json_string(s->metric)}, {"value", number(s->value)},
+                           {"standard_error", number(s->standard_error)}, {"train_images", whole(s->train_images)},
+                           {"val_images", whole(s->val_images)}, {"protocol", json_loads(s->protocol, 0, NULL)});
+        if (json_array_append_new(list, o) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static json_t *record_json(const struct sim_record *r)
+{
+    json_t *data = OBJECT({"train_hash", json_string(r->train_hash)}, {"val_hash", json_string(r->val_hash)},
+                          {"train_images", whole(r->train_images)}, {"val_images", whole(r->val_images)},
+                          {"classes", whole(r->classes)}, {"skipped", whole(r->skipped)});
+    json_t *model = OBJECT({"parameters", whole(r->parameters)}, {"trainable", whole(r->trainable)},
+                           {"gflop_per_image", number(r->gflop_per_image)}, {"memory_bytes", whole(r->memory_bytes)});
+    json_t *cost = OBJECT({"wall_s", number(r->wall_s)}, {"train_s", number(r->train_s)}, {"gflop", number(r->gflop)},
+                          {"peak_memory_bytes", whole(sim_machine_peak_memory_bytes())});
+    return OBJECT({"schema", whole(1)}, {"experiment", json_string(r->run->experiment)}, {"name", json_string(r->run->name)},
+                  {"seed", whole(r->run->config.seed)}, {"status", json_string(r->status)}, {"reason", json_string(r->reason)},
+                  {"config_hash", json_string(r->run->config_hash)}, {"config", config_json(r->run)},
+                  {"commit", json_string(SIM_VERSION)}, {"started", json_string(r->started)},
+                  {"backend", json_string(r->machine->backend)}, {"device", json_string(r->machine->device)},
+                  {"threads", whole(r->machine->threads)}, {"libraries", sim_machine_libraries()}, {"data", data},
+                  {"model", model}, {"curve", curve_json(r)}, {"scores", scores_json(r)}, {"cost", cost});
+}
+
+sim_status sim_record_write(const struct sim_record *r, char **line)
+{
+    json_t *o = record_json(r);
+    *line = o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(10)) : NULL;
+    json_decref(o);
+    if (*line) return SIM_OK;
+    return sim_fail(SIM_ELIB, "the record of run %s could not be put together (memory, or text that is not UTF-8)",
+                    r->run->folder);
+}
+
+sim_status sim_record_append(const struct sim_record *r, const char *path)
+{
+    char *line;
+    SIM_TRY(sim_record_write(r, &line));
+    sim_status status = sim_file_append_line(path, line);
+    free(line);
+    return status;
+}
+
+static int is_text(const json_t *o, const char *key, const char *expected)
+{
+    const char *text = json_string_value(json_object_get(o, key));
+    return text && strcmp(text, expected) == 0;
+}
+
+sim_status sim_record_find(const char *path, const char *name, const char *config_hash, int *found)
+{
+    char *line = NULL;
+    size_t room = 0;
+    *found = 0;
+    FILE *f = fopen(path, "re");
+    if (!f && errno == ENOENT) return SIM_OK;
+    if (!f) return sim_fail(SIM_EIO, "%s: the records cannot be read: %s", path, strerror(errno));
+    while (!*found && getline(&line, &room, f) >= 0) {
+        if (!strstr(line, config_hash)) continue;
+        json_t *o = json_loads(line, 0, NULL);
+        *found = is_text(o, "name", name) && is_text(o, "config_hash", config_hash) && is_text(o, "status", "ok");
+        json_decref(o);
+    }
+    free(line);
+    int broken = ferror(f);
+    fclose(f);
+    return broken ? sim_fail(SIM_EIO, "%s: the records cannot be read: %s", path, strerror(errno)) : SIM_OK;
+}

@@ -1,0 +1,45 @@
+/* One JSON line per run (results/README.md holds the schema). */
+#ifndef SIM_RECORD_H
+#define SIM_RECORD_H
+
+#include "experiment.h"
+#include "loop.h"
+#include "machine.h"
+#include "scores.h"
+
+#define SIM_MAX_SCORES 8
+
+struct sim_scored {
+    const char *encoder; /* "pretrained" or "untrained" */
+    struct sim_score score;
+};
+
+struct sim_record {
+    const struct sim_run *run;         /* borrowed, like everything below */
+    const struct sim_machine *machine;
+    const char *status;                /* "ok" or "diverged" */
+    const char *reason;                /* "" for ok */
+    char started[32];                  /* UTC */
+    char train_hash[17], val_hash[17]; /* of the data sets; val_hash "" where nothing was scored */
+    int64_t train_images, val_images, skipped;
+    int classes;
+    int64_t parameters, trainable, memory_bytes;
+    double gflop_per_image;
+    const struct sim_epoch_stats *curve;
+    int epochs;
+    struct sim_scored scores[SIM_MAX_SCORES];
+    int score_count;
+    double wall_s, train_s, gflop;
+};
+
+/* The record as one line of JSON; the caller frees *line. */
+sim_status sim_record_write(const struct sim_record *r, char **line);
+
+/* Appends it to the file at `path`: whole or not at all. */
+sim_status sim_record_append(const struct sim_record *r, const char *path);
+
+/* Whether the file holds a record of this name and configuration with status "ok".  A missing file holds none;
+ * a line that is no JSON (a cut-off write) is passed over. */
+sim_status sim_record_find(const char *path, const char *name, const char *config_hash, int *found);
+
+#endif
