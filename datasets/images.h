@@ -28,6 +28,9 @@ enum sim_split { SIM_TRAIN, SIM_VAL };
 sim_status sim_images_open(struct sim_images *out, const struct sim_data_config *c, enum sim_split split, uint64_t seed);
 void sim_images_close(struct sim_images *s); /* zeroed struct is legal */
 
+/* SIM_EINVAL unless both splits have the same class names, so that a label means the same in both. */
+sim_status sim_images_agree(const struct sim_images *train, const struct sim_images *val);
+
 /* The parts it chooses from. */
 sim_status sim_procedural_open(struct sim_images *out, const struct sim_data_config *c, enum sim_split split);
 sim_status sim_folder_open(struct sim_images *out, const char *path);  /* directory CLASS/IMAGE */
