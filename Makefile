@@ -57,7 +57,11 @@ $(call objects,$(1)): INCLUDES = $(call includes,$(SEES_$(1)))
 endef
 $(foreach r,$(ROOMS),$(eval $(call room_rules,$(r))))
 $(MAIN): INCLUDES = $(call includes,$(SEES_ALL))
-$(O)/ablations/driver/record.o $(O)/ablations/driver/main.o: CPPFLAGS += -DSIM_VERSION='"$(VERSION)"'
+$(O)/ablations/driver/record.o $(MAIN): CPPFLAGS += -DSIM_VERSION='"$(VERSION)"'
+$(O)/ablations/driver/record.o $(MAIN): $(O)/version
+$(O)/version: FORCE # rewritten, and so newer, only when the version is another
+	@mkdir -p $(@D); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+FORCE:
 
 # Pillow is compiled without fused multiply-add; to equal its bytes, pixels round after every product too.
 $(O)/core/ops/cpu/pixels%.o: BASE += -ffp-contract=off
@@ -93,5 +97,52 @@ endef
 $(foreach r,$(TEST_ROOMS),$(eval $(call test_rules,$(r))))
 $(O)/tests/support/support.o: INCLUDES = -Icore/base -Itests/support
 .PRECIOUS: $(O)/%.o
+
+# ------------------------------------------------------------------ targets for people
+PACKAGES := gcc make libdnnl-dev libyaml-dev libjansson-dev libxxhash-dev libjpeg62-turbo-dev libspng-dev \
+            libarchive-dev liblbfgs-dev check libsubunit-dev gnuplot-nox fonts-dejavu-core
+SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
+
+help:
+	@printf '%s\n' \
+	  'make              build $(TOOL)' \
+	  'make quickstart   install what is missing, build, pre-train and score four small encoders, show table and plots' \
+	  'make test         install what is missing, build, run every test' \
+	  'make sanitize     the same tests under AddressSanitizer and UBSan' \
+	  'make deps         install the Debian packages that are missing' \
+	  'make clean        remove what was built' \
+	  '' \
+	  'O=DIR builds into another folder.  After building: $(TOOL) --help'
+
+deps:
+	@if ! command -v dpkg-query > /dev/null; then \
+	  echo 'no dpkg here; these Debian packages, by whatever name, are needed: $(PACKAGES)'; exit 0; fi; \
+	missing=(); for p in $(PACKAGES); do \
+	  [[ $$(dpkg-query -W -f='$${Status}' $$p 2> /dev/null) == *'ok installed' ]] || missing+=($$p); done; \
+	if (( $${#missing[@]} == 0 )); then exit 0; fi; \
+	echo "installing: $${missing[*]}"; \
+	if [[ -n '$(SUDO)' ]] && ! command -v sudo > /dev/null; then \
+	  echo "neither root nor sudo; as root: apt-get install $${missing[*]}"; exit 1; fi; \
+	$(SUDO) apt-get -q update && \
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends "$${missing[@]}"
+
+# The recursion makes sure that everything is installed before anything is compiled.
+JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+quickstart: deps
+	@$(MAKE) --no-print-directory $(JOBS) all
+	$(TOOL) run ablations/quickstart.yaml --out runs/quickstart
+
+test: deps
+	@$(MAKE) --no-print-directory $(JOBS) tests-built
+	SIM_TOOL=$(TOOL) tests/run $(TEST_BINS)
+.PHONY: tests-built
+tests-built: $(TOOL) $(TEST_BINS)
+
+sanitize:
+	$(MAKE) O=$(O)-asan CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all' \
+	  LDFLAGS='-fsanitize=address,undefined' test
+
+clean:
+	rm -rf $(O) $(O)-asan
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
