@@ -7,20 +7,23 @@
 
 struct sim_progress {
     const char *label, *unit; /* not copied */
-    int64_t total, done;
+    int64_t total; /* 0: unknown, then no share and no ETA are shown */
+    int64_t done, resumed; /* resumed: units done before the start; set it after start, and the rate leaves them out */
     double started_s, shown_s;
     int terminal, visible; /* visible: something was drawn */
 };
 
+/* One progress runs at a time; the functions may be called from any thread, for one progress from one at a time. */
 void sim_progress_start(struct sim_progress *p, const char *label, const char *unit, int64_t total);
 void sim_progress_update(struct sim_progress *p, int64_t done, const char *note); /* note: extra text or NULL */
-void sim_progress_finish(struct sim_progress *p); /* clears the redrawn line */
+void sim_progress_finish(struct sim_progress *p); /* clears the redrawn line; elsewhere says how long it took */
 void sim_progress_quiet(int quiet);               /* 1: nothing is drawn in this process */
 
 /* One line to stderr, clear of any progress line being drawn. */
 void sim_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 double sim_now_s(void);                                  /* monotonic */
-void sim_format_duration(double s, char *out, int size); /* "4.2 s", "3 min 05 s", "2 h 10 min" */
+void sim_format_duration(double s, char *out, int size); /* "4.2 s", "3 min 05 s", "2 h 10 min",
+                                                          * "3 d 04 h"; "?" where s is no finite number */
 
 #endif
