@@ -1,0 +1,59 @@
+/* 8-bit images: memory, and the operations that move or map single bytes. */
+#include "pixels.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+
+sim_status sim_image_open(struct sim_image *out, int width, int height)
+{
+    *out = (struct sim_image){0};
+    if (width < 1 || height < 1) return sim_fail(SIM_EINVAL, "an image of %d x %d pixels is empty", width, height);
+    uint8_t *rgb = sim_calloc_aligned((size_t)width * (size_t)height, 3);
+    if (!rgb) return sim_fail(SIM_ENOMEM, "no memory for an image of %d x %d pixels", width, height);
+    *out = (struct sim_image){.width = width, .height = height, .rgb = rgb};
+    return SIM_OK;
+}
+
+void sim_image_close(struct sim_image *im)
+{
+    free(im->rgb);
+    *im = (struct sim_image){0};
+}
+
+void sim_pixels_hflip(uint8_t *rgb, int w, int h)
+{
+    for (int y = 0; y < h; y++, rgb += (size_t)w * 3) {
+        for (uint8_t *a = rgb, *b = rgb + ((size_t)w - 1) * 3; a < b; a += 3, b -= 3) {
+            uint8_t keep[3];
+            memcpy(keep, a, 3);
+            memcpy(a, b, 3);
+            memcpy(b, keep, 3);
+        }
+    }
+}
+
+void sim_pixels_solarize(uint8_t *rgb, int w, int h)
+{
+    size_t n = (size_t)w * (size_t)h * 3;
+    for (size_t i = 0; i < n; i++) rgb[i] = rgb[i] < 128 ? rgb[i] : 255 - rgb[i];
+}
+
+/* torchvision divides by 255, subtracts and divides again, each rounded to float32.  A byte has 256 values, so the
+ * divisions are made once per value; the tables cost as much as some 300 pixels. */
+void sim_pixels_normalize(const uint8_t *rgb, int w, int h, float *out)
+{
+    static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
+    float table[3][256];
+    for (int c = 0; c < 3; c++) {
+        for (int v = 0; v < 256; v++) table[c][v] = ((float)v / 255.0f - mean[c]) / deviation[c];
+    }
+    size_t n = (size_t)w * (size_t)h;
+    float *red = out, *green = out + n, *blue = out + 2 * n;
+    for (size_t i = 0; i < n; i++) {
+        red[i] = table[0][rgb[3 * i]];
+        green[i] = table[1][rgb[3 * i + 1]];
+        blue[i] = table[2][rgb[3 * i + 2]];
+    }
+}
