@@ -1,5 +1,7 @@
 #include "run_config.h"
 
+#include "procedural.h"
+
 static const struct sim_field seed_fields[] = {
     {"seed", SIM_FIELD_INT, 0, 0, 9007199254740991.0, NULL, "0",
      "keys every random draw of the run; an experiment's `seeds` list sets it"},
@@ -33,18 +35,25 @@ static sim_status check_order(double low, double high, const char *low_key, cons
     return sim_fail(SIM_EINVAL, "augment.%s: %g is above augment.%s %g", low_key, low, high_key, high);
 }
 
+/* Images there are at most, as far as the configuration alone tells; 0: unknown. */
+static int64_t known_images(const struct sim_data_config *d)
+{
+    int64_t made = d->kind == SIM_DATA_PROCEDURAL ? SIM_PROCEDURAL_FAMILIES * d->procedural_train_per_class : 0;
+    return d->limit_train && (!made || d->limit_train < made) ? d->limit_train : made;
+}
+
 static sim_status check_data(const struct sim_run_config *c)
 {
     const struct sim_data_config *d = &c->data;
-    if (d->kind == SIM_DATA_PROCEDURAL) return SIM_OK;
-    if (!d->train[0])
+    int64_t images = known_images(d);
+    if (d->kind == SIM_DATA_FOLDER && !d->train[0])
         return sim_fail(SIM_EINVAL, "data.train: kind folder needs the path of the training images (a folder or an archive)");
-    if (!d->val[0] && (c->eval.knn || c->eval.logistic))
-        return sim_fail(SIM_EINVAL, "data.val: scoring needs validation images; set the path, or eval.knn and "
+    if (d->kind == SIM_DATA_FOLDER && !d->val[0] && (c->eval.knn || c->eval.logistic))
+        return sim_fail(SIM_EINVAL, "data.val: scoring needs the path of validation images; or set eval.knn and "
                                     "eval.logistic to false");
-    if (d->limit_train && d->limit_train < c->train.batch_size && c->train.epochs > 0)
-        return sim_fail(SIM_EINVAL, "train.batch_size: a batch of %ld is larger than the %ld images of data.limit_train",
-                        (long)c->train.batch_size, (long)d->limit_train);
+    if (c->train.epochs > 0 && images && images < c->train.batch_size)
+        return sim_fail(SIM_EINVAL, "train.batch_size: a batch of %ld is larger than the %ld images of the training set",
+                        (long)c->train.batch_size, (long)images);
     return SIM_OK;
 }
 
