@@ -31,7 +31,8 @@ struct sim_field {
 };
 
 struct sim_section {
-    const char *prefix; /* "model"; "" puts the keys at the top level */
+    const char *prefix; /* "model", without dots; "" puts the keys at the top level.  Sections of one prefix stand
+                         * together in the schema. */
     const struct sim_field *fields;
     int count;
     size_t offset; /* of the section's struct inside the configuration struct */
@@ -44,16 +45,26 @@ struct sim_schema {
     size_t size_bytes; /* of the whole configuration struct */
 };
 
-/* Fills `config` with every preset. */
+/* Fills `config` with every preset; all other bytes are zeroed. */
 sim_status sim_fields_preset(const struct sim_schema *s, void *config);
 
-/* Sets one key ("model.embed_dim") from text.  `where` stands at the head of any error ("file.yaml:12:5",
+/* The field of a full key ("model.embed_dim"), or NULL. */
+const struct sim_field *sim_fields_find(const struct sim_schema *s, const char *key);
+/* Whether some section has this (not empty) prefix. */
+int sim_fields_is_section(const struct sim_schema *s, const char *key);
+/* Fails with SIM_EINVAL: `key` is unknown, and this is the nearest known key or section. */
+sim_status sim_fields_unknown(const struct sim_schema *s, const char *key, const char *where);
+
+/* Sets one key ("model.embed_dim") from text.  Numbers are decimal; real numbers are finite and normal.  `where` stands at the head of any error ("file.yaml:12:5",
  * "--set").  Unknown keys name the nearest known one; bounds, types and choices are checked. */
 sim_status sim_fields_set(const struct sim_schema *s, void *config, const char *key, const char *text,
                           const char *where);
 
 /* "a.b=c" as given on a command line. */
 sim_status sim_fields_set_pair(const struct sim_schema *s, void *config, const char *pair);
+
+/* Writes a real number as its shortest text that reads back the same: "0.1", "1e-05", "64". */
+void sim_fields_format_real(double value, char out[32]);
 
 /* The resolved configuration: every key with its value as YAML (comments = the help lines when asked for),
  * and as a compact JSON object nested by prefix, keys in table order.  The caller frees *out. */
