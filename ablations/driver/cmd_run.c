@@ -1,0 +1,193 @@
+/* siameseim run: every run of the files given, one after the other. */
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "file.h"
+#include "options.h"
+#include "progress.h"
+#include "run_one.h"
+
+#define GEMM_SECONDS 0.4 /* long enough for a few products of a transformer's shapes */
+
+static const char help[] =
+    "usage: siameseim run FILE.yaml... --out DIR [options]\n"
+    "\n"
+    "For every run of the files: pre-trains the encoder, scores it frozen, before and after, and records what came out.\n"
+    "\n"
+    "  --out DIR         results: DIR/records.jsonl, DIR/table.md, DIR/NAME/{config.yaml, encoder.safetensors,\n"
+    "                    checkpoint.safetensors, curves.svg}; with several seeds the folders are NAME-sSEED\n"
+    "  --set KEY=VALUE   change a key in all runs, such as train.epochs=20; may be repeated (siameseim config\n"
+    "                    --help-keys lists the keys); seed=3 replaces the files' lists of seeds\n"
+    "  --threads N       compute threads (default: OMP_NUM_THREADS, or every core); changes no result\n"
+    "  --device cpu      the backend\n"
+    "  --resume          skip runs that are recorded, continue those that were cut off: the default\n"
+    "  --fresh           start every run again, over what stands in DIR\n"
+    "  --quiet           no progress, no table: only errors\n"
+    "\n"
+    "Ctrl-C stops after the current step with a checkpoint; the same command goes on from there and ends with the same\n"
+    "bytes.  Exit status: 0 all done, 1 a run failed or diverged, 130 interrupted.\n"
+    "\n"
+    "example: siameseim run ablations/quickstart.yaml --out runs/quick --set train.epochs=20\n";
+
+static const struct sim_drawing *drawing;
+static volatile sig_atomic_t stop;
+
+void sim_run_set_drawing(const struct sim_drawing *given)
+{
+    drawing = given;
+}
+
+/* The first signal asks the loop to stop; the handler is gone then, so that a second one ends the program at once. */
+static void on_signal(int number)
+{
+    (void)number;
+    stop = 1;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+/* ------------------------------------------------------------------ checks before any work */
+/* "folder", "archive" or "archive:folder/inside" must be readable. */
+static sim_status check_path(const struct sim_run *run, const char *key, const char *path)
+{
+    char outer[SIM_TEXT_BYTES];
+    snprintf(outer, sizeof outer, "%s", path);
+    char *colon = strrchr(outer, ':');
+    if (!path[0] || access(path, R_OK) == 0) return SIM_OK;
+    if (colon) *colon = 0;
+    if (colon && access(outer, R_OK) == 0) return SIM_OK;
+    return sim_fail(SIM_EIO, "%s: run %s: data.%s: there is no readable %s; set it with --set data.%s=PATH", run->file,
+                    run->name, key, path, key);
+}
+
+static sim_status check_paths(const struct sim_experiment *e)
+{
+    for (int i = 0; i < e->count; i++) {
+        const struct sim_data_config *d = &e->runs[i].config.data;
+        if (d->kind != SIM_DATA_FOLDER) continue;
+        SIM_TRY(check_path(&e->runs[i], "train", d->train));
+        SIM_TRY(check_path(&e->runs[i], "val", d->val));
+    }
+    return SIM_OK;
+}
+
+/* ------------------------------------------------------------------ all runs */
+struct tally {
+    int done, skipped, diverged, failed, interrupted;
+};
+
+static void run_all(struct sim_session *s, const struct sim_experiment *e, struct tally *t)
+{
+    for (int i = 0; i < e->count && !t->interrupted; i++) {
+        enum sim_outcome outcome = SIM_RUN_OK;
+        const struct sim_run *run = &e->runs[i];
+        sim_session_say(s, "[%d/%d] %s: %s, seed %lld", i + 1, e->count, run->experiment, run->name, (long long)run->config.seed);
+        sim_status status = sim_run_one(s, run, &outcome);
+        if (status == SIM_EINTERRUPT)
+            t->interrupted = 1;
+        else if (status != SIM_OK) {
+            t->failed++;
+            sim_context(status, "run %s", run->folder);
+            sim_command_failed("run");
+        } else if (outcome == SIM_RUN_DIVERGED)
+            t->diverged++;
+        else if (outcome == SIM_RUN_SKIPPED)
+            t->skipped++;
+        else
+            t->done++;
+    }
+}
+
+static void summarise(const struct sim_session *s, const struct tally *t)
+{
+    const char *const records[] = {s->records};
+    if (t->interrupted) {
+        sim_log("interrupted: nothing is lost; the same command goes on from the checkpoint in %s", s->out);
+        return;
+    }
+    if (s->drawing && access(s->records, R_OK) == 0 &&
+        s->drawing->all(records, 1, s->out, NULL, s->quiet ? NULL : stdout) != SIM_OK)
+        sim_log("the report could not be finished: %s", sim_error_text());
+    sim_session_say(s, "%d done, %d recorded before, %d diverged, %d failed; records in %s", t->done, t->skipped,
+                    t->diverged, t->failed, s->records);
+}
+
+static sim_status prepare(struct sim_session *s, const struct sim_experiment *e, const char *device)
+{
+    SIM_TRY(check_paths(e));
+    SIM_TRY(sim_make_folder(s->out));
+    if (snprintf(s->records, sizeof s->records, "%s/records.jsonl", s->out) >= (int)sizeof s->records)
+        return sim_fail(SIM_EINVAL, "--out %s: this path is too long", s->out);
+    SIM_TRY(sim_ops_open(&s->ops, device));
+    sim_machine_read(&s->machine, &s->ops, GEMM_SECONDS);
+    sim_session_say(s, "machine: %s, %d thread%s, matrix products at %.0f GFLOP/s", s->machine.device, s->machine.threads,
+                    s->machine.threads == 1 ? "" : "s", s->machine.gemm_gflops);
+    return SIM_OK;
+}
+
+struct words {
+    struct sim_words files, sets;
+    const char *out, *threads, *device;
+    int resume, fresh, quiet;
+};
+
+static sim_status check_words(const struct words *w)
+{
+    int64_t threads;
+    if (!w->files.count) return sim_fail(SIM_EINVAL, "which runs? a FILE.yaml is needed, such as ablations/quickstart.yaml; see --help");
+    if (!w->out || !*w->out) return sim_fail(SIM_EINVAL, "where to? --out DIR is needed; see --help");
+    if (w->resume && w->fresh) return sim_fail(SIM_EINVAL, "--resume and --fresh contradict each other");
+    if (!w->threads) return SIM_OK;
+    SIM_TRY(sim_options_whole("--threads", w->threads, 1, 1024, &threads));
+    omp_set_num_threads((int)threads);
+    return SIM_OK;
+}
+
+/* Returns the exit status. */
+static int run_files(const struct words *w)
+{
+    struct sim_session session = {.out = w->out, .fresh = w->fresh, .quiet = w->quiet, .drawing = drawing, .stop = &stop};
+    struct sim_experiment experiment = {0};
+    struct tally tally = {0};
+    sim_progress_quiet(w->quiet);
+    sim_status status = check_words(w);
+    if (status == SIM_OK)
+        status = sim_experiment_open(&experiment, w->files.word, w->files.count, w->sets.word, w->sets.count);
+    if (status == SIM_OK) status = prepare(&session, &experiment, w->device ? w->device : "cpu");
+    if (status == SIM_OK) {
+        catch_signals();
+        run_all(&session, &experiment, &tally);
+        summarise(&session, &tally);
+    } else
+        sim_command_failed("run");
+    sim_run_images_close(&session.images);
+    if (session.ops.close) session.ops.close(&session.ops);
+    sim_experiment_close(&experiment);
+    return tally.interrupted ? 130 : status != SIM_OK || tally.failed || tally.diverged;
+}
+
+static int run_run(int argc, char **argv)
+{
+    struct words w = {0};
+    const struct sim_option options[] = {
+        {"--out", NULL, &w.out, NULL},         {"--set", NULL, NULL, &w.sets},  {"--threads", NULL, &w.threads, NULL},
+        {"--device", NULL, &w.device, NULL},   {"--resume", &w.resume, NULL, NULL}, {"--fresh", &w.fresh, NULL, NULL},
+        {"--quiet", &w.quiet, NULL, NULL}};
+    sim_status status = sim_options_parse(argc, argv, options, 7, &w.files);
+    int code = status == SIM_OK ? run_files(&w) : sim_command_failed("run");
+    sim_words_close(&w.files);
+    sim_words_close(&w.sets);
+    return code;
+}
+
+const struct sim_command sim_command_run = {"run", "pre-train, score, record and draw every run of the files given", help,
+                                            run_run};

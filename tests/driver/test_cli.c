@@ -1,0 +1,336 @@
+/* The built program, end to end: $SIM_TOOL (default build/siameseim) on ablations/smoke.yaml and on files made here. */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "safetensors.h"
+#include "status.h"
+#include "support.h"
+
+static char said[65536]; /* what the last command printed, both streams */
+
+/* Starts the program in the background; arguments are separated by spaces, output goes to LOG. */
+static pid_t start(const char *log, const char *arguments)
+{
+    char line[4096], *words[64];
+    int count = 0;
+    const char *tool = getenv("SIM_TOOL");
+    snprintf(line, sizeof line, "%s %s", tool ? tool : "build/siameseim", arguments);
+    for (char *w = strtok(line, " "); w && count < 63; w = strtok(NULL, " ")) words[count++] = w;
+    words[count] = NULL;
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child > 0) return child;
+    int out = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    dup2(out, 1), dup2(out, 2);
+    execv(words[0], words);
+    fprintf(stderr, "cannot start %s: %s\n", words[0], strerror(errno));
+    _exit(126);
+}
+
+static int finish(pid_t child, const char *log)
+{
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    FILE *f = fopen(log, "r");
+    ck_assert_ptr_nonnull(f);
+    said[fread(said, 1, sizeof said - 1, f)] = 0;
+    fclose(f);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Runs the program to its end; returns the exit status and leaves its words in `said`. */
+static int tool(const char *format, ...)
+{
+    char arguments[4000], log[700];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(arguments, sizeof arguments, format, args);
+    va_end(args);
+    snprintf(log, sizeof log, "%s/log", test_scratch());
+    return finish(start(log, arguments), log);
+}
+
+#define expect(code, word)                                                                                   \
+    ck_assert_msg(strstr(said, word) != NULL && (code), "no \"%s\", or a wrong exit status, in:\n%s", word, said)
+
+static const char *smoke(void)
+{
+    return test_path("../ablations/smoke.yaml");
+}
+
+/* A fresh folder whose path stays valid: test_scratch's buffer is one for all. */
+static const char *fresh(void)
+{
+    static char kept[8][700];
+    static int turn;
+    char *p = kept[turn++ & 7];
+    snprintf(p, sizeof kept[0], "%s", test_scratch());
+    return p;
+}
+
+static const char *made_file(const char *folder, const char *name, const char *text)
+{
+    static char path[800];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    test_ok(sim_file_write(path, text, strlen(text)));
+    return path;
+}
+
+static void assert_same_file(const char *a, const char *b, const char *relative)
+{
+    char path[900], *x, *y;
+    size_t m, n;
+    snprintf(path, sizeof path, "%s/%s", a, relative);
+    test_ok(sim_file_read(path, 1 << 26, &x, &m));
+    snprintf(path, sizeof path, "%s/%s", b, relative);
+    test_ok(sim_file_read(path, 1 << 26, &y, &n));
+    ck_assert_msg(m == n && memcmp(x, y, m) == 0, "%s differs between %s and %s", relative, a, b);
+    free(x), free(y);
+}
+
+static void assert_same_run(const char *a, const char *b)
+{
+    assert_same_file(a, b, "smoke/checkpoint.safetensors");
+    assert_same_file(a, b, "smoke/encoder.safetensors");
+    assert_same_file(a, b, "smoke/config.yaml");
+}
+
+/* Line `index` of the records, parsed; NULL where there are fewer lines. */
+static json_t *record_of(const char *folder, int index)
+{
+    char path[900], *text;
+    size_t size;
+    snprintf(path, sizeof path, "%s/records.jsonl", folder);
+    test_ok(sim_file_read(path, 1 << 24, &text, &size));
+    char *line = strtok(text, "\n");
+    while (line && index-- > 0) line = strtok(NULL, "\n");
+    json_t *o = line ? json_loads(line, 0, NULL) : NULL;
+    free(text);
+    return o;
+}
+
+static void assert_text(const json_t *o, const char *key, const char *value)
+{
+    const char *text = json_string_value(json_object_get(o, key));
+    ck_assert_msg(text != NULL, "the record lacks %s", key);
+    ck_assert_str_eq(text, value);
+}
+
+static void wait_for_file(const char *path, pid_t child)
+{
+    struct timespec pause = {0, 1000000};
+    while (access(path, F_OK) != 0) {
+        ck_assert_msg(waitpid(child, NULL, WNOHANG) == 0, "the program ended before it wrote %s", path);
+        nanosleep(&pause, NULL);
+    }
+}
+
+/* ------------------------------------------------------------------ words */
+START_TEST(every_command_teaches)
+{
+    static const char *const commands[] = {"run", "plan", "config", "report", "views", "image", "verify"};
+    ck_assert_int_eq(tool("--help"), 0);
+    for (int i = 0; i < 7; i++) expect(1, commands[i]);
+    for (int i = 0; i < 7; i++) {
+        int code = tool("%s --help", commands[i]);
+        expect(code == 0, "usage: siameseim");
+        expect(1, commands[i]);
+        ck_assert_int_eq(tool("help %s", commands[i]), 0);
+    }
+    expect(tool("--version") == 0, "siameseim ");
+}
+END_TEST
+
+START_TEST(mistakes_on_the_command_line)
+{
+    ck_assert_int_eq(tool(""), 2);
+    expect(tool("pln") == 2, "nearest: plan");
+    expect(tool("run %s", smoke()) == 1, "--out");
+    expect(tool("run --out %s", fresh()) == 1, "FILE");
+    expect(tool("run %s --out %s --thread 2", smoke(), fresh()) == 1, "nearest: --threads");
+    expect(tool("run %s --out %s --threads 0", smoke(), fresh()) == 1, "--threads");
+    expect(tool("run %s --out %s --threads two", smoke(), fresh()) == 1, "whole number");
+    expect(tool("run %s --out %s --device cuda", smoke(), fresh()) == 1, "cuda");
+    expect(tool("run %s --out %s --device tpu", smoke(), fresh()) == 1, "tpu");
+    expect(tool("run %s --out %s --resume --fresh", smoke(), fresh()) == 1, "--fresh");
+    expect(tool("run %s --out %s --set train.epoch=3", smoke(), fresh()) == 1, "train.epochs");
+    expect(tool("run no-such.yaml --out %s", fresh()) == 1, "no-such.yaml");
+    expect(tool("run %s --out %s --set data.kind=folder --set data.train=no/images --set data.val=no/images", smoke(), fresh()) == 1,
+           "no/images");
+    expect(tool("config %s --run nobody", smoke()) == 1, "nobody");
+    expect(tool("plan") == 1, "FILE");
+}
+END_TEST
+
+START_TEST(an_unwritable_folder_is_found_before_any_work)
+{
+    const char *file = made_file(fresh(), "file", "in the way\n");
+    expect(tool("run %s --out %s/below", smoke(), file) == 1, "below");
+    ck_assert_ptr_null(strstr(said, "epoch"));
+    expect(tool("run %s --out %s", smoke(), file) == 1, "file");
+}
+END_TEST
+
+START_TEST(config_prints_what_run_would_use)
+{
+    expect(tool("config %s --set train.epochs=9 --plain", smoke()) == 0, "epochs: 9");
+    expect(1, "config_hash");
+    expect(tool("config --help-keys") == 0, "siameseim.relative_position");
+    expect(tool("plan %s", smoke()) == 0, "GFLOP");
+    expect(1, "smoke");
+}
+END_TEST
+
+/* ------------------------------------------------------------------ the same bytes */
+START_TEST(two_runs_and_two_threads_give_the_same_bytes)
+{
+    const char *a = fresh(), *b = fresh(), *c = fresh();
+    expect(tool("run %s --out %s --threads 1", smoke(), a) == 0, "smoke");
+    ck_assert_int_eq(tool("run %s --out %s --threads 1", smoke(), b), 0);
+    ck_assert_int_eq(tool("run %s --out %s --threads 2 --set data.workers=3", smoke(), c), 0);
+    assert_same_run(a, b);
+    assert_same_file(a, c, "smoke/checkpoint.safetensors");
+    assert_same_file(a, c, "smoke/encoder.safetensors");
+    json_t *x = record_of(a, 0), *y = record_of(c, 0);
+    ck_assert_msg(json_equal(json_object_get(x, "scores"), json_object_get(y, "scores")), "scores differ between threads");
+    ck_assert_uint_eq(json_array_size(json_object_get(x, "scores")), 4);
+    ck_assert_uint_eq(json_array_size(json_object_get(x, "curve")), 2);
+    assert_text(x, "status", "ok");
+    ck_assert_int_eq((int)json_integer_value(json_object_get(x, "threads")), 1);
+    ck_assert_int_eq((int)json_integer_value(json_object_get(y, "threads")), 2);
+    json_decref(x), json_decref(y);
+}
+END_TEST
+
+START_TEST(a_recorded_run_is_skipped_and_another_configuration_is_not_mixed_in)
+{
+    const char *a = fresh();
+    ck_assert_int_eq(tool("run %s --out %s --threads 1", smoke(), a), 0);
+    expect(tool("run %s --out %s --threads 1", smoke(), a) == 0, "already recorded");
+    ck_assert_ptr_null(record_of(a, 1));
+    expect(tool("run %s --out %s --threads 1 --set train.epochs=3", smoke(), a) == 1, "--fresh");
+    ck_assert_ptr_null(record_of(a, 1));
+    ck_assert_int_eq(tool("run %s --out %s --threads 1 --set train.epochs=3 --fresh", smoke(), a), 0);
+    json_t *second = record_of(a, 1);
+    ck_assert_uint_eq(json_array_size(json_object_get(second, "curve")), 3);
+    json_decref(second);
+}
+END_TEST
+
+/* Long enough to be stopped in the middle: a checkpoint after every step. */
+#define LONG "--threads 1 --set train.epochs=8 --set train.save_every_steps=1"
+
+static void stopped_equals_never_stopped(int signal_number, int expected)
+{
+    const char *whole = fresh(), *cut = fresh();
+    char arguments[3000], log[800], checkpoint[800];
+    ck_assert_int_eq(tool("run %s --out %s " LONG, smoke(), whole), 0);
+    snprintf(arguments, sizeof arguments, "run %s --out %s " LONG, smoke(), cut);
+    snprintf(log, sizeof log, "%s/log", cut);
+    snprintf(checkpoint, sizeof checkpoint, "%s/smoke/checkpoint.safetensors", cut);
+    pid_t child = start(log, arguments);
+    wait_for_file(checkpoint, child);
+    kill(child, signal_number);
+    expect(finish(child, log) == expected, "");
+    snprintf(log, sizeof log, "%s/records.jsonl", cut);
+    ck_assert_msg(access(log, F_OK) != 0, "a run cut short was recorded");
+    expect(tool("%s", arguments) == 0, "resum");
+    assert_same_run(whole, cut);
+    json_t *x = record_of(whole, 0), *y = record_of(cut, 0);
+    ck_assert_msg(json_equal(json_object_get(x, "scores"), json_object_get(y, "scores")), "scores differ after resuming");
+    ck_assert_uint_eq(json_array_size(json_object_get(y, "curve")), 8);
+    json_decref(x), json_decref(y);
+}
+
+START_TEST(killed_and_resumed_is_never_stopped)
+{
+    stopped_equals_never_stopped(SIGKILL, 128 + SIGKILL);
+}
+END_TEST
+
+START_TEST(interrupted_and_resumed_is_never_stopped)
+{
+    stopped_equals_never_stopped(SIGINT, 130);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ when it goes wrong */
+START_TEST(a_diverged_run_is_recorded_and_the_others_go_on)
+{
+    const char *out = fresh();
+    char checkpoint[900];
+    const char *file = made_file(fresh(), "two.yaml",
+                                 "base:\n"
+                                 "  model: {img_size: 32, patch_size: 8, embed_dim: 32, depth: 1, num_heads: 2}\n"
+                                 "  siameseim: {decoder_embed_dim: 32, decoder_num_heads: 4, predictor_depth: 1}\n"
+                                 "  mask: {min_block: 2}\n"
+                                 "  data: {procedural_train_per_class: 4, procedural_val_per_class: 2, procedural_size: 40}\n"
+                                 "  train: {epochs: 2, batch_size: 16, lr: 1.0e-3, save_every_steps: 1}\n"
+                                 "  eval: {knn_k: 5, logistic: false}\n"
+                                 "runs:\n"
+                                 "  wild: {train: {lr: 900, blr: 0, clip_grad: 0, eps: 1.0e-30}}\n"
+                                 "  tame: {}\n");
+    expect(tool("run %s --out %s --threads 1 --set siameseim.neg_weight=1000", file, out) == 1, "diverged");
+    json_t *wild = record_of(out, 0), *tame = record_of(out, 1);
+    assert_text(wild, "name", "wild");
+    assert_text(wild, "status", "diverged");
+    ck_assert_uint_gt(strlen(json_string_value(json_object_get(wild, "reason"))), 10);
+    assert_text(tame, "name", "tame");
+    assert_text(tame, "status", "ok");
+    json_decref(wild), json_decref(tame);
+    struct sim_tensors *kept;
+    snprintf(checkpoint, sizeof checkpoint, "%s/wild/checkpoint.safetensors", out);
+    test_ok(sim_tensors_open(&kept, checkpoint));
+    for (int i = 0; i < sim_tensors_count(kept); i++) {
+        const struct sim_tensor *t = sim_tensors_at(kept, i);
+        for (int64_t k = 0; t->dtype == SIM_F32 && k < t->count; k++)
+            ck_assert_msg(((const float *)t->data)[k] - ((const float *)t->data)[k] == 0, "%s of the kept checkpoint is not finite", t->name);
+    }
+    sim_tensors_close(kept);
+}
+END_TEST
+
+START_TEST(an_untrained_run_is_scored_once)
+{
+    const char *out = fresh();
+    ck_assert_int_eq(tool("run %s --out %s --threads 1 --set train.epochs=0 --set train.warmup_epochs=0", smoke(), out), 0);
+    json_t *r = record_of(out, 0);
+    ck_assert_uint_eq(json_array_size(json_object_get(r, "scores")), 2);
+    assert_text(json_array_get(json_object_get(r, "scores"), 0), "encoder", "untrained");
+    ck_assert_uint_eq(json_array_size(json_object_get(r, "curve")), 0);
+    json_decref(r);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cli");
+    TCase *words = tcase_create("words"), *bytes = tcase_create("bytes"), *wrong = tcase_create("wrong");
+    tcase_add_test(words, every_command_teaches);
+    tcase_add_test(words, mistakes_on_the_command_line);
+    tcase_add_test(words, an_unwritable_folder_is_found_before_any_work);
+    tcase_add_test(words, config_prints_what_run_would_use);
+    tcase_add_test(bytes, two_runs_and_two_threads_give_the_same_bytes);
+    tcase_add_test(bytes, a_recorded_run_is_skipped_and_another_configuration_is_not_mixed_in);
+    tcase_add_test(bytes, killed_and_resumed_is_never_stopped);
+    tcase_add_test(bytes, interrupted_and_resumed_is_never_stopped);
+    tcase_add_test(wrong, a_diverged_run_is_recorded_and_the_others_go_on);
+    tcase_add_test(wrong, an_untrained_run_is_scored_once);
+    TCase *const all[] = {words, bytes, wrong};
+    for (int i = 0; i < 3; i++) {
+        tcase_set_timeout(all[i], 300);
+        suite_add_tcase(suite, all[i]);
+    }
+    return test_run(suite);
+}
