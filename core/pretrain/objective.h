@@ -1,0 +1,51 @@
+/* A pre-training objective: a model with its parameter table, and one call that makes the loss and every gradient.
+ * core/train drives it without knowing which one it is. */
+#ifndef SIM_OBJECTIVE_H
+#define SIM_OBJECTIVE_H
+
+#include "batch.h"
+#include "params.h"
+#include "siameseim_config.h"
+
+/* What a step costs, from shapes alone. */
+struct sim_cost {
+    int64_t parameters;      /* floats in the table: trained, frozen, momentum copies, running statistics */
+    int64_t trainable;       /* with gradients */
+    int64_t momentum_copies; /* followed by EMA */
+    double flop_per_image;   /* matrix products of one training step, multiply-add = 2 */
+    int64_t activation_bytes, state_bytes; /* activations; weights + gradients + Adam's moments */
+};
+
+/* Receives activations by the names of the reference ("online.blocks.0", "pred", ...); shape has 3 numbers. */
+struct sim_trace {
+    void (*see)(void *context, const char *name, const float *data, const int64_t shape[3]);
+    void *context;
+};
+
+struct sim_objective {
+    void *self;
+    const char *name; /* "siameseim" */
+    const struct sim_ops *ops;
+    struct sim_params *params; /* owned by the objective */
+    int64_t batch_size;
+    struct sim_cost cost;
+    double momentum;       /* EMA base */
+    int momentum_constant; /* 1: no schedule */
+    /* Updates the momentum network with the weights as they stand, then loss and gradients (params->gradient,
+     * overwritten).  epoch keys the drop-path draws together with batch->index.  trace may be NULL. */
+    sim_status (*step)(void *self, const struct sim_batch *batch, double momentum, int64_t epoch,
+                       const struct sim_trace *trace, double *loss);
+    void (*close)(struct sim_objective *o);
+};
+
+/* SiameseIM for batches of exactly batch_size images of which at most max_visible patches are visible in view 1.
+ * Weights are initialised from seed.  close() releases everything. */
+sim_status sim_siameseim_open(struct sim_objective *out, const struct sim_ops *ops, const struct sim_vit_config *vit,
+                              const struct sim_siameseim_config *c, int64_t batch_size, int64_t max_visible,
+                              uint64_t seed);
+
+/* The cost of the same without allocating it. */
+sim_status sim_siameseim_cost(struct sim_cost *out, const struct sim_vit_config *vit,
+                              const struct sim_siameseim_config *c, int64_t batch_size, int64_t visible);
+
+#endif
