@@ -131,7 +131,7 @@ static void stem(const char *path, char *out, size_t size)
 static sim_status read_parts(struct reader *r)
 {
     const struct sim_yaml *root = sim_yaml_root(r->yaml), *node;
-    if (!root || root->kind != SIM_YAML_MAP)
+    if (!root || root->kind != SIM_YAML_MAP || !root->child)
         return sim_fail(SIM_EINVAL, "%s: an experiment is a map with keys such as base and runs", sim_yaml_path(r->yaml));
     SIM_TRY(check_top_level(r, root));
     stem(sim_yaml_path(r->yaml), r->name, sizeof r->name);

@@ -135,7 +135,7 @@ static const struct mistake {
     {"base:\n  model: {embed_dim: 96, num_heads: 5}\n", "trial.yaml:2:37", "do not divide model.embed_dim 96"},
     {"base:\n  siameseim: {decoder_num_heads: 7}\n", "trial.yaml:2:34", "do not divide"},
     {"base:\n  model: {patch_size: 7}\n", "trial.yaml:2:23", "does not divide"},
-    {"base: {}\nruns:\n  x: {mask: {count: 64}}\n", "trial.yaml:3:20", "visible"},
+    {"base: {}\nruns:\n  x: {mask: {count: 64}}\n", "trial.yaml:3:21", "visible"},
     {"base:\n  augment: {crop_min: 0.9, crop_max: 0.5}\n", "trial.yaml:2:23", "crop_max"},
     {"base:\n  train: {epochs: 3, warmup_epochs: 3}\n", "trial.yaml:2:37", "warmup"},
     {"base:\n  data: {kind: folder}\n", "data.train", "path"},                   /* a missing key */
