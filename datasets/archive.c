@@ -128,9 +128,9 @@ static sim_status open_readers(struct reader *r)
     archive_read_support_filter_zstd(r->stream);
     archive_read_support_format_raw(r->stream);
     archive_read_support_format_tar(r->tar);
-    if (archive_read_open_filename(r->stream, r->path, PULL_BYTES) != ARCHIVE_OK)
-        return sim_fail(SIM_EIO, "cannot read the archive %s: %s", r->path, complaint(r->stream));
-    if (archive_read_next_header(r->stream, &entry) != ARCHIVE_OK) return cut_short(r, complaint(r->stream));
+    if (archive_read_open_filename(r->stream, r->path, PULL_BYTES) != ARCHIVE_OK ||
+        archive_read_next_header(r->stream, &entry) != ARCHIVE_OK)
+        return cut_short(r, complaint(r->stream));
     if (archive_read_open(r->tar, r, NULL, pull, NULL) != ARCHIVE_OK)
         return sim_fail(SIM_EFORMAT, "%s is no tar archive (%s); plain tar, or gzip, bzip2, xz or zstd around one, is read",
                         r->path, complaint(r->tar));
@@ -275,7 +275,8 @@ static sim_status read_all(struct reader *r)
 {
     struct archive_entry *entry;
     struct stat s;
-    if (stat(r->path, &s) != 0) return sim_fail(SIM_EIO, "cannot read the archive %s: %s", r->path, strerror(errno));
+    if (stat(r->path, &s) != 0 || access(r->path, R_OK) != 0)
+        return sim_fail(SIM_EIO, "cannot read the archive %s: %s", r->path, strerror(errno));
     if (s.st_size == 0) return sim_fail(SIM_EFORMAT, "%s is empty, no tar archive", r->path);
     SIM_TRY(open_readers(r));
     sim_progress_start(&r->progress, "reading archive", "kB", s.st_size >> 10);
