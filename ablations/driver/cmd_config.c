@@ -11,8 +11,8 @@ static const char help[] =
     "usage: siameseim config [FILE.yaml] [--run NAME] [--set KEY=VALUE]... [--plain]\n"
     "       siameseim config --help-keys\n"
     "\n"
-    "Prints the complete configuration of one run, as `run` would use it, as YAML with a line of help per key\n"
-    "(stdout), and its hash (stderr).  Without FILE: the defaults.\n"
+    "Prints one run as an experiment file with every key spelled out and explained (stdout), and its hash (stderr).\n"
+    "Without FILE: the defaults, as a start for a file of your own.\n"
     "\n"
     "  --run NAME        the run to print (default: the file's first); NAME-sSEED picks a seed\n"
     "  --set KEY=VALUE   change a key, such as train.epochs=20; may be repeated\n"
@@ -24,7 +24,7 @@ static const char help[] =
 static sim_status print_run(const struct sim_run *run, const char *of, int plain)
 {
     char *text = NULL;
-    SIM_TRY(sim_fields_dump_yaml(sim_run_schema(), &run->config, !plain, &text));
+    SIM_TRY(sim_run_write_yaml(run, !plain, &text));
     fputs(text, stdout);
     free(text);
     if (fflush(stdout) != 0) return sim_fail(SIM_EIO, "the configuration could not be written to standard output");
@@ -35,7 +35,7 @@ static sim_status print_run(const struct sim_run *run, const char *of, int plain
 /* The defaults with --set applied: a run without a file. */
 static sim_status print_defaults(const struct sim_words *sets, int plain)
 {
-    struct sim_run run = {0};
+    struct sim_run run = {.experiment = "defaults", .name = "defaults", .folder = "defaults"};
     SIM_TRY(sim_fields_preset(sim_run_schema(), &run.config));
     for (int i = 0; i < sets->count; i++) SIM_TRY(sim_fields_set_pair(sim_run_schema(), &run.config, sets->word[i]));
     SIM_TRY(sim_run_config_check(&run.config));

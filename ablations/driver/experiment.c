@@ -274,3 +274,26 @@ sim_status sim_experiment_find(const struct sim_experiment *e, const char *name,
     }
     return sim_fail(SIM_EINVAL, "no run is called %s; there are: %s", name ? name : "(any)", names);
 }
+
+sim_status sim_run_write_yaml(const struct sim_run *run, int with_help, char **out)
+{
+    char *keys = NULL;
+    size_t size = 0;
+    SIM_TRY(sim_fields_dump_yaml(sim_run_schema(), &run->config, with_help, &keys));
+    FILE *f = open_memstream(out, &size);
+    if (!f) {
+        free(keys);
+        return sim_fail(SIM_ENOMEM, "no memory for the configuration of run %s", run->folder);
+    }
+    fprintf(f, "name: %s\nseeds: [%lld]\nbase:\n", run->experiment, (long long)run->config.seed);
+    for (char *line = keys, *end; *line; line = end) { /* one level deeper, and without the seed, which stands above */
+        size_t length = strcspn(line, "\n");
+        end = line + length + (line[length] == '\n');
+        if (strncmp(line, "seed:", 5) != 0 && (length > 0 || line > keys))
+            fprintf(f, "%s%.*s\n", length ? "  " : "", (int)length, line);
+    }
+    fprintf(f, "runs:\n  %s: {}\n", run->name);
+    free(keys);
+    if (fclose(f) == 0 && *out) return SIM_OK;
+    return sim_fail(SIM_ENOMEM, "no memory for the configuration of run %s", run->folder);
+}

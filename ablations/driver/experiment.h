@@ -42,4 +42,8 @@ void sim_experiment_close(struct sim_experiment *e); /* a zeroed struct is legal
  * with the names there are. */
 sim_status sim_experiment_find(const struct sim_experiment *e, const char *name, const struct sim_run **out);
 
+/* The run as an experiment file of its own, every key spelled out (with_help: and explained): reading it again gives
+ * this run, same name, same hash.  The caller frees *out. */
+sim_status sim_run_write_yaml(const struct sim_run *run, int with_help, char **out);
+
 #endif

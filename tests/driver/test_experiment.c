@@ -118,6 +118,25 @@ START_TEST(shipped_files_resolve)
 }
 END_TEST
 
+START_TEST(a_run_written_out_is_the_same_run)
+{
+    char first[17], *text;
+    for (int with_help = 0; with_help < 2; with_help++) {
+        test_ok(open_text("name: x\nseeds: [7]\nbase: {data: {train: 'a: \"b\"#'}}\nruns:\n  deep: {model: {depth: 9}, train: {lr: 1.0e-3}}\n"));
+        memcpy(first, e.runs[0].config_hash, sizeof first);
+        test_ok(sim_run_write_yaml(&e.runs[0], with_help, &text));
+        sim_experiment_close(&e);
+        test_ok(open_text(text));
+        ck_assert_int_eq(e.count, 1);
+        ck_assert_str_eq(e.runs[0].config_hash, first);
+        ck_assert_str_eq(e.runs[0].experiment, "x");
+        ck_assert_str_eq(e.runs[0].folder, "deep");
+        sim_experiment_close(&e);
+        free(text);
+    }
+}
+END_TEST
+
 /* ------------------------------------------------------------------ mistakes, and the words of their sentences */
 static const struct mistake {
     const char *text, *word, *also;
@@ -211,6 +230,7 @@ int main(void)
     tcase_add_test(right, set_seed_replaces_the_list);
     tcase_add_test(right, hash_leaves_out_what_changes_no_result);
     tcase_add_test(right, shipped_files_resolve);
+    tcase_add_test(right, a_run_written_out_is_the_same_run);
     tcase_add_loop_test(wrong, a_mistake_says_where_and_what, 0, (int)(sizeof mistakes / sizeof *mistakes));
     tcase_add_test(wrong, a_mistake_on_the_command_line_says_so);
     tcase_add_test(wrong, files_must_exist_and_not_clash);

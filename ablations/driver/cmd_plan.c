@@ -1,0 +1,186 @@
+/* siameseim plan: what the runs of a file would cost here, without training. */
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "experiment.h"
+#include "images.h"
+#include "machine.h"
+#include "objective.h"
+#include "options.h"
+#include "procedural.h"
+#include "progress.h"
+
+#define GEMM_SECONDS 0.4
+#define ASSUMED_SHARE 0.7 /* of the measured matrix rate that a step reaches */
+
+static const char help[] =
+    "usage: siameseim plan FILE.yaml... [options]\n"
+    "\n"
+    "Says for every run of the files what it would cost on this machine: parameters, arithmetic, memory, steps, time.\n"
+    "Nothing is trained and no image is decoded.\n"
+    "\n"
+    "  --set KEY=VALUE   change a key in all runs; may be repeated\n"
+    "  --images N        take the training set to hold N images (default: counted, or what the configuration says)\n"
+    "  --threads N       measure with so many threads\n"
+    "  --gflops X        do not measure: take X GFLOP/s as the machine's matrix rate\n"
+    "\n"
+    "The time is the arithmetic at 70 % of the measured matrix rate, an assumption; scoring and reading come on top.\n"
+    "\n"
+    "example: siameseim plan ablations/siameseim_vit_b.yaml --images 1281167\n";
+
+struct words {
+    struct sim_words files, sets;
+    const char *images, *threads, *gflops;
+};
+
+struct assumptions {
+    int64_t images; /* 0: to be found out */
+    double gflops;
+};
+
+struct estimate {
+    struct sim_cost cost;
+    int64_t images, steps; /* 0: unknown */
+    double gflop, seconds;
+};
+
+/* Images in the training set; 0 where its path leads nowhere. */
+static sim_status count_images(const struct sim_run *run, int64_t *out)
+{
+    const struct sim_data_config *d = &run->config.data;
+    struct sim_images images;
+    *out = 0;
+    if (d->kind == SIM_DATA_PROCEDURAL) {
+        *out = SIM_PROCEDURAL_FAMILIES * d->procedural_train_per_class;
+        if (d->limit_train && d->limit_train < *out) *out = d->limit_train;
+        return SIM_OK;
+    }
+    if (d->limit_train) {
+        *out = d->limit_train;
+        return SIM_OK;
+    }
+    sim_status status = sim_images_open(&images, d, SIM_TRAIN, (uint64_t)run->config.seed);
+    if (status == SIM_EIO) return SIM_OK; /* not on this machine: the cost per image stands all the same */
+    SIM_TRY(status);
+    *out = images.count;
+    sim_images_close(&images);
+    return SIM_OK;
+}
+
+static sim_status estimate_run(const struct sim_run *run, const struct assumptions *a, struct estimate *out)
+{
+    const struct sim_run_config *c = &run->config;
+    int64_t grid = c->model.img_size / c->model.patch_size, hidden;
+    memset(out, 0, sizeof *out);
+    SIM_TRY(sim_mask_hidden(&c->mask, grid, &hidden));
+    SIM_TRY(sim_siameseim_cost(&out->cost, &c->model, &c->siameseim, c->train.batch_size, grid * grid - hidden));
+    out->images = a->images;
+    if (!out->images && c->train.epochs > 0) SIM_TRY(count_images(run, &out->images));
+    out->steps = c->train.epochs * (out->images / c->train.batch_size);
+    if (c->train.max_steps && c->train.max_steps < out->steps) out->steps = c->train.max_steps;
+    out->gflop = 1e-9 * out->cost.flop_per_image * (double)c->train.batch_size * (double)out->steps;
+    out->seconds = a->gflops > 0 ? out->gflop / (ASSUMED_SHARE * a->gflops) : 0;
+    return SIM_OK;
+}
+
+static void print_heading(void)
+{
+    printf("%-24s %9s %9s %9s %11s %9s %8s %9s %11s %14s\n", "run", "params M", "trained M", "momentum", "GFLOP/image", "images",
+           "steps", "memory", "GFLOP", "time");
+}
+
+static void print_run(const struct sim_run *run, const struct estimate *e)
+{
+    char memory[24], images[24] = "?", steps[24] = "?", gflop[24] = "?", took[32] = "?";
+    double gib = (double)(e->cost.activation_bytes + e->cost.state_bytes) / 1073741824.0;
+    snprintf(memory, sizeof memory, gib >= 1 ? "%.1f GiB" : "%.0f MiB", gib >= 1 ? gib : gib * 1024);
+    if (e->images) snprintf(images, sizeof images, "%lld", (long long)e->images);
+    if (e->images || !run->config.train.epochs) {
+        snprintf(steps, sizeof steps, "%lld", (long long)e->steps);
+        snprintf(gflop, sizeof gflop, "%.3g", e->gflop);
+        sim_format_duration(e->seconds, took, sizeof took);
+    }
+    printf("%-24s %9.2f %9.2f %9.2f %11.3g %9s %8s %9s %11s %14s\n", run->folder, 1e-6 * (double)e->cost.parameters,
+           1e-6 * (double)e->cost.trainable, 1e-6 * (double)e->cost.momentum_copies, 1e-9 * e->cost.flop_per_image, images, steps,
+           memory, gflop, took);
+}
+
+static sim_status print_plan(const struct sim_experiment *e, const struct assumptions *a)
+{
+    double seconds = 0;
+    int unknown = 0;
+    char took[32];
+    print_heading();
+    for (int i = 0; i < e->count; i++) {
+        struct estimate estimate;
+        sim_status status = estimate_run(&e->runs[i], a, &estimate);
+        if (status != SIM_OK) return sim_context(status, "run %s", e->runs[i].folder);
+        print_run(&e->runs[i], &estimate);
+        seconds += estimate.seconds;
+        unknown += !estimate.images && e->runs[i].config.train.epochs > 0;
+    }
+    sim_format_duration(seconds, took, sizeof took);
+    printf("\n%d run%s, %s of training at %.0f %% of %.0f GFLOP/s; memory is that of activations, weights and optimiser.\n",
+           e->count, e->count == 1 ? "" : "s", took, 100 * ASSUMED_SHARE, a->gflops);
+    if (unknown)
+        printf("The training images of %d run%s are not here, so steps and time are open: set data.train, or --images N.\n",
+               unknown, unknown == 1 ? "" : "s");
+    return fflush(stdout) == 0 ? SIM_OK : sim_fail(SIM_EIO, "the plan could not be written to standard output");
+}
+
+static sim_status measure(const struct words *w, double *gflops)
+{
+    struct sim_ops ops;
+    struct sim_machine machine;
+    char *end;
+    if (w->gflops) {
+        *gflops = strtod(w->gflops, &end);
+        if (end != w->gflops && !*end && *gflops > 0 && *gflops < 1e12) return SIM_OK;
+        return sim_fail(SIM_EINVAL, "--gflops %s: a positive number is needed", w->gflops);
+    }
+    SIM_TRY(sim_ops_open(&ops, "cpu"));
+    sim_machine_read(&machine, &ops, GEMM_SECONDS);
+    ops.close(&ops);
+    *gflops = machine.gemm_gflops;
+    printf("%s, %d thread%s: matrix products at %.0f GFLOP/s\n\n", machine.device, machine.threads, machine.threads == 1 ? "" : "s",
+           *gflops);
+    return SIM_OK;
+}
+
+static sim_status plan_files(const struct words *w)
+{
+    struct sim_experiment experiment;
+    struct assumptions a = {0};
+    int64_t threads;
+    if (!w->files.count) return sim_fail(SIM_EINVAL, "which runs? a FILE.yaml is needed, such as ablations/quickstart.yaml; see --help");
+    if (w->images) SIM_TRY(sim_options_whole("--images", w->images, 1, INT64_C(1000000000000), &a.images));
+    if (w->threads) {
+        SIM_TRY(sim_options_whole("--threads", w->threads, 1, 1024, &threads));
+        omp_set_num_threads((int)threads);
+    }
+    SIM_TRY(sim_experiment_open(&experiment, w->files.word, w->files.count, w->sets.word, w->sets.count));
+    sim_status status = measure(w, &a.gflops);
+    if (status == SIM_OK) status = print_plan(&experiment, &a);
+    sim_experiment_close(&experiment);
+    return status;
+}
+
+static int run_plan(int argc, char **argv)
+{
+    struct words w = {0};
+    const struct sim_option options[] = {{"--set", NULL, NULL, &w.sets},
+                                         {"--images", NULL, &w.images, NULL},
+                                         {"--threads", NULL, &w.threads, NULL},
+                                         {"--gflops", NULL, &w.gflops, NULL}};
+    sim_status status = sim_options_parse(argc, argv, options, 4, &w.files);
+    if (status == SIM_OK) status = plan_files(&w);
+    sim_words_close(&w.files);
+    sim_words_close(&w.sets);
+    return status == SIM_OK ? 0 : sim_command_failed("plan");
+}
+
+const struct sim_command sim_command_plan = {"plan", "what the runs of a file would cost on this machine, without training",
+                                             help, run_plan};

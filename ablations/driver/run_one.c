@@ -1,0 +1,293 @@
+#include "run_one.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "loader.h"
+#include "loop.h"
+#include "progress.h"
+#include "record.h"
+#include "safetensors.h"
+
+/* One run under way. */
+struct work {
+    struct sim_session *session;
+    const struct sim_run *run;
+    char folder[PATH_MAX], checkpoint[PATH_MAX];
+    struct sim_loader_config loader;
+    struct sim_objective objective;
+    struct sim_train_result result;
+    struct sim_record record;
+    double started_s;
+};
+
+static int stopped(const struct work *w)
+{
+    return w->session->stop && *w->session->stop;
+}
+
+static sim_status put_path(char out[PATH_MAX], const char *folder, const char *name)
+{
+    if (snprintf(out, PATH_MAX, "%s/%s", folder, name) < PATH_MAX) return SIM_OK;
+    return sim_fail(SIM_EINVAL, "the path %s/%s is too long", folder, name);
+}
+
+/* ------------------------------------------------------------------ what is there already */
+/* A checkpoint under another configuration must not be continued, nor overwritten without being asked. */
+static sim_status check_checkpoint(const struct work *w)
+{
+    struct sim_tensors *file;
+    if (access(w->checkpoint, F_OK) != 0) return SIM_OK;
+    sim_status status = sim_tensors_open(&file, w->checkpoint);
+    if (status != SIM_OK) return sim_context(status, "this checkpoint cannot be continued (--fresh starts the run again)");
+    const char *hash = sim_tensors_metadata(file, "config_hash");
+    if (!hash || strcmp(hash, w->run->config_hash) != 0)
+        status = sim_fail(SIM_EINVAL, "%s belongs to another configuration (%s, this one is %s): choose another --out, or "
+                                      "start the run again with --fresh",
+                          w->checkpoint, hash ? hash : "without a hash", w->run->config_hash);
+    else
+        sim_session_say(w->session, "resuming from %s", w->checkpoint);
+    sim_tensors_close(file);
+    return status;
+}
+
+/* Makes the folder, finds out whether the run is recorded, and whether its checkpoint can be continued. */
+static sim_status look_around(struct work *w, int *recorded)
+{
+    *recorded = 0;
+    SIM_TRY(put_path(w->folder, w->session->out, w->run->folder));
+    SIM_TRY(put_path(w->checkpoint, w->folder, "checkpoint.safetensors"));
+    if (!w->session->fresh) SIM_TRY(sim_record_find(w->session->records, w->run->name, w->run->config_hash, recorded));
+    if (*recorded) return SIM_OK;
+    SIM_TRY(sim_make_folder(w->folder));
+    if (!w->session->fresh) return check_checkpoint(w);
+    if (unlink(w->checkpoint) == 0 || errno == ENOENT) return SIM_OK;
+    return sim_fail(SIM_EIO, "%s cannot be removed: %s", w->checkpoint, strerror(errno));
+}
+
+/* ------------------------------------------------------------------ images */
+void sim_run_images_close(struct sim_run_images *i)
+{
+    sim_images_close(&i->train);
+    sim_images_close(&i->val);
+    memset(i, 0, sizeof *i);
+}
+
+static sim_status open_images(struct work *w)
+{
+    struct sim_run_images *i = &w->session->images;
+    const struct sim_run_config *c = &w->run->config;
+    int scored = c->eval.knn || c->eval.logistic;
+    if (i->open && i->scored >= scored && i->seed == c->seed && memcmp(&i->of, &c->data, sizeof i->of) == 0) return SIM_OK;
+    sim_run_images_close(i);
+    i->of = c->data, i->seed = c->seed, i->scored = scored;
+    SIM_TRY(sim_images_open(&i->train, &c->data, SIM_TRAIN, (uint64_t)c->seed));
+    if (scored) SIM_TRY(sim_images_open(&i->val, &c->data, SIM_VAL, (uint64_t)c->seed));
+    i->open = 1;
+    return SIM_OK;
+}
+
+static void describe_images(struct work *w)
+{
+    const struct sim_run_images *i = &w->session->images;
+    struct sim_record *r = &w->record;
+    r->train_images = i->train.count, r->val_images = i->val.count, r->classes = i->train.classes;
+    memcpy(r->train_hash, i->train.manifest_hash, sizeof r->train_hash);
+    if (i->scored) memcpy(r->val_hash, i->val.manifest_hash, sizeof r->val_hash);
+    sim_session_say(w->session, "images: %lld to train on (%s), %lld to score on, %d classes", (long long)r->train_images,
+                    r->train_hash, (long long)r->val_images, r->classes);
+}
+
+/* ------------------------------------------------------------------ scores */
+static sim_status take_features(struct work *w, const struct sim_images *images, struct sim_encoder *encoder,
+                                const char *label, struct sim_features *out)
+{
+    struct sim_labelled source;
+    struct sim_loader_config c = w->loader;
+    c.images = images;
+    SIM_TRY(sim_loader_open_labelled(&source, &c));
+    sim_status status = sim_features_take(out, encoder, &source, w->run->config.eval.batch_size, label);
+    source.close(source.self);
+    return status;
+}
+
+/* Scores the weights as they stand and adds the scores to the record as those of `encoder_name`. */
+static sim_status score_encoder(struct work *w, const char *encoder_name)
+{
+    const struct sim_run_config *c = &w->run->config;
+    struct sim_run_images *images = &w->session->images;
+    struct sim_record *r = &w->record;
+    struct sim_encoder *encoder = NULL;
+    struct sim_features train = {0}, val = {0};
+    struct sim_score scores[SIM_MAX_SCORES];
+    int count = 0;
+    if (!images->scored || (!c->eval.knn && !c->eval.logistic)) return SIM_OK;
+    sim_status status = sim_encoder_open(&encoder, &w->session->ops, &c->model, w->objective.params, c->eval.batch_size);
+    if (status == SIM_OK) status = take_features(w, &images->train, encoder, "features of the training images", &train);
+    if (status == SIM_OK) status = take_features(w, &images->val, encoder, "features of the validation images", &val);
+    if (status == SIM_OK) status = sim_score_all(&train, &val, &c->eval, scores, SIM_MAX_SCORES, &count);
+    for (int i = 0; i < count && r->score_count < SIM_MAX_SCORES; i++) {
+        r->scores[r->score_count++] = (struct sim_scored){encoder_name, scores[i]};
+        sim_session_say(w->session, "%s encoder: %s %s %.1f %% +- %.1f", encoder_name, scores[i].name, scores[i].metric,
+                        100 * scores[i].value, 100 * scores[i].standard_error);
+    }
+    if (status == SIM_OK) r->skipped = train.skipped + val.skipped;
+    sim_features_close(&train);
+    sim_features_close(&val);
+    sim_encoder_close(encoder);
+    if (status == SIM_OK && stopped(w)) return SIM_EINTERRUPT;
+    return status == SIM_OK ? SIM_OK : sim_context(status, "scoring the %s encoder", encoder_name);
+}
+
+/* ------------------------------------------------------------------ training */
+static sim_status open_objective(struct work *w)
+{
+    const struct sim_run_config *c = &w->run->config;
+    int64_t grid = c->model.img_size / c->model.patch_size, hidden;
+    SIM_TRY(sim_mask_hidden(&c->mask, grid, &hidden));
+    SIM_TRY(sim_siameseim_open(&w->objective, &w->session->ops, &c->model, &c->siameseim, c->train.batch_size,
+                               grid * grid - hidden, (uint64_t)c->seed));
+    const struct sim_cost *cost = &w->objective.cost;
+    struct sim_record *r = &w->record;
+    r->parameters = cost->parameters, r->trainable = cost->trainable;
+    r->gflop_per_image = 1e-9 * cost->flop_per_image;
+    r->memory_bytes = cost->activation_bytes + cost->state_bytes;
+    sim_session_say(w->session,
+                    "model: %.2f M parameters (%.2f M trained, %.2f M followed by momentum), %.3g GFLOP per image, %.0f MiB for "
+                    "activations, %.0f MiB for weights and optimiser",
+                    1e-6 * (double)cost->parameters, 1e-6 * (double)cost->trainable, 1e-6 * (double)cost->momentum_copies,
+                    r->gflop_per_image, (double)cost->activation_bytes / 1048576, (double)cost->state_bytes / 1048576);
+    return SIM_OK;
+}
+
+static void say_epoch(void *context, const struct sim_epoch_stats *e)
+{
+    const struct work *w = context;
+    char took[32], share[48] = "";
+    sim_format_duration(e->seconds, took, sizeof took);
+    if (e->gemm_share > 0) snprintf(share, sizeof share, " (%.0f %% of products)", 100 * e->gemm_share);
+    sim_session_say(w->session, "epoch %lld/%lld  loss %.4f  norm %.3f  lr %.2e  momentum %.5f  %.0f img/s  %.1f GFLOP/s%s  %s",
+                    (long long)e->epoch, (long long)w->run->config.train.epochs, e->loss, e->grad_norm, e->lr, e->momentum,
+                    e->images_per_s, e->gflops, share, took);
+}
+
+/* A run whose loss stopped being a number is a result, not a failure: it is recorded as diverged. */
+static sim_status train(struct work *w)
+{
+    const struct sim_run_config *c = &w->run->config;
+    struct sim_source source;
+    SIM_TRY(sim_loader_open(&source, &w->loader));
+    struct sim_train_job job = {.objective = &w->objective,
+                                .config = &c->train,
+                                .source = &source,
+                                .folder = w->folder,
+                                .config_hash = w->run->config_hash,
+                                .seed = (uint64_t)c->seed,
+                                .resume = !w->session->fresh,
+                                .gemm_gflops = w->session->machine.gemm_gflops,
+                                .stop = w->session->stop,
+                                .on_epoch = say_epoch,
+                                .context = w};
+    sim_status status = sim_train_run(&job, &w->result);
+    if (source.skipped && !w->session->images.scored) w->record.skipped = source.skipped(source.self);
+    source.close(source.self);
+    if (status == SIM_ENONFINITE) {
+        w->record.status = "diverged", w->record.reason = w->result.reason;
+        sim_log("run %s diverged: %s", w->run->folder, w->result.reason);
+        return SIM_OK;
+    }
+    return status;
+}
+
+/* ------------------------------------------------------------------ what is kept */
+static sim_status write_config(const struct work *w)
+{
+    char path[PATH_MAX], *text;
+    SIM_TRY(put_path(path, w->folder, "config.yaml"));
+    SIM_TRY(sim_run_write_yaml(w->run, 0, &text));
+    sim_status status = sim_file_write(path, text, strlen(text));
+    free(text);
+    return status;
+}
+
+static sim_status write_encoder(const struct work *w)
+{
+    char path[PATH_MAX], seed[24];
+    snprintf(seed, sizeof seed, "%lld", (long long)w->run->config.seed);
+    const char *const metadata[] = {"experiment", w->run->experiment, "run",  w->run->name, "seed", seed,
+                                    "config_hash", w->run->config_hash, NULL};
+    SIM_TRY(put_path(path, w->folder, "encoder.safetensors"));
+    return sim_params_write_encoder(w->objective.params, path, metadata);
+}
+
+static sim_status record(struct work *w)
+{
+    struct sim_record *r = &w->record;
+    r->curve = w->result.curve, r->epochs = w->result.epochs;
+    for (int i = 0; i < r->epochs; i++) r->train_s += r->curve[i].seconds;
+    r->gflop = r->gflop_per_image * (double)w->result.steps * (double)w->run->config.train.batch_size;
+    r->wall_s = sim_now_s() - w->started_s;
+    return sim_record_append(r, w->session->records);
+}
+
+static void draw(const struct work *w)
+{
+    const struct sim_run *run = w->run;
+    if (!w->session->drawing || !w->result.epochs) return;
+    if (w->session->drawing->run(w->session->records, run->experiment, run->name, run->config.seed, w->folder) != SIM_OK)
+        sim_log("the plots of run %s could not be drawn: %s", run->folder, sim_error_text());
+}
+
+/* ------------------------------------------------------------------ the run */
+static sim_status all_stages(struct work *w)
+{
+    const struct sim_run_config *c = &w->run->config;
+    SIM_TRY(open_images(w));
+    describe_images(w);
+    w->loader = (struct sim_loader_config){.images = &w->session->images.train,
+                                           .data = &c->data,
+                                           .augment = &c->augment,
+                                           .mask = &c->mask,
+                                           .batch_size = c->train.batch_size,
+                                           .img_size = c->model.img_size,
+                                           .patch_size = c->model.patch_size,
+                                           .seed = (uint64_t)c->seed,
+                                           .workers = c->data.workers ? (int)c->data.workers : w->session->machine.threads};
+    SIM_TRY(open_objective(w));
+    SIM_TRY(write_config(w));
+    SIM_TRY(score_encoder(w, "untrained")); /* the weights are the seed's, also when a checkpoint waits to be resumed */
+    if (c->train.epochs > 0) {
+        SIM_TRY(train(w));
+        if (stopped(w)) return SIM_EINTERRUPT;
+    }
+    if (strcmp(w->record.status, "ok") == 0) {
+        if (c->train.epochs > 0) SIM_TRY(score_encoder(w, "pretrained"));
+        SIM_TRY(write_encoder(w));
+    }
+    SIM_TRY(record(w));
+    draw(w);
+    return SIM_OK;
+}
+
+sim_status sim_run_one(struct sim_session *s, const struct sim_run *run, enum sim_outcome *outcome)
+{
+    int recorded;
+    struct work *w = calloc(1, sizeof *w);
+    if (!w) return sim_fail(SIM_ENOMEM, "no memory to start run %s", run->folder);
+    w->session = s, w->run = run, w->started_s = sim_now_s();
+    w->record = (struct sim_record){.run = run, .machine = &s->machine, .status = "ok", .reason = ""};
+    sim_machine_utc(w->record.started);
+    sim_status status = look_around(w, &recorded);
+    if (status == SIM_OK && recorded)
+        sim_session_say(s, "%s is already recorded in %s", run->folder, s->records);
+    else if (status == SIM_OK)
+        status = all_stages(w);
+    *outcome = recorded ? SIM_RUN_SKIPPED : strcmp(w->record.status, "ok") ? SIM_RUN_DIVERGED : SIM_RUN_OK;
+    if (w->objective.close) w->objective.close(&w->objective);
+    free(w->result.curve);
+    free(w);
+    return status;
+}
