@@ -78,7 +78,7 @@ static sim_status estimate_run(const struct sim_run *run, const struct assumptio
     SIM_TRY(sim_mask_hidden(&c->mask, grid, &hidden));
     SIM_TRY(sim_siameseim_cost(&out->cost, &c->model, &c->siameseim, c->train.batch_size, grid * grid - hidden));
     out->images = a->images;
-    if (!out->images && c->train.epochs > 0) SIM_TRY(count_images(run, &out->images));
+    if (!out->images) SIM_TRY(count_images(run, &out->images));
     out->steps = c->train.epochs * (out->images / c->train.batch_size);
     if (c->train.max_steps && c->train.max_steps < out->steps) out->steps = c->train.max_steps;
     out->gflop = 1e-9 * out->cost.flop_per_image * (double)c->train.batch_size * (double)out->steps;
