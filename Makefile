@@ -14,7 +14,7 @@ WARN   := -Wall -Wextra -Werror -Wvla -Wshadow -Wstrict-prototypes -Wmissing-pro
 ARCH   := -march=x86-64-v3 -mtune=generic
 CFLAGS ?= -O3 -g
 BASE   := -std=c11 -D_GNU_SOURCE $(WARN) $(ARCH) -fopenmp -ffp-contract=fast -fno-math-errno -fno-trapping-math
-LIBS   := -ldnnl -lyaml -ljansson -lxxhash -ljpeg -lspng -larchive -llbfgs -lpthread -lm
+LIBS   := -ldnnl -lyaml -ljansson -lxxhash -ljpeg -lspng -lz -larchive -llbfgs -lpthread -lm
 
 # ------------------------------------------------------------------ rooms, ground floor first
 ROOMS  := core/base core/ops core/model core/pretrain core/train core/eval datasets ablations/driver results
