@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include <spng.h>
+#include <zlib.h>
 
 enum { SIGNATURE_BYTES = 8, HEADER_BYTES = 13, PALETTE_BYTES = 768, CHUNK_FRAME_BYTES = 12 };
 
@@ -68,19 +69,10 @@ static int is_type(const struct chunk *c, const char *type)
     return memcmp(c->type, type, 4) == 0;
 }
 
-/* CRC-32 of the type and the data, four bits at a time. */
-static uint32_t checksum(const struct chunk *c)
+/* Of the type and the data, as PNG sums them. */
+static uint32_t checksum(const uint8_t *type, size_t data_bytes)
 {
-    static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
-                                       0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
-                                       0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
-    uint32_t crc = 0xffffffff;
-    for (const uint8_t *p = c->type; p < c->data + c->bytes; p++) {
-        crc ^= *p;
-        crc = crc >> 4 ^ table[crc & 15];
-        crc = crc >> 4 ^ table[crc & 15];
-    }
-    return ~crc;
+    return (uint32_t)crc32_z(0, type, 4 + data_bytes);
 }
 
 static sim_status take_header(struct png *p, const struct chunk *c)
@@ -122,7 +114,7 @@ static sim_status walk_to_data(struct png *p, const uint8_t **at, const uint8_t 
             return sim_fail(SIM_EFORMAT, "%s: the PNG is truncated within its %.4s chunk", p->name,
                             (const char *)c.type);
         }
-        if (checksum(&c) != big_endian(c.data + c.bytes)) {
+        if (checksum(c.type, c.bytes) != big_endian(c.data + c.bytes)) {
             return sim_fail(SIM_EFORMAT, "%s: the PNG's %.4s chunk does not have the checksum it claims", p->name,
                             (const char *)c.type);
         }
@@ -185,34 +177,42 @@ static void expand_row(const struct png *p, const uint8_t *row, uint8_t *rgb)
     }
 }
 
-static uint8_t *put_chunk(uint8_t *to, const char *type, size_t bytes)
+/* Starts a chunk; returns where its data go. */
+static uint8_t *chunk_start(uint8_t *to, const char *type, size_t bytes)
 {
     put_big_endian(to, (uint32_t)bytes);
     memcpy(to + 4, type, 4);
     return to + 8;
 }
 
-/* A PNG of nothing but the header, a palette where one must be, and all image data in one chunk: what the library sees.
- * Checksums are left zero, as it is told to pass over them.  The caller frees. */
+/* Puts the checksum behind data that were written; returns where the next chunk starts. */
+static uint8_t *chunk_end(uint8_t *data, size_t bytes)
+{
+    put_big_endian(data + bytes, checksum(data - 4, bytes));
+    return data + bytes + 4;
+}
+
+/* A PNG of nothing but the header, a palette where one must be (of zeros: indices are looked up here), and all image
+ * data in one chunk, with true checksums: what the library sees.  The caller frees. */
 static uint8_t *strip(const struct png *p, const uint8_t *end, size_t *count)
 {
-    const int indexed = p->colour == SPNG_COLOR_TYPE_INDEXED;
-    const size_t palette_bytes = (size_t)3 << (p->bits & 15); /* as many entries as the depth has indices */
-    *count = SIGNATURE_BYTES + CHUNK_FRAME_BYTES + HEADER_BYTES + CHUNK_FRAME_BYTES + p->data_bytes +
-             CHUNK_FRAME_BYTES + (indexed ? CHUNK_FRAME_BYTES + palette_bytes : 0);
-    uint8_t *copy = calloc(*count, 1), *to = copy;
+    const size_t palette_bytes = p->colour == SPNG_COLOR_TYPE_INDEXED ? (size_t)3 << (p->bits & 15) : 0;
+    *count = SIGNATURE_BYTES + 4 * CHUNK_FRAME_BYTES + HEADER_BYTES + palette_bytes + p->data_bytes;
+    uint8_t *copy = calloc(*count, 1), *to;
     if (!copy) return NULL;
-    memcpy(to, "\x89PNG\r\n\x1a\n", SIGNATURE_BYTES);
-    to = put_chunk(to + SIGNATURE_BYTES, "IHDR", HEADER_BYTES);
+    memcpy(copy, "\x89PNG\r\n\x1a\n", SIGNATURE_BYTES);
+    to = chunk_start(copy + SIGNATURE_BYTES, "IHDR", HEADER_BYTES);
     memcpy(to, p->header, HEADER_BYTES);
-    to += HEADER_BYTES + 4;
-    if (indexed) to = put_chunk(to, "PLTE", palette_bytes) + palette_bytes + 4;
-    to = put_chunk(to, "IDAT", p->data_bytes);
+    to = chunk_end(to, HEADER_BYTES);
+    if (palette_bytes) to = chunk_end(chunk_start(to, "PLTE", palette_bytes), palette_bytes);
+    uint8_t *data = to = chunk_start(to, "IDAT", p->data_bytes);
     const uint8_t *at = p->first_data;
     for (struct chunk c; next_chunk(&at, end, &c) && is_type(&c, "IDAT"); to += c.available) {
         memcpy(to, c.data, c.available);
     }
-    put_chunk(to + 4, "IEND", 0);
+    to = chunk_end(data, p->data_bytes);
+    to = chunk_end(chunk_start(to, "IEND", 0), 0);
+    *count = (size_t)(to - copy);
     return copy;
 }
 
@@ -229,7 +229,7 @@ static sim_status spoilt(const struct png *p, int error)
 static sim_status decode_rows(const struct png *p, spng_ctx *ctx, struct sim_image *out)
 {
     const size_t stride = row_bytes(p), raw_bytes = p->interlaced ? stride * p->height : stride;
-    uint8_t *raw = malloc(raw_bytes);
+    uint8_t *raw = calloc(raw_bytes, 1); /* zeroed: the library ors interlaced pixels below 8 bits into their bytes */
     if (!raw) return sim_fail(SIM_ENOMEM, "%s: no memory for %zu bytes of pixels", p->name, raw_bytes);
     int error = p->interlaced ? spng_decode_image(ctx, raw, raw_bytes, SPNG_FMT_RAW, 0)
                               : spng_decode_image(ctx, NULL, 0, SPNG_FMT_RAW, SPNG_DECODE_PROGRESSIVE);
@@ -245,11 +245,10 @@ static sim_status decode_rows(const struct png *p, spng_ctx *ctx, struct sim_ima
 
 static sim_status decode_data(const struct png *p, const uint8_t *stream, size_t count, struct sim_image *out)
 {
-    spng_ctx *ctx = spng_ctx_new(SPNG_CTX_IGNORE_ADLER32);
+    spng_ctx *ctx = spng_ctx_new(0);
     if (!ctx) return spoilt(p, SPNG_EMEM);
     struct spng_ihdr header;
-    int error = spng_set_crc_action(ctx, SPNG_CRC_USE, SPNG_CRC_USE);
-    if (!error) error = spng_set_png_buffer(ctx, stream, count);
+    int error = spng_set_png_buffer(ctx, stream, count);
     if (!error) error = spng_get_ihdr(ctx, &header);
     sim_status s = error ? spoilt(p, error) : sim_decode_open(out, p->width, p->height, p->name);
     /* deflate cannot expand by more than 1032: a small file that claims a huge image is found out before it costs */
