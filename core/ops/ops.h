@@ -67,7 +67,7 @@ struct sim_ops {
     /* ---- normalisation */
 
     /* y = (x - mean) rstd w + b over the last dimension; w, b (D) or NULL for no affine.  mean, rstd (R) are kept for
-     * the backward, or both NULL. */
+     * the backward, or both NULL.  y may be x. */
     void (*layernorm)(const struct sim_ops *o, float *y, float *mean, float *rstd, const float *x, const float *w,
                       const float *b, int64_t rows, int64_t dim, double eps);
     /* dx += or = (accumulate 0) gradient; dw, db (D), or both NULL.  dx may be dy. */

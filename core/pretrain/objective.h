@@ -3,7 +3,7 @@
 #ifndef SIM_OBJECTIVE_H
 #define SIM_OBJECTIVE_H
 
-#include "batch.h"
+#include "batch_tensors.h"
 #include "params.h"
 #include "siameseim_config.h"
 

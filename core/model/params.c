@@ -1,0 +1,228 @@
+#include "params.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "positions.h"
+#include "rng.h"
+
+void sim_params_start(struct sim_params *p)
+{
+    memset(p, 0, sizeof *p);
+}
+
+/* Room for one more element of an array that doubles; NULL without memory. */
+static void *more(void *array, int count, int *room, size_t element_bytes)
+{
+    if (count < *room) return array;
+    int wanted = *room ? *room * 2 : 64;
+    void *grown = realloc(array, (size_t)wanted * element_bytes);
+    if (grown) *room = wanted;
+    return grown;
+}
+
+int sim_params_add(struct sim_params *p, int flags, enum sim_init init, double init_value, int partner, int dims,
+                   const int64_t *shape, const char *name_format, ...)
+{
+    struct sim_param *grown = more(p->row, p->count, &p->room, sizeof *grown);
+    if (!grown) {
+        p->failed = 1;
+        return -1;
+    }
+    p->row = grown;
+    struct sim_param *r = &grown[p->count];
+    *r = (struct sim_param){.dims = dims, .flags = flags, .count = 1, .gradient = -1, .init = init,
+                            .init_value = init_value, .partner = partner, .offset = p->value_count};
+    va_list args;
+    va_start(args, name_format);
+    int length = vsnprintf(r->name, sizeof r->name, name_format, args);
+    va_end(args);
+    if (length < 0 || (size_t)length >= sizeof r->name) p->failed = 1;
+    for (int d = 0; d < dims; d++) {
+        r->shape[d] = shape[d];
+        if (__builtin_mul_overflow(r->count, shape[d], &r->count) || r->count > (int64_t)1 << 40) {
+            p->failed = 1;
+            r->count = 0;
+        }
+    }
+    p->value_count += (r->count + 15) / 16 * 16; /* every tensor starts on a line of its own */
+    if (flags & SIM_ROW_TRAINED) {
+        r->gradient = p->gradient_count;
+        p->gradient_count += (r->count + 15) / 16 * 16;
+    }
+    return p->count++;
+}
+
+int sim_params_add_counter(struct sim_params *p, const char *name_format, ...)
+{
+    struct sim_counter *grown = more(p->counter, p->counters, &p->counter_room, sizeof *grown);
+    if (!grown) {
+        p->failed = 1;
+        return -1;
+    }
+    p->counter = grown;
+    struct sim_counter *c = &grown[p->counters];
+    *c = (struct sim_counter){.after = p->count - 1};
+    va_list args;
+    va_start(args, name_format);
+    vsnprintf(c->name, sizeof c->name, name_format, args);
+    va_end(args);
+    return p->counters++;
+}
+
+sim_status sim_params_allocate(struct sim_params *p, int training)
+{
+    if (p->failed) return sim_fail(SIM_ENOMEM, "the parameter table does not fit: too many or too large tensors");
+    p->value = sim_calloc_aligned((size_t)p->value_count, sizeof(float));
+    int good = p->value != NULL;
+    if (training) {
+        p->gradient = sim_calloc_aligned((size_t)p->gradient_count, sizeof(float));
+        p->moment1 = sim_calloc_aligned((size_t)p->gradient_count, sizeof(float));
+        p->moment2 = sim_calloc_aligned((size_t)p->gradient_count, sizeof(float));
+        good = good && p->gradient && p->moment1 && p->moment2;
+    }
+    if (good) return SIM_OK;
+    double bytes = 4.0 * ((double)p->value_count + 3.0 * (training ? (double)p->gradient_count : 0));
+    return sim_fail(SIM_ENOMEM, "no memory for the parameters: %.1f MiB", bytes / 1048576.0);
+}
+
+void sim_params_close(struct sim_params *p)
+{
+    free(p->row), free(p->counter);
+    free(p->value), free(p->gradient), free(p->moment1), free(p->moment2);
+    memset(p, 0, sizeof *p);
+}
+
+static void uniform(float *v, int64_t count, struct sim_rng *rng, double bound)
+{
+    for (int64_t i = 0; i < count; i++) v[i] = (float)sim_rng_between(rng, -bound, bound);
+}
+
+void sim_params_initialise(struct sim_params *p, uint64_t seed)
+{
+    for (int r = 0; r < p->count; r++) {
+        const struct sim_param *row = &p->row[r];
+        float *v = p->value + row->offset;
+        struct sim_rng rng = sim_rng_make(seed, SIM_PURPOSE_INIT, 0, (uint64_t)r, 0);
+        if (row->partner >= 0) continue;
+        switch (row->init) {
+        case SIM_INIT_CONSTANT:
+            for (int64_t i = 0; i < row->count; i++) v[i] = (float)row->init_value;
+            break;
+        case SIM_INIT_NORMAL:
+            for (int64_t i = 0; i < row->count; i++) v[i] = (float)(row->init_value * sim_rng_normal(&rng));
+            break;
+        case SIM_INIT_XAVIER:
+            uniform(v, row->count, &rng, sqrt(6.0 / (double)(row->shape[0] + row->count / row->shape[0])));
+            break;
+        case SIM_INIT_FAN_IN:
+            uniform(v, row->count, &rng, 1.0 / sqrt(row->init_value));
+            break;
+        case SIM_INIT_POSITIONS: /* (1, 1 + g g, D) */
+            sim_absolute_positions(v, (int64_t)(sqrt((double)row->shape[1] - 1) + 0.5), row->shape[2]);
+            break;
+        }
+    }
+    for (int r = 0; r < p->count; r++) {
+        const struct sim_param *row = &p->row[r];
+        if (row->partner >= 0)
+            memcpy(p->value + row->offset, sim_value(p, row->partner), (size_t)row->count * sizeof(float));
+    }
+    for (int i = 0; i < p->counters; i++) p->counter[i].value = 0;
+}
+
+int sim_params_find(const struct sim_params *p, const char *name)
+{
+    for (int r = 0; r < p->count; r++)
+        if (strcmp(p->row[r].name, name) == 0) return r;
+    return -1;
+}
+
+sim_status sim_params_trained(const struct sim_params *p, double weight_decay, struct sim_segment **out, int *count)
+{
+    struct sim_segment *s = calloc((size_t)p->count + 1, sizeof *s);
+    if (!s) return sim_fail(SIM_ENOMEM, "no memory for the list of trained tensors");
+    *count = 0;
+    for (int r = 0; r < p->count; r++) {
+        const struct sim_param *row = &p->row[r];
+        if (row->gradient < 0) continue;
+        s[(*count)++] = (struct sim_segment){
+            .p = p->value + row->offset, .g = p->gradient + row->gradient, .m = p->moment1 + row->gradient,
+            .v = p->moment2 + row->gradient, .count = row->count,
+            .weight_decay = row->flags & SIM_ROW_DECAYED ? (float)weight_decay : 0};
+    }
+    *out = s;
+    return SIM_OK;
+}
+
+sim_status sim_params_momentum(const struct sim_params *p, struct sim_segment **out, int *count)
+{
+    struct sim_segment *s = calloc((size_t)p->count + 1, sizeof *s);
+    if (!s) return sim_fail(SIM_ENOMEM, "no memory for the list of momentum tensors");
+    *count = 0;
+    for (int r = 0; r < p->count; r++) {
+        const struct sim_param *row = &p->row[r];
+        if (row->partner < 0 || row->flags & SIM_ROW_BUFFER) continue;
+        s[(*count)++] = (struct sim_segment){.p = p->value + row->offset, .g = sim_value(p, row->partner),
+                                             .count = row->count};
+    }
+    *out = s;
+    return SIM_OK;
+}
+
+sim_status sim_params_tensors(const struct sim_params *p, struct sim_tensor **out, int *count)
+{
+    struct sim_tensor *t = calloc((size_t)(p->count + p->counters + 1), sizeof *t);
+    if (!t) return sim_fail(SIM_ENOMEM, "no memory for the list of tensors");
+    int n = 0, c = 0;
+    for (int r = 0; r < p->count; r++) {
+        const struct sim_param *row = &p->row[r];
+        t[n] = (struct sim_tensor){.name = row->name, .dtype = SIM_F32, .dims = row->dims, .count = row->count,
+                                   .data = p->value + row->offset};
+        for (int d = 0; d < row->dims; d++) t[n].shape[d] = row->shape[d];
+        n++;
+        for (; c < p->counters && p->counter[c].after == r; c++)
+            t[n++] = (struct sim_tensor){.name = p->counter[c].name, .dtype = SIM_I64, .count = 1,
+                                         .data = &p->counter[c].value};
+    }
+    *out = t;
+    *count = n;
+    return SIM_OK;
+}
+
+sim_status sim_params_load(struct sim_params *p, const struct sim_tensors *file)
+{
+    const struct sim_tensor *t;
+    for (int r = 0; r < p->count; r++) {
+        const struct sim_param *row = &p->row[r];
+        SIM_TRY(sim_tensors_expect(file, row->name, SIM_F32, row->dims, row->shape, &t));
+        memcpy(p->value + row->offset, t->data, (size_t)row->count * sizeof(float));
+    }
+    for (int i = 0; i < p->counters; i++) {
+        SIM_TRY(sim_tensors_expect(file, p->counter[i].name, SIM_I64, 0, NULL, &t));
+        memcpy(&p->counter[i].value, t->data, sizeof p->counter[i].value);
+    }
+    return SIM_OK;
+}
+
+static int belongs_to_encoder(const char *name)
+{
+    return strcmp(name, "cls_token") == 0 || strcmp(name, "pos_embed") == 0 ||
+           strncmp(name, "patch_embed.", 12) == 0 || strncmp(name, "blocks.", 7) == 0;
+}
+
+sim_status sim_params_write_encoder(const struct sim_params *p, const char *path, const char *const *metadata)
+{
+    struct sim_tensor *t;
+    int count, kept = 0;
+    SIM_TRY(sim_params_tensors(p, &t, &count));
+    for (int i = 0; i < count; i++)
+        if (belongs_to_encoder(t[i].name)) t[kept++] = t[i];
+    sim_status status = sim_tensors_write(path, t, kept, metadata);
+    free(t);
+    return status;
+}

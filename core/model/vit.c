@@ -1,0 +1,93 @@
+#include "vit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void sim_stack_add(struct sim_stack *s, struct sim_params *p, const struct sim_block_shape *shape, int depth, int flags,
+                   double init_values, const struct sim_stack *partner, const char *prefix)
+{
+    *s = (struct sim_stack){.shape = *shape, .depth = depth};
+    for (int i = 0; i < depth; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s.%d", prefix, i);
+        s->rows[i] = sim_block_add(p, shape, flags, init_values, partner ? &partner->rows[i] : NULL, name);
+    }
+}
+
+sim_status sim_stack_plan(struct sim_stack *s, struct sim_arena *a, int64_t batch, int64_t tokens, int training,
+                          int drop_path)
+{
+    int kept = training ? s->depth : s->depth > 0;
+    s->training = training;
+    if (!s->saved) s->saved = calloc((size_t)kept + 1, sizeof *s->saved);
+    if (!s->saved) return sim_fail(SIM_ENOMEM, "no memory for %d blocks' bookkeeping", s->depth);
+    for (int i = 0; i < kept; i++)
+        sim_block_plan(&s->saved[i], a, &s->shape, batch, tokens, training, s->rows[i].ls1 >= 0 || drop_path);
+    return SIM_OK;
+}
+
+void sim_stack_close(struct sim_stack *s)
+{
+    free(s->saved);
+    s->saved = NULL;
+}
+
+float *sim_stack_forward(const struct sim_ops *o, struct sim_params *p, struct sim_stack *s, float *x, int64_t batch,
+                         int64_t tokens, void (*after)(void *context, int block, const float *z), void *context)
+{
+    float *own = s->training || s->depth == 0 ? NULL : s->saved[0].z;
+    for (int i = 0; i < s->depth; i++) {
+        struct sim_block_saved *v = &s->saved[s->training ? i : 0];
+        v->x = x;
+        sim_block_forward(o, p, &s->rows[i], &s->shape, v, batch, tokens);
+        if (after) after(context, i, v->z);
+        if (s->training) {
+            x = v->z;
+        } else { /* the input's buffer is dead: the next block writes there */
+            float *dead = x;
+            x = v->z;
+            v->z = dead;
+        }
+    }
+    if (own) s->saved[0].z = own; /* the next forward's x is the caller's buffer again */
+    return x;
+}
+
+void sim_stack_backward(const struct sim_ops *o, struct sim_params *p, struct sim_stack *s, int64_t batch,
+                        int64_t tokens, struct sim_block_scratch *scratch, float *d)
+{
+    for (int i = s->depth - 1; i >= 0; i--)
+        sim_block_backward(o, p, &s->rows[i], &s->shape, &s->saved[i], batch, tokens, scratch, d);
+}
+
+static float *take(struct sim_arena *a, int64_t count)
+{
+    return sim_arena_take(a, (size_t)count, sizeof(float));
+}
+
+void sim_embedding_plan(struct sim_embedding *e, struct sim_arena *a, int64_t batch, int64_t taken)
+{
+    e->rows = take(a, batch * taken * 3 * e->patch_size * e->patch_size);
+    e->x = take(a, batch * taken * e->dim);
+    e->tokens = take(a, batch * (1 + taken) * e->dim);
+}
+
+float *sim_embedding_forward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,
+                             const float *images, const int32_t *index, int64_t batch, int64_t taken)
+{
+    const int64_t in = 3 * e->patch_size * e->patch_size;
+    o->patchify(o, e->rows, images, index, batch, e->img_size, e->patch_size, taken);
+    o->linear(o, e->x, e->rows, sim_value(p, e->w), sim_value(p, e->b), batch * taken, in, e->dim);
+    o->embed_tokens(o, e->tokens, e->x, sim_value(p, e->cls), sim_value(p, e->pos), index, batch, taken, e->dim);
+    return e->tokens;
+}
+
+void sim_embedding_backward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e, const float *d,
+                            int64_t batch, int64_t taken)
+{
+    float *dw = sim_gradient(p, e->w);
+    o->embed_tokens_backward(o, sim_gradient(p, e->cls), dw ? e->x : NULL, d, batch, taken, e->dim);
+    if (dw)
+        o->linear_backward_weight(o, dw, sim_gradient(p, e->b), e->x, e->rows, batch * taken,
+                                  3 * e->patch_size * e->patch_size, e->dim);
+}

@@ -1,0 +1,18 @@
+/* The tensors of one pre-training batch: here, below models and objectives, because all of them see it; the sources
+ * that yield batches are in core/train/batch.h. */
+#ifndef SIM_BATCH_TENSORS_H
+#define SIM_BATCH_TENSORS_H
+
+#include <stdint.h>
+
+/* One pre-training batch.  B images, S = img_size, L = (S / patch_size)^2 patches in raster order. */
+struct sim_batch {
+    int64_t size;          /* B */
+    const float *view1;    /* (B, 3, S, S) normalised; the masked online input */
+    const float *view2;    /* (B, 3, S, S); the target's input, NULL where the objective asks for one view */
+    const uint8_t *mask;   /* (B, L) 1 = hidden in view 1; the same count in every row */
+    const float *geometry; /* (B, 6) di, dj, sh, sw, flip, fj: method.md 1.6 */
+    const int64_t *index;  /* (B) global sample index, keys the per-sample randomness of the model */
+};
+
+#endif

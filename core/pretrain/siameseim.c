@@ -1,0 +1,241 @@
+/* SiameseIM's step (method.md 1.7, 1.8): the online network predicts from the visible patches of view 1 what the
+ * momentum network sees in view 2. */
+#include "siameseim_model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rng.h"
+
+#define TEACHER_EPS 1e-5 /* LayerNorm without affine on targets, and on predictions with online_ln */
+
+/* ------------------------------------------------------------------ tracing */
+
+struct stage {
+    const struct sim_trace *trace;
+    const char *name;
+    int64_t shape[3];
+};
+
+static void see_block(void *context, int block, const float *z)
+{
+    const struct stage *s = context;
+    char name[64];
+    snprintf(name, sizeof name, "%s.%d", s->name, block);
+    s->trace->see(s->trace->context, name, z, s->shape);
+}
+
+static float *run_stack(struct sim_siameseim *m, struct sim_stack *s, float *x, int64_t tokens,
+                        const struct sim_trace *trace, const char *name)
+{
+    struct stage stage = {trace, name, {m->batch, tokens, s->shape.dim}};
+    return sim_stack_forward(m->ops, &m->params, s, x, m->batch, tokens, trace ? see_block : NULL, &stage);
+}
+
+/* ------------------------------------------------------------------ forward */
+
+/* Visible patches in raster order; every image must hide the same number. */
+static sim_status read_mask(struct sim_siameseim *m, const uint8_t *mask, int64_t *visible)
+{
+    const int64_t l = m->patches;
+    *visible = 0;
+    for (int64_t i = 0; i < l; i++) *visible += !mask[i];
+    if (*visible < 1 || *visible > m->max_visible)
+        return sim_fail(SIM_EINVAL, "the mask of image 0 leaves %ld patches visible; this model is planned for 1 to %ld",
+                        (long)*visible, (long)m->max_visible);
+    for (int64_t b = 0; b < m->batch; b++) {
+        int64_t v = 0;
+        for (int64_t i = 0; i < l; i++) {
+            if (mask[b * l + i]) continue;
+            if (v < *visible) m->index[b * *visible + v] = (int32_t)i;
+            v++;
+        }
+        if (v != *visible)
+            return sim_fail(SIM_EINVAL, "the mask of image %ld leaves %ld patches visible, that of image 0 %ld: they must agree",
+                            (long)b, (long)v, (long)*visible);
+    }
+    return SIM_OK;
+}
+
+/* Drop-path factors of both branches of every online block: 0, or 1 / (probability of staying). */
+static void draw_drop_path(struct sim_siameseim *m, const struct sim_batch *batch, int64_t epoch)
+{
+    const int64_t depth = m->vit.depth;
+    for (int64_t i = 0; m->keep && i < depth; i++) {
+        double rate = depth > 1 ? m->vit.drop_path_rate * (double)i / (double)(depth - 1) : 0;
+        float *keep = m->keep + 2 * i * m->batch;
+        struct sim_block_saved *saved = &m->online.blocks.saved[i];
+        saved->keep1 = saved->keep2 = NULL;
+        if (rate <= 0) continue;
+        for (int64_t b = 0; b < m->batch; b++)
+            for (int branch = 0; branch < 2; branch++) {
+                uint64_t sample = batch->index ? (uint64_t)batch->index[b] : (uint64_t)b;
+                struct sim_rng r = sim_rng_make(m->seed, SIM_PURPOSE_DROP_PATH, (uint32_t)epoch, sample,
+                                                (uint32_t)(2 * i + branch));
+                keep[branch * m->batch + b] = sim_rng_uniform(&r) < rate ? 0.0f : (float)(1.0 / (1.0 - rate));
+            }
+        saved->keep1 = keep, saved->keep2 = keep + m->batch;
+    }
+}
+
+/* Images to projector output (B, 1 + taken, Dd). */
+static float *run_branch(struct sim_siameseim *m, struct sim_branch *b, const float *images, const int32_t *index,
+                         int64_t taken, const struct sim_trace *trace, const char *blocks, const char *projector)
+{
+    float *x = sim_embedding_forward(m->ops, &m->params, &b->embedding, images, index, m->batch, taken);
+    x = run_stack(m, &b->blocks, x, 1 + taken, trace, blocks);
+    m->ops->linear(m->ops, b->z0, x, sim_value(&m->params, b->decoder_embed.w), sim_value(&m->params, b->decoder_embed.b),
+                   m->batch * (1 + taken), m->vit.embed_dim, m->c.decoder_embed_dim);
+    return run_stack(m, &b->projector, b->z0, 1 + taken, trace, projector);
+}
+
+/* Predictor input, blocks and decoder_pred on the rows that are asked for. */
+static void predict(struct sim_siameseim *m, const float *z, const float *geometry, int64_t visible,
+                    const struct sim_trace *trace)
+{
+    static const enum sim_features_mode modes[] = {SIM_FEATURES_FULL, SIM_FEATURES_NO_SCALE, SIM_FEATURES_NONE};
+    const struct sim_ops *o = m->ops;
+    const struct sim_params *p = &m->params;
+    const int64_t l = m->patches, dd = m->c.decoder_embed_dim, all = 1 + visible + l;
+    o->relative_features(o, m->features, geometry, m->batch, m->grid, dd, modes[m->c.relative_position]);
+    o->linear(o, m->place, m->features, sim_value(p, m->decoder_pos_mlp.w), sim_value(p, m->decoder_pos_mlp.b),
+              m->batch * l, 2 * dd, dd);
+    o->join_queries(o, m->joined, z, sim_value(p, m->decoder_pos), m->index, sim_value(p, m->mask_token), m->place,
+                    m->batch, visible, l, dd);
+    const float *x = run_stack(m, &m->predictor, m->joined, all, trace, "online.predictor");
+    o->take_rows(o, m->queries, x, m->batch, all, 1 + visible, l, dd);
+    o->linear(o, m->pred, m->queries, sim_value(p, m->decoder_pred.w), sim_value(p, m->decoder_pred.b), m->batch * l, dd, dd);
+    if (m->c.online_ln)
+        o->layernorm(o, m->normed, m->normed_mean, m->normed_rstd, m->pred, NULL, NULL, m->batch * l, dd, TEACHER_EPS);
+}
+
+static void make_goal(struct sim_siameseim *m, const float *images, const struct sim_trace *trace)
+{
+    const struct sim_ops *o = m->ops;
+    const int64_t l = m->patches, dd = m->c.decoder_embed_dim;
+    const float *z = run_branch(m, &m->target, images, NULL, l, trace, "target.blocks", "target.projector");
+    o->take_rows(o, m->goal, z, m->batch, 1 + l, 1, l, dd);
+    o->layernorm(o, m->goal, NULL, NULL, m->goal, NULL, NULL, m->batch * l, dd, TEACHER_EPS);
+}
+
+/* Row-wise dense UniGrad; leaves the gradient with respect to m->pred in m->d_pred. */
+static double loss_and_gradient(struct sim_siameseim *m)
+{
+    const struct sim_ops *o = m->ops;
+    const int64_t l = m->patches, dd = m->c.decoder_embed_dim;
+    const int global = m->c.loss == SIM_LOSS_GLOBAL;
+    const float *p = m->c.online_ln ? m->normed : m->pred, *t = m->goal;
+    int64_t rows = m->batch * l;
+    float *d = m->d_pred;
+    if (global) {
+        o->mean_rows(o, m->pooled, p, m->batch, l, 0, l, dd);
+        o->mean_rows(o, m->pooled_goal, t, m->batch, l, 0, l, dd);
+        p = m->pooled, t = m->pooled_goal, d = m->d_pooled, rows = m->batch;
+    }
+    o->gemm(o, SIM_T, SIM_N, dd, dd, rows, 1.0f / (float)rows, t, dd, t, dd, 0, m->covariance, dd);
+    o->gemm(o, SIM_N, SIM_N, rows, dd, dd, 1, p, dd, m->covariance, dd, 0, m->pc, dd);
+    double loss = o->unigrad(o, d, p, t, m->pc, rows, dd, m->c.neg_weight);
+    if (global) o->mean_rows_backward(o, m->d_pred, m->d_pooled, m->batch, l, dd);
+    if (m->c.online_ln)
+        o->layernorm_backward(o, m->d_pred, 0, NULL, NULL, m->d_pred, m->pred, m->normed_mean, m->normed_rstd, NULL,
+                              m->batch * l, dd);
+    return loss;
+}
+
+/* ------------------------------------------------------------------ backward */
+
+static void backward_linear(struct sim_siameseim *m, const struct sim_linear_rows *r, float *dx, const float *dy,
+                            const float *x, int64_t rows, int64_t in, int64_t out)
+{
+    m->ops->linear_backward_weight(m->ops, sim_gradient(&m->params, r->w), sim_gradient(&m->params, r->b), dy, x, rows,
+                                   in, out);
+    if (dx) m->ops->linear_backward_input(m->ops, dx, dy, sim_value(&m->params, r->w), NULL, rows, in, out);
+}
+
+static void backward(struct sim_siameseim *m, const float *encoded, int64_t visible)
+{
+    const struct sim_ops *o = m->ops;
+    const int64_t batch = m->batch, l = m->patches, d = m->vit.embed_dim, dd = m->c.decoder_embed_dim;
+    float *d_queries = m->pc; /* the loss is done with it */
+    backward_linear(m, &m->decoder_pred, d_queries, m->d_pred, m->queries, batch * l, dd, dd);
+    o->put_rows(o, m->d_joined, d_queries, batch, 1 + visible + l, 1 + visible, l, dd);
+    sim_stack_backward(o, &m->params, &m->predictor, batch, 1 + visible + l, &m->scratch, m->d_joined);
+    o->join_queries_backward(o, m->d_z, sim_gradient(&m->params, m->mask_token), m->d_place, m->d_joined, batch, visible,
+                             l, dd);
+    backward_linear(m, &m->decoder_pos_mlp, NULL, m->d_place, m->features, batch * l, 2 * dd, dd);
+    sim_stack_backward(o, &m->params, &m->online.projector, batch, 1 + visible, &m->scratch, m->d_z);
+    backward_linear(m, &m->online.decoder_embed, m->d_tokens, m->d_z, encoded, batch * (1 + visible), d, dd);
+    sim_stack_backward(o, &m->params, &m->online.blocks, batch, 1 + visible, &m->scratch, m->d_tokens);
+    sim_embedding_backward(o, &m->params, &m->online.embedding, m->d_tokens, batch, visible);
+}
+
+/* ------------------------------------------------------------------ the objective */
+
+static sim_status step(void *self, const struct sim_batch *batch, double momentum, int64_t epoch,
+                       const struct sim_trace *trace, double *loss)
+{
+    struct sim_siameseim *m = self;
+    const struct sim_ops *o = m->ops;
+    int64_t visible;
+    if (batch->size != m->batch)
+        return sim_fail(SIM_EINVAL, "a batch of %ld images for a model planned for %ld", (long)batch->size, (long)m->batch);
+    SIM_TRY(read_mask(m, batch->mask, &visible));
+    draw_drop_path(m, batch, epoch);
+    const float *z = run_branch(m, &m->online, batch->view1, m->index, visible, trace, "online.blocks", "online.projector");
+    predict(m, z, batch->geometry, visible, trace);
+    o->ema(o, m->ema, m->ema_count, momentum); /* quirk 6: after the online forward, with the weights before this step */
+    make_goal(m, batch->view2, trace);
+    if (trace) {
+        const int64_t shape[3] = {m->batch, m->patches, m->c.decoder_embed_dim};
+        trace->see(trace->context, "pred", m->pred, shape);
+        trace->see(trace->context, "target", m->goal, shape);
+    }
+    *loss = loss_and_gradient(m);
+    const struct sim_stack *blocks = &m->online.blocks;
+    backward(m, blocks->saved[blocks->depth - 1].z, visible);
+    return o->finish(o);
+}
+
+static void close_objective(struct sim_objective *o)
+{
+    struct sim_siameseim *m = o->self;
+    if (!m) return;
+    sim_stack_close(&m->online.blocks), sim_stack_close(&m->online.projector), sim_stack_close(&m->predictor);
+    sim_stack_close(&m->target.blocks), sim_stack_close(&m->target.projector);
+    sim_params_close(&m->params);
+    sim_arena_close(&m->arena);
+    free(m->ema);
+    free(m);
+    memset(o, 0, sizeof *o);
+}
+
+static sim_status build(struct sim_siameseim *m, struct sim_cost *cost)
+{
+    sim_siameseim_add_rows(m);
+    sim_arena_measure(&m->arena);
+    SIM_TRY(sim_siameseim_plan(m));
+    *cost = sim_siameseim_count(m, m->max_visible);
+    SIM_TRY(sim_params_allocate(&m->params, 1));
+    SIM_TRY(sim_arena_open(&m->arena, m->arena.used_bytes));
+    SIM_TRY(sim_siameseim_plan(m));
+    sim_params_initialise(&m->params, m->seed);
+    return sim_params_momentum(&m->params, &m->ema, &m->ema_count);
+}
+
+sim_status sim_siameseim_open(struct sim_objective *out, const struct sim_ops *ops, const struct sim_vit_config *vit,
+                              const struct sim_siameseim_config *c, int64_t batch_size, int64_t max_visible,
+                              uint64_t seed)
+{
+    struct sim_siameseim *m = calloc(1, sizeof *m);
+    if (!m) return sim_fail(SIM_ENOMEM, "no memory for a model");
+    *out = (struct sim_objective){.self = m, .name = "siameseim", .ops = ops, .params = &m->params,
+                                  .batch_size = batch_size, .momentum = c->momentum,
+                                  .momentum_constant = c->momentum == 0 || c->momentum_schedule == SIM_MOMENTUM_CONST,
+                                  .step = step, .close = close_objective};
+    sim_status s = sim_siameseim_describe(m, vit, c, batch_size, max_visible);
+    m->ops = ops, m->seed = seed;
+    if (s == SIM_OK) s = build(m, &out->cost);
+    if (s != SIM_OK) close_objective(out);
+    return s;
+}

@@ -1,0 +1,158 @@
+#include "loop.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "checkpoint.h"
+#include "curve.h"
+#include "progress.h"
+
+struct run {
+    const struct sim_train_job *job;
+    struct sim_train_result *result;
+    struct sim_optimiser optimiser;
+    struct sim_position at;
+    char checkpoint[4096], curve[4096];
+    struct sim_progress progress;
+    int64_t last, epoch_first; /* steps in all; the epoch's first step made by this process */
+    double epoch_started_s;
+};
+
+static sim_status save(struct run *r)
+{
+    if (!r->job->folder) return SIM_OK;
+    SIM_TRY(sim_curve_save(r->curve, r->result->curve, r->result->epochs)); /* first: it may run ahead of the checkpoint */
+    return sim_checkpoint_save(r->checkpoint, r->job->objective->params, &r->at, r->job->config_hash);
+}
+
+static sim_status resume(struct run *r)
+{
+    const struct sim_train_job *job = r->job;
+    SIM_TRY(sim_checkpoint_load(r->checkpoint, job->objective->params, &r->at, job->source->steps_per_epoch, job->config_hash));
+    r->optimiser.step = r->at.step;
+    int64_t finished = r->at.step / r->at.steps_per_epoch;
+    struct sim_epoch_stats *curve;
+    SIM_TRY(sim_curve_load(r->curve, finished, &curve));
+    memcpy(r->result->curve, curve, (size_t)finished * sizeof *curve);
+    free(curve);
+    r->result->epochs = (int)finished;
+    sim_log("resuming at step %ld (epoch %ld)", (long)r->at.step, (long)finished + 1);
+    return SIM_OK;
+}
+
+static void epoch_starts(struct run *r)
+{
+    r->epoch_started_s = sim_now_s();
+    r->epoch_first = r->at.step;
+}
+
+static void epoch_ends(struct run *r)
+{
+    const struct sim_train_job *job = r->job;
+    const struct sim_objective *o = job->objective;
+    double steps = (double)r->at.steps_per_epoch, seconds = sim_now_s() - r->epoch_started_s;
+    double images = (double)((r->at.step - r->epoch_first) * o->batch_size);
+    struct sim_epoch_stats *e = &r->result->curve[r->result->epochs++];
+    *e = (struct sim_epoch_stats){.epoch = r->at.step / r->at.steps_per_epoch, .step = r->at.step,
+                                  .loss = r->at.loss_sum / steps, .grad_norm = r->at.grad_norm_sum / steps,
+                                  .lr = r->at.last_lr, .momentum = r->at.last_momentum,
+                                  .images_per_s = seconds > 0 ? images / seconds : 0, .seconds = seconds};
+    e->gflops = e->images_per_s * o->cost.flop_per_image * 1e-9;
+    e->gemm_share = job->gemm_gflops > 0 ? e->gflops / job->gemm_gflops : 0;
+    r->at.loss_sum = r->at.grad_norm_sum = 0;
+    if (job->on_epoch) job->on_epoch(job->context, e);
+}
+
+static sim_status one_step(struct run *r)
+{
+    const struct sim_train_job *job = r->job;
+    const struct sim_objective *o = job->objective;
+    int64_t epoch = r->at.step / r->at.steps_per_epoch, within = r->at.step % r->at.steps_per_epoch;
+    double e = (double)epoch + (double)within / (double)r->at.steps_per_epoch;
+    double lr = sim_lr_at(job->config, e);
+    double momentum = sim_momentum_at(o->momentum, o->momentum_constant, e, (double)job->config->epochs);
+    const struct sim_batch *batch;
+    struct sim_step_result result;
+    SIM_TRY(job->source->next(job->source->self, epoch, within, &batch));
+    sim_status s = sim_train_step(o, &r->optimiser, job->config, batch, lr, momentum, epoch, NULL, &result);
+    if (s != SIM_OK) return sim_context(s, "epoch %ld, step %ld", (long)epoch + 1, (long)r->at.step + 1);
+    r->at.step++;
+    r->at.loss_sum += result.loss, r->at.grad_norm_sum += result.grad_norm;
+    r->at.last_lr = lr, r->at.last_momentum = momentum;
+    char note[64];
+    snprintf(note, sizeof note, "epoch %ld/%ld, loss %.4f", (long)epoch + 1, (long)job->config->epochs, result.loss);
+    sim_progress_update(&r->progress, r->at.step * o->batch_size, note);
+    return SIM_OK;
+}
+
+static sim_status steps(struct run *r)
+{
+    const struct sim_train_config *c = r->job->config;
+    const int64_t per_epoch = r->at.steps_per_epoch;
+    epoch_starts(r);
+    while (r->at.step < r->last) {
+        SIM_TRY(one_step(r));
+        int64_t epoch = r->at.step / per_epoch;
+        int whole = r->at.step % per_epoch == 0, saved = 0;
+        if (whole) {
+            epoch_ends(r);
+            if (c->save_every_epochs > 0 && epoch % c->save_every_epochs == 0) {
+                SIM_TRY(save(r));
+                saved = 1;
+            }
+            epoch_starts(r);
+        }
+        if (!saved && c->save_every_steps > 0 && r->at.step % c->save_every_steps == 0) SIM_TRY(save(r));
+        if (r->job->stop && *r->job->stop) {
+            SIM_TRY(save(r));
+            return sim_fail(SIM_EINTERRUPT, "stopped at step %ld of %ld as asked", (long)r->at.step, (long)r->last);
+        }
+    }
+    return save(r);
+}
+
+static sim_status train(struct run *r)
+{
+    const struct sim_train_job *job = r->job;
+    SIM_TRY(sim_train_config_check(job->config));
+    SIM_TRY(sim_optimiser_open(&r->optimiser, job->objective->params, job->config->weight_decay));
+    r->at.steps_per_epoch = job->source->steps_per_epoch;
+    if (r->at.steps_per_epoch < 1 && job->config->epochs > 0)
+        return sim_fail(SIM_EINVAL, "the data set gives no batch at all");
+    r->last = job->config->epochs * r->at.steps_per_epoch;
+    if (job->config->max_steps > 0 && job->config->max_steps < r->last) r->last = job->config->max_steps;
+    if (job->folder) {
+        snprintf(r->checkpoint, sizeof r->checkpoint, "%s/checkpoint.safetensors", job->folder);
+        snprintf(r->curve, sizeof r->curve, "%s/curve.json", job->folder);
+    }
+    r->result->curve = calloc((size_t)job->config->epochs + 1, sizeof *r->result->curve);
+    if (!r->result->curve) return sim_fail(SIM_ENOMEM, "no memory for a curve of %ld epochs", (long)job->config->epochs);
+    if (job->folder && job->resume && access(r->checkpoint, F_OK) == 0) SIM_TRY(resume(r));
+    else SIM_TRY(save(r)); /* tells of a full or read-only disk now, and is the good checkpoint if the first epoch diverges */
+
+    const int64_t images = job->objective->batch_size;
+    sim_progress_start(&r->progress, "training", "img", r->last * images);
+    r->progress.resumed = r->at.step * images;
+    double started = sim_now_s();
+    sim_status s = steps(r);
+    sim_progress_finish(&r->progress);
+    r->result->train_s = sim_now_s() - started;
+    r->result->steps = r->at.step;
+    if (s == SIM_ENONFINITE) {
+        r->result->diverged = 1;
+        snprintf(r->result->reason, sizeof r->result->reason, "%s", sim_error_text());
+    }
+    return s;
+}
+
+sim_status sim_train_run(const struct sim_train_job *job, struct sim_train_result *result)
+{
+    struct run r = {.job = job, .result = result};
+    *result = (struct sim_train_result){0};
+    sim_status s = train(&r);
+    sim_optimiser_close(&r.optimiser);
+    return s;
+}
