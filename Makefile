@@ -102,7 +102,7 @@ $(O)/tests/support/support.o: INCLUDES = -Icore/base -Itests/support
 
 # ------------------------------------------------------------------ targets for people
 PACKAGES := gcc make libdnnl-dev libyaml-dev libjansson-dev libxxhash-dev libjpeg62-turbo-dev libspng-dev \
-            libarchive-dev liblbfgs-dev check libsubunit-dev gnuplot-nox fonts-dejavu-core
+            zlib1g-dev libarchive-dev liblbfgs-dev check libsubunit-dev gnuplot-nox fonts-dejavu-core
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 
 help:
@@ -112,6 +112,7 @@ help:
 	  'make test         install what is missing, build, run every test' \
 	  'make sanitize     the same tests under AddressSanitizer and UBSan' \
 	  'make deps         install the Debian packages that are missing' \
+	  'make fuzz         throw hostile YAML, safetensors, images and archives at the readers (clang; FUZZ_SECONDS=60 each)' \
 	  'make clean        remove what was built' \
 	  '' \
 	  'O=DIR builds into another folder.  After building: $(TOOL) --help'
@@ -143,6 +144,30 @@ tests-built: $(TOOL) $(TEST_BINS)
 sanitize:
 	$(MAKE) O=$(O)-asan CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all' \
 	  LDFLAGS='-fsanitize=address,undefined' test
+
+# ------------------------------------------------------------------ fuzzing (libFuzzer, so clang)
+# Each tests/fuzz/fuzz_NAME.c runs for FUZZ_SECONDS.  Corpora grow under $(O)/fuzz/corpus and are used again; an input
+# that breaks something is kept as $(O)/fuzz/NAME-*, and running the fuzzer on it repeats the failure.
+FUZZ_SECONDS ?= 60
+FUZZERS    := yaml safetensors image archive
+FUZZ_ROOMS := $(wildcard core/base/*.c datasets/*.c core/ops/cpu/pixels_*.c) tests/fuzz/seeds.c
+FUZZ_FLAGS := -O1 -g -std=c11 -D_GNU_SOURCE -march=x86-64-v3 -fno-sanitize-recover=all
+$(O)/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	clang $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,address,undefined \
+	  $(call includes,$(SEES_datasets) tests/base tests/fuzz) -MMD -MP -c -o $@ $<
+.PRECIOUS: $(O)/fuzz/%.o
+$(O)/fuzz/rooms.a: $(FUZZ_ROOMS:%.c=$(O)/fuzz/%.o)
+	@rm -f $@; ar rcs $@ $^
+$(O)/fuzz/fuzz_%: $(O)/fuzz/tests/fuzz/fuzz_%.o $(O)/fuzz/rooms.a
+	clang -fsanitize=fuzzer,address,undefined -o $@ $^ -lyaml -ljansson -lxxhash -ljpeg -lspng -lz -larchive -lpthread -lm
+
+fuzz: $(FUZZERS:%=$(O)/fuzz/fuzz_%)
+	@for f in $(FUZZERS); do \
+	  echo "$$f: $(FUZZ_SECONDS) s of hostile input"; mkdir -p $(O)/fuzz/corpus/$$f; \
+	  $(O)/fuzz/fuzz_$$f $(O)/fuzz/corpus/$$f -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=20 -rss_limit_mb=3000 \
+	    -artifact_prefix=$(O)/fuzz/$$f- -print_final_stats=1 > $(O)/fuzz/$$f.log 2>&1 || { tail -60 $(O)/fuzz/$$f.log; exit 1; }; \
+	  sed -n "s/^stat::number_of_executed_units: */$$f: inputs without harm: /p" $(O)/fuzz/$$f.log; done
 
 clean:
 	rm -rf $(O) $(O)-asan
