@@ -131,11 +131,25 @@ static void assert_text(const json_t *o, const char *key, const char *value)
     ck_assert_str_eq(text, value);
 }
 
-static void wait_for_file(const char *path, pid_t child)
+/* Steps finished at the time of a checkpoint; -1: there is none yet. */
+static int steps_of(const char *checkpoint)
 {
-    struct timespec pause = {0, 1000000};
-    while (access(path, F_OK) != 0) {
-        ck_assert_msg(waitpid(child, NULL, WNOHANG) == 0, "the program ended before it wrote %s", path);
+    struct sim_tensors *file;
+    const struct sim_tensor *position;
+    if (access(checkpoint, F_OK) != 0) return -1;
+    test_ok(sim_tensors_open(&file, checkpoint)); /* whole at any moment, also while the program runs */
+    position = sim_tensors_find(file, "train.position");
+    ck_assert_ptr_nonnull(position);
+    int steps = (int)((const double *)position->data)[0];
+    sim_tensors_close(file);
+    return steps;
+}
+
+static void wait_for_step(const char *checkpoint, int step, pid_t child)
+{
+    struct timespec pause = {0, 500000};
+    while (steps_of(checkpoint) < step) {
+        ck_assert_msg(waitpid(child, NULL, WNOHANG) == 0, "the program ended before step %d", step);
         nanosleep(&pause, NULL);
     }
 }
@@ -232,8 +246,9 @@ START_TEST(a_recorded_run_is_skipped_and_another_configuration_is_not_mixed_in)
 }
 END_TEST
 
-/* Long enough to be stopped in the middle: a checkpoint after every step. */
+/* Long enough to be stopped in the middle: 8 epochs of 5 steps, a checkpoint after every step. */
 #define LONG "--threads 1 --set train.epochs=8 --set train.save_every_steps=1"
+#define STOP_STEP 7 /* within the second epoch */
 
 static void stopped_equals_never_stopped(int signal_number, int expected)
 {
@@ -244,9 +259,11 @@ static void stopped_equals_never_stopped(int signal_number, int expected)
     snprintf(log, sizeof log, "%s/log", cut);
     snprintf(checkpoint, sizeof checkpoint, "%s/smoke/checkpoint.safetensors", cut);
     pid_t child = start(log, arguments);
-    wait_for_file(checkpoint, child);
+    wait_for_step(checkpoint, STOP_STEP, child);
     kill(child, signal_number);
     expect(finish(child, log) == expected, "");
+    int steps = steps_of(checkpoint);
+    ck_assert_msg(steps >= STOP_STEP && steps < 40, "stopped at step %d of 40", steps);
     snprintf(log, sizeof log, "%s/records.jsonl", cut);
     ck_assert_msg(access(log, F_OK) != 0, "a run cut short was recorded");
     expect(tool("%s", arguments) == 0, "resum");
@@ -283,9 +300,9 @@ START_TEST(a_diverged_run_is_recorded_and_the_others_go_on)
                                  "  train: {epochs: 2, batch_size: 16, lr: 1.0e-3, save_every_steps: 1}\n"
                                  "  eval: {knn_k: 5, logistic: false}\n"
                                  "runs:\n"
-                                 "  wild: {train: {lr: 900, blr: 0, clip_grad: 0, eps: 1.0e-30}}\n"
+                                 "  wild: {train: {lr: 1000, weight_decay: 100}}\n"
                                  "  tame: {}\n");
-    expect(tool("run %s --out %s --threads 1 --set siameseim.neg_weight=1000", file, out) == 1, "diverged");
+    expect(tool("run %s --out %s --threads 1", file, out) == 1, "diverged");
     json_t *wild = record_of(out, 0), *tame = record_of(out, 1);
     assert_text(wild, "name", "wild");
     assert_text(wild, "status", "diverged");
@@ -295,6 +312,7 @@ START_TEST(a_diverged_run_is_recorded_and_the_others_go_on)
     json_decref(wild), json_decref(tame);
     struct sim_tensors *kept;
     snprintf(checkpoint, sizeof checkpoint, "%s/wild/checkpoint.safetensors", out);
+    ck_assert_int_ge(steps_of(checkpoint), 1);
     test_ok(sim_tensors_open(&kept, checkpoint));
     for (int i = 0; i < sim_tensors_count(kept); i++) {
         const struct sim_tensor *t = sim_tensors_at(kept, i);
