@@ -165,7 +165,7 @@ $(O)/fuzz/fuzz_%: $(O)/fuzz/tests/fuzz/fuzz_%.o $(O)/fuzz/rooms.a
 fuzz: $(FUZZERS:%=$(O)/fuzz/fuzz_%)
 	@for f in $(FUZZERS); do \
 	  echo "$$f: $(FUZZ_SECONDS) s of hostile input"; mkdir -p $(O)/fuzz/corpus/$$f; \
-	  $(O)/fuzz/fuzz_$$f $(O)/fuzz/corpus/$$f -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=20 -rss_limit_mb=3000 \
+	  $(O)/fuzz/fuzz_$$f $(O)/fuzz/corpus/$$f -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=20 -rss_limit_mb=3000 \
 	    -artifact_prefix=$(O)/fuzz/$$f- -print_final_stats=1 > $(O)/fuzz/$$f.log 2>&1 || { tail -60 $(O)/fuzz/$$f.log; exit 1; }; \
 	  sed -n "s/^stat::number_of_executed_units: */$$f: inputs without harm: /p" $(O)/fuzz/$$f.log; done
 

@@ -216,7 +216,7 @@ static sim_status place_tensors(struct sim_tensors *f)
     if (!f->copies) return sim_fail(SIM_ENOMEM, "%s: no memory for its tensors", f->path);
     for (int i = 0; i < f->count; i++) {
         struct entry *e = &f->entries[i];
-        e->tensor.data = f->data + e->begin;
+        e->tensor.data = f->data + (e->begin < e->end ? e->begin : 0);
         if (e->begin % 8 == 0 || e->begin == e->end) continue;
         void *copy = malloc(e->end - e->begin);
         if (!copy)

@@ -111,8 +111,10 @@ START_TEST(odd_offsets_are_aligned_on_reading)
     struct sim_tensors *f;
     test_ok(parse_header(&f,
                          "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+                         "\"none\":{\"dtype\":\"F64\",\"shape\":[0],\"data_offsets\":[1,1]},"
                          "\"b\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[1,9]}}",
                          9));
+    ck_assert_uint_eq((uintptr_t)sim_tensors_find(f, "none")->data % 8, 0);
     ck_assert_uint_eq((uintptr_t)sim_tensors_find(f, "b")->data % 8, 0);
     sim_tensors_close(f);
 }

@@ -1,0 +1,33 @@
+#include "seeds.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file.h"
+
+const char *fuzz_seed_path(int argc, char **argv, const char *name)
+{
+    static char path[1024];
+    struct stat s;
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] == '-') continue;
+        if (stat(argv[i], &s) != 0 || !S_ISDIR(s.st_mode)) return NULL; /* a single input is run again */
+        snprintf(path, sizeof path, "%s/seed-%s", argv[i], name);
+        return access(path, F_OK) == 0 ? NULL : path;
+    }
+    return NULL;
+}
+
+void fuzz_seed(int argc, char **argv, const char *name, const void *bytes, size_t count)
+{
+    const char *path = fuzz_seed_path(argc, argv, name);
+    if (path && sim_file_write(path, bytes, count) != SIM_OK) fprintf(stderr, "%s\n", sim_error_text());
+}
+
+void fuzz_broken(const char *promise, const char *file, int line)
+{
+    fprintf(stderr, "%s:%d: does not hold: %s (last error: %s)\n", file, line, promise, sim_error_text());
+    abort();
+}
