@@ -1,8 +1,10 @@
-/* A tar archive (plain, gzip, bzip2, xz, zstd) of class folders of images.  It is read once, from end to end, when the
- * set is opened; the members' own compressed bytes then stay in memory, so that a run trains straight from it.
+/* A tar archive (plain, gzip, bzip2, xz, zstd) of class folders of images.  It is read once, from end to end,
+ * when the set is opened; the members' own compressed bytes then stay in memory, so that a run trains
+ * straight from it.
  *
- * Two libarchive readers are stacked: the lower one only decompresses, the upper one only knows tar and pulls from the
- * lower.  After tar's end the lower is drained, which is how a cut is seen that falls behind the last member. */
+ * Two libarchive readers are stacked: the lower one only decompresses, the upper one only knows tar and pulls
+ * from the lower.  After tar's end the lower is drained, which is how a cut is seen that falls behind the
+ * last member. */
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
@@ -45,8 +47,8 @@ struct reader {
 
 /* ------------------------------------------------------------------ names */
 
-/* Drops "." and empty components in place.  0 when the name climbs with ".." or is empty; -1 when a component is hidden
- * (begins with a dot): such files are not images of anybody's set. */
+/* Drops "." and empty components in place.  0 when the name climbs with ".." or is empty; -1 when a component
+ * is hidden (begins with a dot): such files are not images of anybody's set. */
 static int normalise(char *name)
 {
     char *to = name;
@@ -88,12 +90,14 @@ static void note_top(struct reader *r, const char *name)
 static sim_status cut_short(const struct reader *r, const char *why)
 {
     if (r->whole == 0)
-        return sim_fail(SIM_EFORMAT, "%s: the archive is cut short or damaged (%s) before its first whole member", r->path,
+        return sim_fail(SIM_EFORMAT,
+                        "%s: the archive is cut short or damaged (%s) before its first whole member", r->path,
                         why);
-    return sim_fail(SIM_EFORMAT,
-                    "%s: the archive is cut short or damaged (%s); the last whole member is '%s', number %ld: fetch or "
-                    "pack it again",
-                    r->path, why, r->last, (long)r->whole);
+    return sim_fail(
+        SIM_EFORMAT,
+        "%s: the archive is cut short or damaged (%s); the last whole member is '%s', number %ld: fetch or "
+        "pack it again",
+        r->path, why, r->last, (long)r->whole);
 }
 
 static const char *complaint(struct archive *a)
@@ -121,7 +125,8 @@ static sim_status open_readers(struct reader *r)
     r->stream = archive_read_new();
     r->tar = archive_read_new();
     r->pulled = malloc(PULL_BYTES);
-    if (!r->stream || !r->tar || !r->pulled) return sim_fail(SIM_ENOMEM, "%s: no memory to read an archive", r->path);
+    if (!r->stream || !r->tar || !r->pulled)
+        return sim_fail(SIM_ENOMEM, "%s: no memory to read an archive", r->path);
     archive_read_support_filter_gzip(r->stream);
     archive_read_support_filter_bzip2(r->stream);
     archive_read_support_filter_xz(r->stream);
@@ -132,13 +137,15 @@ static sim_status open_readers(struct reader *r)
         archive_read_next_header(r->stream, &entry) != ARCHIVE_OK)
         return cut_short(r, complaint(r->stream));
     if (archive_read_open(r->tar, r, NULL, pull, NULL) != ARCHIVE_OK)
-        return sim_fail(SIM_EFORMAT, "%s is no tar archive (%s); plain tar, or gzip, bzip2, xz or zstd around one, is read",
-                        r->path, complaint(r->tar));
+        return sim_fail(
+            SIM_EFORMAT,
+            "%s is no tar archive (%s); plain tar, or gzip, bzip2, xz or zstd around one, is read", r->path,
+            complaint(r->tar));
     return SIM_OK;
 }
 
-/* Behind tar's end there may be padding and the trailer of the compression.  Reading on to the end of file checks
- * both; a tar without its closing block of zeros was cut between two members. */
+/* Behind tar's end there may be padding and the trailer of the compression.  Reading on to the end of file
+ * checks both; a tar without its closing block of zeros was cut between two members. */
 static sim_status drain(struct reader *r)
 {
     la_ssize_t n;
@@ -151,7 +158,8 @@ static sim_status drain(struct reader *r)
 
 /* ------------------------------------------------------------------ members */
 
-/* Reads the current member whole into r->bytes.  Its announced size is not trusted: memory grows with what arrives. */
+/* Reads the current member whole into r->bytes.  Its announced size is not trusted: memory grows with what
+ * arrives. */
 static sim_status read_member(struct reader *r, const char *name)
 {
     r->size = 0;
@@ -161,7 +169,8 @@ static sim_status read_member(struct reader *r, const char *name)
             uint8_t *moved = r->kept_bytes + room / 2 <= r->most_bytes ? realloc(r->bytes, room) : NULL;
             if (!moved)
                 return sim_fail(SIM_ENOMEM,
-                                "%s: its images need more than %lu MiB, half of this machine's memory, at '%s': unpack the "
+                                "%s: its images need more than %lu MiB, half of this machine's memory, at "
+                                "'%s': unpack the "
                                 "archive and give the folder",
                                 r->path, (unsigned long)(r->most_bytes >> 20), name);
             r->bytes = moved, r->room = room;
@@ -180,7 +189,8 @@ static sim_status keep_member(struct reader *r, const char *relative)
     if (!data || r->kept_bytes > r->most_bytes) {
         free(data);
         return sim_fail(SIM_ENOMEM,
-                        "%s: its images need more than %lu MiB, half of this machine's memory, at '%s': unpack the archive "
+                        "%s: its images need more than %lu MiB, half of this machine's memory, at '%s': "
+                        "unpack the archive "
                         "and give the folder",
                         r->path, (unsigned long)(r->most_bytes >> 20), relative);
     }
@@ -212,7 +222,8 @@ static sim_status take_member(struct reader *r, struct archive_entry *entry, con
     if (archive_entry_filetype(entry) == AE_IFDIR)
         return in_class ? SIM_OK : sim_catalogue_add_class(&r->catalogue, relative);
     if (target && in_class) return note_link(r, relative, target);
-    int image = in_class && archive_entry_filetype(entry) == AE_IFREG ? sim_catalogue_is_image(relative, NULL, 0) : 0;
+    int image =
+        in_class && archive_entry_filetype(entry) == AE_IFREG ? sim_catalogue_is_image(relative, NULL, 0) : 0;
     if (image) SIM_TRY(read_member(r, name));
     if (image < 0) image = sim_catalogue_is_image(relative, r->bytes, r->size);
     if (image) return keep_member(r, relative);
@@ -234,7 +245,8 @@ static sim_status take_entry(struct reader *r, struct archive_entry *entry)
     } else if (usable == 0 && archive_entry_filetype(entry) != AE_IFDIR) {
         sim_catalogue_leave_out(&r->catalogue, raw ? raw : "a member without a readable name");
     }
-    if (status == SIM_OK && archive_read_data_skip(r->tar) < ARCHIVE_WARN) status = cut_short(r, complaint(r->tar));
+    if (status == SIM_OK && archive_read_data_skip(r->tar) < ARCHIVE_WARN)
+        status = cut_short(r, complaint(r->tar));
     if (status == SIM_OK) {
         r->whole++;
         r->end_bytes = archive_filter_bytes(r->tar, 0);
@@ -284,11 +296,13 @@ static sim_status read_all(struct reader *r)
         int code = archive_read_next_header(r->tar, &entry);
         if (code == ARCHIVE_EOF) break;
         if (code < ARCHIVE_WARN && r->whole == 0 && archive_format(r->tar) == 0)
-            return sim_fail(SIM_EFORMAT, "%s is no tar archive, nor one packed by gzip, bzip2, xz or zstd (%s)", r->path,
+            return sim_fail(SIM_EFORMAT,
+                            "%s is no tar archive, nor one packed by gzip, bzip2, xz or zstd (%s)", r->path,
                             complaint(r->tar));
         if (code < ARCHIVE_WARN) return cut_short(r, complaint(r->tar));
         SIM_TRY(take_entry(r, entry));
-        if (r->whole % 256 == 0) sim_progress_update(&r->progress, archive_filter_bytes(r->stream, -1) >> 10, NULL);
+        if (r->whole % 256 == 0)
+            sim_progress_update(&r->progress, archive_filter_bytes(r->stream, -1) >> 10, NULL);
     }
     SIM_TRY(drain(r));
     return resolve_links(r);
@@ -350,7 +364,8 @@ sim_status sim_archive_open(struct sim_images *out, const char *path)
 {
     size_t n;
     memset(out, 0, sizeof *out);
-    if (!sim_archive_split(path, &n)) return sim_fail(SIM_EIO, "no archive at %s (the form is ARCHIVE or ARCHIVE:FOLDER)", path);
+    if (!sim_archive_split(path, &n))
+        return sim_fail(SIM_EIO, "no archive at %s (the form is ARCHIVE or ARCHIVE:FOLDER)", path);
     char *file = strndup(path, n), *prefix = NULL;
     struct reader r = {.path = file, .folder = strdup(path[n] ? path + n + 1 : "")};
     r.most_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2;

@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* 1 if `path` is a regular file or FILE:FOLDER, with the length of the file's part; 0 if there is no such file.  A
- * colon may stand in either part: the longest existing file wins. */
+/* 1 if `path` is a regular file or FILE:FOLDER, with the length of the file's part; 0 if there is no such
+ * file.  A colon may stand in either part: the longest existing file wins. */
 int sim_archive_split(const char *path, size_t *archive_length);
 
 #endif

@@ -13,7 +13,8 @@ int sim_catalogue_is_image(const char *name, const uint8_t *head, size_t count)
     static const char *const endings[] = {".jpg", ".jpeg", ".png"};
     const char *dot = strrchr(name, '.');
     for (size_t k = 0; dot && k < sizeof endings / sizeof *endings; k++)
-        if (strcasecmp(dot, endings[k]) == 0) return 1; /* an empty or damaged one too: the reader will say so */
+        if (strcasecmp(dot, endings[k]) == 0)
+            return 1; /* an empty or damaged one too: the reader will say so */
     if (!head) return -1;
     return (count >= 3 && memcmp(head, "\xff\xd8\xff", 3) == 0) ||
            (count >= 8 && memcmp(head, "\x89PNG\r\n\x1a\n", 8) == 0);
@@ -39,8 +40,8 @@ sim_status sim_catalogue_add(struct sim_catalogue *c, const char *path, uint64_t
         free(data);
         return status != SIM_OK ? status : sim_fail(SIM_ENOMEM, "no memory for the name %s", path);
     }
-    c->members[c->count] =
-        (struct sim_member){.path = copy, .data = data, .size_bytes = size_bytes, .order = c->count, .label = -1};
+    c->members[c->count] = (struct sim_member){
+        .path = copy, .data = data, .size_bytes = size_bytes, .order = c->count, .label = -1};
     c->count++;
     return SIM_OK;
 }
@@ -50,7 +51,8 @@ sim_status sim_catalogue_add_class(struct sim_catalogue *c, const char *name)
     int64_t room = c->class_room;
     SIM_TRY(grow(&c->classes, c->class_count, &room, sizeof *c->classes));
     c->class_room = (int)room;
-    if (!(c->classes[c->class_count] = strdup(name))) return sim_fail(SIM_ENOMEM, "no memory for the name %s", name);
+    if (!(c->classes[c->class_count] = strdup(name)))
+        return sim_fail(SIM_ENOMEM, "no memory for the name %s", name);
     c->class_count++;
     return SIM_OK;
 }
@@ -60,12 +62,17 @@ void sim_catalogue_leave_out(struct sim_catalogue *c, const char *path)
     if (c->left_out++ == 0) snprintf(c->first_left_out, sizeof c->first_left_out, "%s", path);
 }
 
-/* Byte order of the components, so that folder "a" comes before folder "a-b" with all that is in it. */
+/* A path's end before a slash, a slash before everything else: folder "a" comes before folder "a-b" with all that is
+ * in it. */
+static int rank(char c)
+{
+    return c == 0 ? 0 : c == '/' ? 1 : (unsigned char)c + 1;
+}
+
 static int compare_paths(const char *a, const char *b)
 {
     while (*a && *a == *b) a++, b++;
-    int left = *a == '/' ? 1 : *a ? (unsigned char)*a + 1 : 0, right = *b == '/' ? 1 : *b ? (unsigned char)*b + 1 : 0;
-    return left - right;
+    return rank(*a) - rank(*b);
 }
 
 static int compare_members(const void *x, const void *y)
@@ -98,8 +105,10 @@ const struct sim_member *sim_catalogue_find(const struct sim_catalogue *c, const
         int64_t middle = low + (high - low) / 2;
         int order = compare_paths(path, c->members[middle].path);
         if (order == 0) return &c->members[middle];
-        if (order < 0) high = middle;
-        else low = middle + 1;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
     }
     return NULL;
 }
@@ -123,15 +132,18 @@ static sim_status gather_classes(struct sim_catalogue *c)
         const char *before = i > 0 ? c->members[i - 1].path : "";
         if (n == class_length(before) && memcmp(path, before, n) == 0) continue;
         char *name = strndup(path, n);
-        sim_status status = name ? sim_catalogue_add_class(c, name) : sim_fail(SIM_ENOMEM, "no memory for %s", path);
+        sim_status status =
+            name ? sim_catalogue_add_class(c, name) : sim_fail(SIM_ENOMEM, "no memory for %s", path);
         free(name);
         SIM_TRY(status);
     }
     qsort(c->classes, (size_t)c->class_count, sizeof *c->classes, compare_names);
     int kept = 0;
     for (int k = 0; k < c->class_count; k++) {
-        if (kept > 0 && strcmp(c->classes[k], c->classes[kept - 1]) == 0) free(c->classes[k]);
-        else c->classes[kept++] = c->classes[k];
+        if (kept > 0 && strcmp(c->classes[k], c->classes[kept - 1]) == 0)
+            free(c->classes[k]);
+        else
+            c->classes[kept++] = c->classes[k];
     }
     c->class_count = kept;
     return SIM_OK;
@@ -148,10 +160,11 @@ static sim_status give_labels(struct sim_catalogue *c, const char *where)
                memcmp(c->members[i].path, c->classes[k], n) == 0)
             c->members[i++].label = k;
         if (i == first)
-            return sim_fail(SIM_EINVAL,
-                            "%s: the class folder '%s' holds no JPEG or PNG image; fill it or take it away (it would "
-                            "shift the labels of the others)",
-                            where, c->classes[k]);
+            return sim_fail(
+                SIM_EINVAL,
+                "%s: the class folder '%s' holds no JPEG or PNG image; fill it or take it away (it would "
+                "shift the labels of the others)",
+                where, c->classes[k]);
     }
     return SIM_OK;
 }
@@ -164,10 +177,11 @@ static sim_status check_depth(const struct sim_catalogue *c, const char *where)
         if (!strchr(strchr(c->members[i].path, '/') + 1, '/')) return SIM_OK;
     const char *path = c->members[0].path, *slash = strchr(path, '/');
     int n = (int)(strchr(slash + 1, '/') - path);
-    return sim_fail(SIM_EINVAL,
-                    "%s: the only class would be '%s', which holds folders and no images; name the folder whose "
-                    "children are the classes, such as '%.*s'",
-                    where, c->classes[0], n, path);
+    return sim_fail(
+        SIM_EINVAL,
+        "%s: the only class would be '%s', which holds folders and no images; name the folder whose "
+        "children are the classes, such as '%.*s'",
+        where, c->classes[0], n, path);
 }
 
 static sim_status take_hash(struct sim_catalogue *c)
@@ -192,15 +206,16 @@ sim_status sim_catalogue_finish(struct sim_catalogue *c, const char *where)
 {
     sim_catalogue_sort(c);
     if (c->count == 0)
-        return sim_fail(SIM_EINVAL, "%s: no JPEG or PNG image in it; images are expected as CLASS/IMAGE%s%s", where,
-                        c->left_out ? "; left out was " : "", c->first_left_out);
+        return sim_fail(SIM_EINVAL, "%s: no JPEG or PNG image in it; images are expected as CLASS/IMAGE%s%s",
+                        where, c->left_out ? "; left out was " : "", c->first_left_out);
     SIM_TRY(gather_classes(c));
     SIM_TRY(give_labels(c, where));
     SIM_TRY(check_depth(c, where));
     SIM_TRY(take_hash(c));
     if (c->left_out)
-        sim_log("%s: %ld files are no JPEG or PNG images in a class folder and are left out (the first is %s)", where,
-                (long)c->left_out, c->first_left_out);
+        sim_log(
+            "%s: %ld files are no JPEG or PNG images in a class folder and are left out (the first is %s)",
+            where, (long)c->left_out, c->first_left_out);
     return SIM_OK;
 }
 
@@ -236,7 +251,8 @@ static sim_status set_read(void *self, int64_t i, struct sim_image *out)
     char *name = malloc(size);
     if (!name) return sim_fail(SIM_ENOMEM, "no memory for the name of an image");
     snprintf(name, size, "%s%s", s->prefix, m->path);
-    sim_status status = m->data ? sim_decode(m->data, (size_t)m->size_bytes, name, out) : sim_decode_file(name, out);
+    sim_status status =
+        m->data ? sim_decode(m->data, (size_t)m->size_bytes, name, out) : sim_decode_file(name, out);
     free(name);
     return status;
 }
@@ -258,7 +274,8 @@ static void set_close(void *self)
     free(s);
 }
 
-sim_status sim_catalogue_images(struct sim_images *out, struct sim_catalogue *c, const char *where, const char *prefix)
+sim_status sim_catalogue_images(struct sim_images *out, struct sim_catalogue *c, const char *where,
+                                const char *prefix)
 {
     SIM_TRY(sim_catalogue_finish(c, where));
     size_t length = strlen(prefix) + 1;
@@ -266,8 +283,13 @@ sim_status sim_catalogue_images(struct sim_images *out, struct sim_catalogue *c,
     if (!s) return sim_fail(SIM_ENOMEM, "%s: no memory", where);
     memcpy(s->prefix, prefix, length);
     s->catalogue = *c;
-    *out = (struct sim_images){.self = s, .count = c->count, .classes = c->class_count, .read = set_read,
-                               .label = set_label, .name = set_name, .class_name = set_class_name,
+    *out = (struct sim_images){.self = s,
+                               .count = c->count,
+                               .classes = c->class_count,
+                               .read = set_read,
+                               .label = set_label,
+                               .name = set_name,
+                               .class_name = set_class_name,
                                .close = set_close};
     memcpy(out->manifest_hash, c->hash, sizeof c->hash);
     memset(c, 0, sizeof *c);

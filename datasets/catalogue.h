@@ -1,5 +1,5 @@
-/* The table of a set of image files: what a folder and an archive have in common.  Paths are CLASS/.../FILE; sorted
- * class names define the labels, as torchvision's ImageFolder does. */
+/* The table of a set of image files: what a folder and an archive have in common.  Paths are CLASS/.../FILE;
+ * sorted class names define the labels, as torchvision's ImageFolder does. */
 #ifndef SIM_CATALOGUE_H
 #define SIM_CATALOGUE_H
 
@@ -9,11 +9,11 @@
 #include "images.h"
 
 struct sim_member {
-    char *path;         /* owned; CLASS/.../FILE */
-    uint8_t *data;      /* owned; the file's bytes, NULL where they stay on disk */
+    char *path;    /* owned; CLASS/.../FILE */
+    uint8_t *data; /* owned; the file's bytes, NULL where they stay on disk */
     uint64_t size_bytes;
-    int64_t order;      /* of arrival: among equal paths the last wins, as when tar unpacks */
-    int32_t label;      /* after sim_catalogue_finish */
+    int64_t order; /* of arrival: among equal paths the last wins, as when tar unpacks */
+    int32_t label; /* after sim_catalogue_finish */
 };
 
 struct sim_catalogue {
@@ -21,7 +21,7 @@ struct sim_catalogue {
     char **classes; /* owned names; sorted after sim_catalogue_finish */
     int64_t count, room;
     int class_count, class_room;
-    int64_t left_out;        /* files that are no images, links that lead nowhere */
+    int64_t left_out; /* files that are no images, links that lead nowhere */
     char first_left_out[256];
     char hash[17];
 };
@@ -40,17 +40,19 @@ void sim_catalogue_sort(struct sim_catalogue *c);
 /* After sorting; NULL where there is none. */
 const struct sim_member *sim_catalogue_find(const struct sim_catalogue *c, const char *path);
 
-/* Sorts, gives labels, takes the hash, says in the log what was left out.  No image at all, an empty class, or one
- * single class that holds nothing but folders (the path stops too early) are errors that begin with `where`. */
+/* Sorts, gives labels, takes the hash, says in the log what was left out.  No image at all, an empty class,
+ * or one single class that holds nothing but folders (the path stops too early) are errors that begin with
+ * `where`. */
 sim_status sim_catalogue_finish(struct sim_catalogue *c, const char *where);
 void sim_catalogue_close(struct sim_catalogue *c); /* zeroed struct is legal */
 
-/* Finishes `c` and moves it into a set of images, leaving it empty; on failure it stays the caller's to close.
- * An image is called prefix + path; those without bytes in memory are files of that name. */
-sim_status sim_catalogue_images(struct sim_images *out, struct sim_catalogue *c, const char *where, const char *prefix);
+/* Finishes `c` and moves it into a set of images, leaving it empty; on failure it stays the caller's to
+ * close. An image is called prefix + path; those without bytes in memory are files of that name. */
+sim_status sim_catalogue_images(struct sim_images *out, struct sim_catalogue *c, const char *where,
+                                const char *prefix);
 
-/* Is this an image file?  1: by its name (.jpg, .jpeg, .png) or its first bytes; 0: no; -1: the name does not say and
- * `head` is NULL, ask again with the first bytes. */
+/* Is this an image file?  1: by its name (.jpg, .jpeg, .png) or its first bytes; 0: no; -1: the name does not
+ * say and `head` is NULL, ask again with the first bytes. */
 int sim_catalogue_is_image(const char *name, const uint8_t *head, size_t count);
 
 #define SIM_HEAD_BYTES 8 /* as many first bytes as the question needs */

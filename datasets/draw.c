@@ -46,10 +46,12 @@ void sim_draw_dot(struct sim_image *to, double x, double y, double radius, struc
             mix(to, column, row, c, radius + 0.5 - hypot(column + 0.5 - x, row + 0.5 - y));
 }
 
-void sim_draw_line(struct sim_image *to, double x0, double y0, double x1, double y1, double width, struct sim_color c)
+void sim_draw_line(struct sim_image *to, double x0, double y0, double x1, double y1, double width,
+                   struct sim_color c)
 {
     double dx = x1 - x0, dy = y1 - y0, square = dx * dx + dy * dy, reach = width / 2 + 1;
-    struct bounds b = around(to, fmin(x0, x1) - reach, fmin(y0, y1) - reach, fmax(x0, x1) + reach, fmax(y0, y1) + reach);
+    struct bounds b =
+        around(to, fmin(x0, x1) - reach, fmin(y0, y1) - reach, fmax(x0, x1) + reach, fmax(y0, y1) + reach);
     for (int row = b.y0; row < b.y1; row++)
         for (int column = b.x0; column < b.x1; column++) {
             double px = column + 0.5 - x0, py = row + 0.5 - y0;
@@ -58,7 +60,8 @@ void sim_draw_line(struct sim_image *to, double x0, double y0, double x1, double
         }
 }
 
-void sim_draw_frame(struct sim_image *to, double x, double y, double w, double h, double width, struct sim_color c)
+void sim_draw_frame(struct sim_image *to, double x, double y, double w, double h, double width,
+                    struct sim_color c)
 {
     sim_draw_line(to, x, y, x + w, y, width, c);
     sim_draw_line(to, x + w, y, x + w, y + h, width, c);
@@ -84,8 +87,8 @@ void sim_draw_triangle(struct sim_image *to, const double x[3], const double y[3
         }
 }
 
-sim_status sim_draw_picture(struct sim_image *to, const struct sim_image *from, int flip, int i, int j, int h, int w,
-                            int x, int y, int out_w, int out_h)
+sim_status sim_draw_picture(struct sim_image *to, const struct sim_image *from, int flip, int i, int j, int h,
+                            int w, int x, int y, int out_w, int out_h)
 {
     uint8_t *pixels = malloc((size_t)out_w * (size_t)out_h * 3);
     if (!pixels) return sim_fail(SIM_ENOMEM, "no memory for a drawing of %d x %d pixels", out_w, out_h);

@@ -39,7 +39,8 @@ static sim_status draw_view(const struct sim_views_drawing *d, const struct sim_
     return status;
 }
 
-static sim_status draw_mask(const struct sim_views_drawing *d, const struct sim_image *view, const char *folder)
+static sim_status draw_mask(const struct sim_views_drawing *d, const struct sim_image *view,
+                            const char *folder)
 {
     int times = d->img_size < ENLARGED ? (ENLARGED + d->img_size - 1) / d->img_size : 1;
     struct sim_image large = {0};
@@ -65,7 +66,8 @@ static struct sim_color patch_color(int grid, int u, int v)
     static const double corner[4][3] = {{225, 40, 50}, {250, 200, 30}, {40, 80, 225}, {30, 175, 90}};
     double y = grid > 1 ? (double)u / (grid - 1) : 0, x = grid > 1 ? (double)v / (grid - 1) : 0, c[3];
     for (int k = 0; k < 3; k++)
-        c[k] = (1 - y) * ((1 - x) * corner[0][k] + x * corner[1][k]) + y * ((1 - x) * corner[2][k] + x * corner[3][k]);
+        c[k] = (1 - y) * ((1 - x) * corner[0][k] + x * corner[1][k]) +
+               y * ((1 - x) * corner[2][k] + x * corner[3][k]);
     return (struct sim_color){(uint8_t)c[0], (uint8_t)c[1], (uint8_t)c[2]};
 }
 
@@ -96,7 +98,8 @@ static sim_status draw_source(const struct sim_views_drawing *d, struct sim_imag
 {
     const struct sim_image *s = d->source;
     double scale = at.w / s->width;
-    SIM_TRY(sim_draw_picture(to, s, 0, 0, 0, s->height, s->width, (int)at.x, (int)at.y, (int)at.w, (int)at.h));
+    SIM_TRY(
+        sim_draw_picture(to, s, 0, 0, 0, s->height, s->width, (int)at.x, (int)at.y, (int)at.w, (int)at.h));
     for (int k = 1; k >= 0; k--) {
         const struct sim_view *v = &d->view[k];
         double left = v->flip ? s->width - v->j - v->w : v->j;
@@ -107,14 +110,15 @@ static sim_status draw_source(const struct sim_views_drawing *d, struct sim_imag
 }
 
 /* Middle panel: view 2 as the target sees it. */
-static sim_status draw_second(const struct sim_views_drawing *d, struct sim_image *to, const struct sim_image *view,
-                              struct box at)
+static sim_status draw_second(const struct sim_views_drawing *d, struct sim_image *to,
+                              const struct sim_image *view, struct box at)
 {
     double spacing = at.w / d->grid;
-    SIM_TRY(sim_draw_picture(to, view, 0, 0, 0, view->height, view->width, (int)at.x, (int)at.y, (int)at.w, (int)at.h));
+    SIM_TRY(sim_draw_picture(to, view, 0, 0, 0, view->height, view->width, (int)at.x, (int)at.y, (int)at.w,
+                             (int)at.h));
     for (int p = 0; p < d->grid * d->grid; p++)
-        draw_patch_dot(to, at.x + (p % d->grid + 0.5) * spacing, at.y + (p / d->grid + 0.5) * spacing, spacing,
-                       patch_color(d->grid, p / d->grid, p % d->grid));
+        draw_patch_dot(to, at.x + (p % d->grid + 0.5) * spacing, at.y + (p / d->grid + 0.5) * spacing,
+                       spacing, patch_color(d->grid, p / d->grid, p % d->grid));
     draw_box(to, at, 0, second_color);
     return SIM_OK;
 }
@@ -131,18 +135,21 @@ static struct box shown_part(const struct sim_views_drawing *d)
     return (struct box){x0, y0, x1 - x0, y1 - y0};
 }
 
-/* Right panel: view 1's frame, in which its patches are squares.  The dots come from the geometry tuple alone, by the
- * formula of the predictor's position embedding (method.md 1.4); the picture below them comes from the crops. */
-static sim_status draw_first(const struct sim_views_drawing *d, struct sim_image *to, const struct sim_image *view,
-                             struct box at, struct box part)
+/* Right panel: view 1's frame, in which its patches are squares.  The dots come from the geometry tuple
+ * alone, by the formula of the predictor's position embedding (method.md 1.4); the picture below them comes
+ * from the crops. */
+static sim_status draw_first(const struct sim_views_drawing *d, struct sim_image *to,
+                             const struct sim_image *view, struct box at, struct box part)
 {
     const struct sim_view *a = &d->view[0];
     double scale_x = at.w / part.w, scale_y = at.h / part.h;
-    SIM_TRY(sim_draw_picture(to, d->source, a->flip, (int)part.y, (int)part.x, (int)part.h, (int)part.w, (int)at.x,
-                             (int)at.y, (int)at.w, (int)at.h));
+    SIM_TRY(sim_draw_picture(to, d->source, a->flip, (int)part.y, (int)part.x, (int)part.h, (int)part.w,
+                             (int)at.x, (int)at.y, (int)at.w, (int)at.h));
     sim_draw_tint(to, (int)at.x, (int)at.y, (int)at.w, (int)at.h, paper, 0.55);
-    struct box own = {at.x + scale_x * (a->j - part.x), at.y + scale_y * (a->i - part.y), scale_x * a->w, scale_y * a->h};
-    int x0 = (int)lrint(own.x), y0 = (int)lrint(own.y), x1 = (int)lrint(own.x + own.w), y1 = (int)lrint(own.y + own.h);
+    struct box own = {at.x + scale_x * (a->j - part.x), at.y + scale_y * (a->i - part.y), scale_x * a->w,
+                      scale_y * a->h};
+    int x0 = (int)lrint(own.x), y0 = (int)lrint(own.y), x1 = (int)lrint(own.x + own.w),
+        y1 = (int)lrint(own.y + own.h);
     SIM_TRY(sim_draw_picture(to, view, 0, 0, 0, view->height, view->width, x0, y0, x1 - x0 > 0 ? x1 - x0 : 1,
                              y1 - y0 > 0 ? y1 - y0 : 1));
     double patch_w = own.w / d->grid, patch_h = own.h / d->grid;
@@ -174,7 +181,8 @@ static struct box fit(double w, double h)
     return (struct box){0, 0, fmax(1, rint(w * scale)), fmax(1, rint(h * scale))};
 }
 
-static sim_status draw_geometry(const struct sim_views_drawing *d, const struct sim_image view[2], const char *folder)
+static sim_status draw_geometry(const struct sim_views_drawing *d, const struct sim_image view[2],
+                                const char *folder)
 {
     const struct sim_view *a = &d->view[0];
     struct box part = shown_part(d), panel[3];
@@ -193,7 +201,8 @@ static sim_status draw_geometry(const struct sim_views_drawing *d, const struct 
     sim_status status = draw_source(d, &canvas, panel[0]);
     if (status == SIM_OK) status = draw_second(d, &canvas, &view[1], panel[1]);
     if (status == SIM_OK) status = draw_first(d, &canvas, &view[0], panel[2], part);
-    for (int k = 0; k < 3; k += 2) sim_draw_frame(&canvas, panel[k].x, panel[k].y, panel[k].w, panel[k].h, 1, ink);
+    for (int k = 0; k < 3; k += 2)
+        sim_draw_frame(&canvas, panel[k].x, panel[k].y, panel[k].w, panel[k].h, 1, ink);
     if (status == SIM_OK) status = save(&canvas, folder, "geometry.png");
     sim_image_close(&canvas);
     return status;
@@ -205,7 +214,8 @@ sim_status sim_draw_views(const struct sim_views_drawing *d, const char *folder)
     sim_status status = SIM_OK;
     for (int k = 0; k < 2 && status == SIM_OK; k++) {
         status = sim_image_open(&view[k], d->img_size, d->img_size);
-        if (status == SIM_OK) status = sim_view_make(d->augment, &d->view[k], d->source, d->img_size, view[k].rgb);
+        if (status == SIM_OK)
+            status = sim_view_make(d->augment, &d->view[k], d->source, d->img_size, view[k].rgb);
         if (status == SIM_OK) status = draw_view(d, &view[k], k + 1, folder);
     }
     if (status == SIM_OK) status = draw_mask(d, &view[0], folder);

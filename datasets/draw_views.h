@@ -16,10 +16,10 @@ struct sim_views_drawing {
 /* Writes into an existing folder:
  *   view1.png, view2.png  the two views, at img_size (where that is small, also enlarged: view1_xN.png)
  *   mask.png              view 1 enlarged, the patch grid, hidden patches greyed
- *   geometry.png          left the source with both crops (a wedge marks the corner of each view's first patch, so a
- *                         flipped view has it on the right); middle view 2 with its patch centres as dots; right view 1
- *                         in its own frame, the source dimmed around it, with each dot where (di, dj, sh, sw, flip, fj)
- *                         tells the predictor that the patch lies.  What is under a dot is the same thing in both. */
+ *   geometry.png          left the source with both crops (a wedge marks the corner of each view's first
+ * patch, so a flipped view has it on the right); middle view 2 with its patch centres as dots; right view 1
+ *                         in its own frame, the source dimmed around it, with each dot where (di, dj, sh, sw,
+ * flip, fj) tells the predictor that the patch lies.  What is under a dot is the same thing in both. */
 sim_status sim_draw_views(const struct sim_views_drawing *d, const char *folder);
 
 #endif

@@ -28,7 +28,8 @@ static int begins_like_image(const char *full, const char *name)
 static sim_status scan(struct walk *w, const char *relative, int depth);
 
 /* One entry of a folder: `relative` is its path below the root. */
-static sim_status take_entry(struct walk *w, const char *full, const char *relative, const char *name, int depth)
+static sim_status take_entry(struct walk *w, const char *full, const char *relative, const char *name,
+                             int depth)
 {
     struct stat s;
     if (stat(full, &s) != 0) { /* a link that leads nowhere */
@@ -52,8 +53,8 @@ static sim_status scan(struct walk *w, const char *relative, int depth)
     char *folder = NULL, *full = NULL;
     sim_status status = SIM_OK;
     if (depth > DEPTH)
-        return sim_fail(SIM_EINVAL, "%s: folders nested deeper than %d at %s; is there a loop of links?", w->root,
-                        (int)DEPTH, relative);
+        return sim_fail(SIM_EINVAL, "%s: folders nested deeper than %d at %s; is there a loop of links?",
+                        w->root, (int)DEPTH, relative);
     if (asprintf(&folder, "%s%s%s", w->root, *relative ? "/" : "", relative) < 0)
         return sim_fail(SIM_ENOMEM, "no memory for a path");
     DIR *dir = opendir(folder);

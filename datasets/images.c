@@ -54,9 +54,10 @@ static void subset_close(void *self)
     free(s);
 }
 
-/* How many of each class: as even as the classes allow.  Classes that have fewer give all they have; what does not
- * divide goes, one image each, to classes in an order drawn by seed. */
-static void share_out(int64_t limit, const int64_t *available, int classes, const uint32_t *order, int64_t *quota)
+/* How many of each class: as even as the classes allow.  Classes that have fewer give all they have; what
+ * does not divide goes, one image each, to classes in an order drawn by seed. */
+static void share_out(int64_t limit, const int64_t *available, int classes, const uint32_t *order,
+                      int64_t *quota)
 {
     memset(quota, 0, (size_t)classes * sizeof *quota);
     for (int64_t left = limit; left > 0;) {
@@ -74,11 +75,14 @@ static void share_out(int64_t limit, const int64_t *available, int classes, cons
 }
 
 /* Draws `limit` images: of every class a random part, by (seed, split, class). */
-static sim_status draw(const struct sim_images *whole, enum sim_split split, uint64_t seed, int64_t limit, int64_t *index)
+static sim_status draw(const struct sim_images *whole, enum sim_split split, uint64_t seed, int64_t limit,
+                       int64_t *index)
 {
     int classes = whole->classes;
-    uint32_t *order = malloc((size_t)classes * sizeof *order), *shuffled = malloc((size_t)whole->count * sizeof *shuffled);
-    int64_t *available = calloc((size_t)classes, sizeof *available), *quota = malloc((size_t)classes * sizeof *quota);
+    uint32_t *order = malloc((size_t)classes * sizeof *order),
+             *shuffled = malloc((size_t)whole->count * sizeof *shuffled);
+    int64_t *available = calloc((size_t)classes, sizeof *available),
+            *quota = malloc((size_t)classes * sizeof *quota);
     uint8_t *taken = calloc((size_t)whole->count, 1);
     sim_status status = SIM_OK;
     if (!order || !shuffled || !available || !quota || !taken) {
@@ -89,7 +93,8 @@ static sim_status draw(const struct sim_images *whole, enum sim_split split, uin
     sim_rng_permutation(&r, (uint32_t)classes, order);
     for (int64_t i = 0; i < whole->count; i++) available[whole->label(whole->self, i)]++;
     share_out(limit, available, classes, order, quota);
-    /* One shuffle of the whole set; each class takes from its front.  A larger limit therefore contains a smaller one. */
+    /* One shuffle of the whole set; each class takes from its front.  A larger limit therefore contains a
+     * smaller one. */
     r = sim_rng_make(seed, SIM_PURPOSE_SUBSET, (uint32_t)split, (uint64_t)classes, 1);
     sim_rng_permutation(&r, (uint32_t)whole->count, shuffled);
     for (int64_t i = 0; i < whole->count; i++) {
@@ -126,8 +131,13 @@ static sim_status limit_to(struct sim_images *set, enum sim_split split, uint64_
     }
     s->whole = *set;
     s->index = index;
-    *set = (struct sim_images){.self = s, .count = limit, .classes = s->whole.classes, .read = subset_read,
-                               .label = subset_label, .name = subset_name, .class_name = subset_class_name,
+    *set = (struct sim_images){.self = s,
+                               .count = limit,
+                               .classes = s->whole.classes,
+                               .read = subset_read,
+                               .label = subset_label,
+                               .name = subset_name,
+                               .class_name = subset_class_name,
                                .close = subset_close};
     XXH64_hash_t seed_hash = XXH64(s->whole.manifest_hash, strlen(s->whole.manifest_hash), 0);
     snprintf(set->manifest_hash, sizeof set->manifest_hash, "%016llx",
@@ -141,22 +151,28 @@ static sim_status open_files(struct sim_images *out, const char *path, const cha
 {
     struct stat s;
     size_t n;
-    if (!*path) return sim_fail(SIM_EINVAL, "data.%s is empty: name a folder of CLASS/IMAGE, or ARCHIVE[:FOLDER]", key);
+    if (!*path)
+        return sim_fail(SIM_EINVAL, "data.%s is empty: name a folder of CLASS/IMAGE, or ARCHIVE[:FOLDER]",
+                        key);
     if (stat(path, &s) == 0 && S_ISDIR(s.st_mode)) return sim_folder_open(out, path);
     if (sim_archive_split(path, &n)) return sim_archive_open(out, path);
     return sim_fail(SIM_EIO, "data.%s: there is no folder and no archive at %s", key, path);
 }
 
-sim_status sim_images_open(struct sim_images *out, const struct sim_data_config *c, enum sim_split split, uint64_t seed)
+sim_status sim_images_open(struct sim_images *out, const struct sim_data_config *c, enum sim_split split,
+                           uint64_t seed)
 {
     const char *key = split == SIM_TRAIN ? "train" : "val";
     memset(out, 0, sizeof *out);
-    sim_status status = c->kind == SIM_DATA_PROCEDURAL ? sim_procedural_open(out, c, split)
-                                                       : open_files(out, split == SIM_TRAIN ? c->train : c->val, key);
+    sim_status status = c->kind == SIM_DATA_PROCEDURAL
+                            ? sim_procedural_open(out, c, split)
+                            : open_files(out, split == SIM_TRAIN ? c->train : c->val, key);
     if (status == SIM_OK && out->count > UINT32_MAX)
-        status = sim_fail(SIM_EINVAL, "data.%s: %ld images are more than %lu, the most that an epoch can shuffle", key,
-                          (long)out->count, (unsigned long)UINT32_MAX);
-    if (status == SIM_OK) status = limit_to(out, split, seed, split == SIM_TRAIN ? c->limit_train : c->limit_val);
+        status =
+            sim_fail(SIM_EINVAL, "data.%s: %ld images are more than %lu, the most that an epoch can shuffle",
+                     key, (long)out->count, (unsigned long)UINT32_MAX);
+    if (status == SIM_OK)
+        status = limit_to(out, split, seed, split == SIM_TRAIN ? c->limit_train : c->limit_val);
     if (status != SIM_OK) sim_images_close(out);
     return status;
 }
@@ -170,11 +186,12 @@ sim_status sim_images_agree(const struct sim_images *train, const struct sim_ima
         a++, b++;
     }
     if (a == train->classes && b == val->classes) return SIM_OK;
-    return sim_fail(SIM_EINVAL,
-                    "data.train and data.val differ in their classes (%d and %d): class number %d is %s%s%s in train and "
-                    "%s%s%s in val; labels would not mean the same",
-                    train->classes, val->classes, a, a < train->classes ? "'" : "",
-                    a < train->classes ? train->class_name(train->self, a) : "absent", a < train->classes ? "'" : "",
-                    b < val->classes ? "'" : "", b < val->classes ? val->class_name(val->self, b) : "absent",
-                    b < val->classes ? "'" : "");
+    return sim_fail(
+        SIM_EINVAL,
+        "data.train and data.val differ in their classes (%d and %d): class number %d is %s%s%s in train and "
+        "%s%s%s in val; labels would not mean the same",
+        train->classes, val->classes, a, a < train->classes ? "'" : "",
+        a < train->classes ? train->class_name(train->self, a) : "absent", a < train->classes ? "'" : "",
+        b < val->classes ? "'" : "", b < val->classes ? val->class_name(val->self, b) : "absent",
+        b < val->classes ? "'" : "");
 }

@@ -1,4 +1,5 @@
-/* Scoring batches: shorter side resized, centre crop, normalised; the rules are torchvision's Resize and CenterCrop. */
+/* Scoring batches: shorter side resized, centre crop, normalised; the rules are torchvision's Resize and
+ * CenterCrop. */
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -30,11 +31,12 @@ static sim_status crop(const struct labelled *l, const struct sim_image *source,
 {
     int64_t w = source->width, h = source->height, shorter = w < h ? w : h;
     int64_t new_w = l->resize * w / shorter, new_h = l->resize * h / shorter;
-    int size = l->img_size, top = (int)rint((double)(new_h - size) / 2), left = (int)rint((double)(new_w - size) / 2);
+    int size = l->img_size, top = (int)rint((double)(new_h - size) / 2),
+        left = (int)rint((double)(new_w - size) / 2);
     struct sim_image resized = {0};
     if (new_w * new_h > INT32_MAX / 3)
-        return sim_fail(SIM_EFORMAT, "%ld x %ld pixels would be resized to %ld x %ld, beyond reason", (long)w, (long)h,
-                        (long)new_w, (long)new_h);
+        return sim_fail(SIM_EFORMAT, "%ld x %ld pixels would be resized to %ld x %ld, beyond reason", (long)w,
+                        (long)h, (long)new_w, (long)new_h);
     SIM_TRY(sim_image_open(&resized, (int)new_w, (int)new_h));
     sim_status status = sim_pixels_crop_resize(source, 0, 0, 0, (int)h, (int)w, (int)new_w, (int)new_h,
                                                SIM_RESAMPLE_BICUBIC, resized.rgb);
@@ -89,8 +91,8 @@ static sim_status labelled_read(void *self, int64_t first, int64_t count, float 
 {
     struct labelled *l = self;
     if (first < 0 || count < 0 || count > l->images->count || first > l->images->count - count)
-        return sim_fail(SIM_EINVAL, "no images %ld to %ld in a set of %ld", (long)first, (long)(first + count - 1),
-                        (long)l->images->count);
+        return sim_fail(SIM_EINVAL, "no images %ld to %ld in a set of %ld", (long)first,
+                        (long)(first + count - 1), (long)l->images->count);
     l->first = first, l->x = x, l->label = label, l->status = SIM_OK;
     struct sim_job job = {.task = read_task, .context = l, .count = count};
     sim_pool_submit(l->pool, &job);
@@ -111,10 +113,13 @@ static void labelled_close(void *self)
 sim_status sim_loader_open_labelled(struct sim_labelled *out, const struct sim_loader_config *c)
 {
     memset(out, 0, sizeof *out);
-    int64_t resize = c->data->val_resize ? c->data->val_resize : (int64_t)rint((double)c->img_size * 256 / 224);
+    int64_t resize =
+        c->data->val_resize ? c->data->val_resize : (int64_t)rint((double)c->img_size * 256 / 224);
     if (c->img_size < 1 || resize < c->img_size)
-        return sim_fail(SIM_EINVAL, "data.val_resize is %ld, smaller than model.img_size, %ld: the centre crop would not fit",
-                        (long)resize, (long)c->img_size);
+        return sim_fail(
+            SIM_EINVAL,
+            "data.val_resize is %ld, smaller than model.img_size, %ld: the centre crop would not fit",
+            (long)resize, (long)c->img_size);
     struct labelled *l = calloc(1, sizeof *l);
     if (!l) return sim_fail(SIM_ENOMEM, "no memory for a loader");
     l->images = c->images;
@@ -128,7 +133,10 @@ sim_status sim_loader_open_labelled(struct sim_labelled *out, const struct sim_l
         labelled_close(l);
         return status;
     }
-    *out = (struct sim_labelled){.self = l, .images = c->images->count, .classes = c->images->classes,
-                                 .read = labelled_read, .close = labelled_close};
+    *out = (struct sim_labelled){.self = l,
+                                 .images = c->images->count,
+                                 .classes = c->images->classes,
+                                 .read = labelled_read,
+                                 .close = labelled_close};
     return SIM_OK;
 }

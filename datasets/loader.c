@@ -1,6 +1,6 @@
-/* Training batches.  A batch is a pure function of (seed, epoch, step): row r of step s is image number s * B + r of
- * the epoch's permutation, and everything drawn for it is keyed by its index in the set.  Threads only decide when a
- * row is made. */
+/* Training batches.  A batch is a pure function of (seed, epoch, step): row r of step s is image number s * B
+ * + r of the epoch's permutation, and everything drawn for it is keyed by its index in the set.  Threads only
+ * decide when a row is made. */
 #include "loader.h"
 
 #include <pthread.h>
@@ -15,9 +15,9 @@
 #include "rng.h"
 
 enum {
-    SLOTS = 3,             /* the batch in use and the next two */
-    LARGE_SLOT_MB = 256,   /* beyond this per slot, one batch ahead must do */
-    LOGGED_DAMAGED = 10    /* names of skipped images in the log; the count goes on */
+    SLOTS = 3,           /* the batch in use and the next two */
+    LARGE_SLOT_MB = 256, /* beyond this per slot, one batch ahead must do */
+    LOGGED_DAMAGED = 10  /* names of skipped images in the log; the count goes on */
 };
 
 /* A batch being made, made, or in use. */
@@ -64,16 +64,19 @@ static sim_status note_damaged(struct slot *s, int64_t i)
     if (s->damaged_count == s->damaged_room) {
         int64_t room = s->damaged_room ? s->damaged_room * 2 : 16;
         int64_t *moved = realloc(s->damaged, (size_t)room * sizeof *moved);
-        if (moved) s->damaged = moved, s->damaged_room = room;
-        else status = sim_fail(SIM_ENOMEM, "no memory to count damaged images");
+        if (moved)
+            s->damaged = moved, s->damaged_room = room;
+        else
+            status = sim_fail(SIM_ENOMEM, "no memory to count damaged images");
     }
     if (status == SIM_OK) s->damaged[s->damaged_count++] = i;
     pthread_mutex_unlock(&s->lock);
     return status;
 }
 
-/* The source image of a place in the epoch's order: *image points into the cache, or at *own, which the caller then
- * closes.  Policy `skip` goes on to the next place until an image decodes, around the end of the order if need be. */
+/* The source image of a place in the epoch's order: *image points into the cache, or at *own, which the
+ * caller then closes.  Policy `skip` goes on to the next place until an image decodes, around the end of the
+ * order if need be. */
 static sim_status fetch(struct slot *s, int64_t place, int64_t *index, const struct sim_image **image,
                         struct sim_image *own)
 {
@@ -91,7 +94,8 @@ static sim_status fetch(struct slot *s, int64_t place, int64_t *index, const str
         if (status != SIM_EFORMAT || l->data.bad_image != SIM_BAD_SKIP) return status;
         SIM_TRY(note_damaged(s, i));
     }
-    return sim_context(SIM_EFORMAT, "every one of the %ld training images is damaged; the last", (long)set->count);
+    return sim_context(SIM_EFORMAT, "every one of the %ld training images is damaged; the last",
+                       (long)set->count);
 }
 
 static sim_status make_row(struct slot *s, int64_t row)
@@ -111,10 +115,12 @@ static sim_status make_row(struct slot *s, int64_t row)
     sim_mask_draw(&l->mask, l->config.seed, epoch, index, (int)l->grid, (int)l->hidden,
                   s->mask + row * l->grid * l->grid);
     uint8_t *pixels = malloc((size_t)plane);
-    sim_status status = pixels ? SIM_OK : sim_fail(SIM_ENOMEM, "no memory for a view of %d x %d pixels", size, size);
+    sim_status status =
+        pixels ? SIM_OK : sim_fail(SIM_ENOMEM, "no memory for a view of %d x %d pixels", size, size);
     for (int k = 0; k < (l->config.one_view ? 1 : 2) && status == SIM_OK; k++) {
         status = sim_view_make(&l->augment, &view[k], source, size, pixels);
-        if (status == SIM_OK) sim_pixels_normalize(pixels, size, size, (k ? s->view2 : s->view1) + row * plane);
+        if (status == SIM_OK)
+            sim_pixels_normalize(pixels, size, size, (k ? s->view2 : s->view1) + row * plane);
     }
     free(pixels);
     sim_image_close(&own);
@@ -160,8 +166,8 @@ static struct slot *slot_of(struct loader *l, int64_t epoch, int64_t step)
     return NULL;
 }
 
-/* Starts the batches that follow the current one, in slots that hold none of them.  The order of the queue is theirs,
- * since a slot found ready was queued before. */
+/* Starts the batches that follow the current one, in slots that hold none of them.  The order of the queue is
+ * theirs, since a slot found ready was queued before. */
 static void prefetch(struct loader *l)
 {
     int64_t epoch[SLOTS], step[SLOTS];
@@ -188,7 +194,8 @@ static int compare_index(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Counts a handed-out batch's damaged images, each once in the life of the loader, and names the first few. */
+/* Counts a handed-out batch's damaged images, each once in the life of the loader, and names the first few.
+ */
 static void count_damaged(struct loader *l, struct slot *s)
 {
     qsort(s->damaged, (size_t)s->damaged_count, sizeof *s->damaged, compare_index);
@@ -209,8 +216,8 @@ static sim_status loader_next(void *self, int64_t epoch, int64_t step, const str
 {
     struct loader *l = self;
     if (epoch < 0 || epoch > UINT32_MAX || step < 0 || step >= l->steps_per_epoch)
-        return sim_fail(SIM_EINVAL, "no batch %ld of epoch %ld: an epoch has batches 0 to %ld", (long)step, (long)epoch,
-                        (long)l->steps_per_epoch - 1);
+        return sim_fail(SIM_EINVAL, "no batch %ld of epoch %ld: an epoch has batches 0 to %ld", (long)step,
+                        (long)epoch, (long)l->steps_per_epoch - 1);
     struct slot *s = slot_of(l, epoch, step);
     if (!s) start(l, s = &l->slot[0], epoch, step);
     l->current = s;
@@ -221,8 +228,12 @@ static sim_status loader_next(void *self, int64_t epoch, int64_t step, const str
         return sim_fail(s->status, "%s", s->error);
     }
     if (s->damaged_count) count_damaged(l, s);
-    l->batch = (struct sim_batch){.size = l->config.batch_size, .view1 = s->view1, .view2 = s->view2, .mask = s->mask,
-                                  .geometry = s->geometry, .index = s->index};
+    l->batch = (struct sim_batch){.size = l->config.batch_size,
+                                  .view1 = s->view1,
+                                  .view2 = s->view2,
+                                  .mask = s->mask,
+                                  .geometry = s->geometry,
+                                  .index = s->index};
     *out = &l->batch;
     return SIM_OK;
 }
@@ -257,7 +268,8 @@ static void loader_close(void *self)
 
 static sim_status open_slot(struct loader *l, struct slot *s)
 {
-    size_t batch = (size_t)l->config.batch_size, plane = 3 * (size_t)(l->config.img_size * l->config.img_size);
+    size_t batch = (size_t)l->config.batch_size,
+           plane = 3 * (size_t)(l->config.img_size * l->config.img_size);
     s->loader = l;
     s->epoch = s->order_epoch = -1;
     s->order = malloc((size_t)l->config.images->count * sizeof *s->order);
@@ -269,7 +281,8 @@ static sim_status open_slot(struct loader *l, struct slot *s)
     pthread_mutex_init(&s->lock, NULL);
     l->locks++;
     if (!s->order || !s->view1 || (!s->view2 && !l->config.one_view) || !s->geometry || !s->mask || !s->index)
-        return sim_fail(SIM_ENOMEM, "no memory for batches of %ld images of %ld pixels; a smaller train.batch_size fits",
+        return sim_fail(SIM_ENOMEM,
+                        "no memory for batches of %ld images of %ld pixels; a smaller train.batch_size fits",
                         (long)batch, (long)l->config.img_size);
     return SIM_OK;
 }
@@ -277,13 +290,15 @@ static sim_status open_slot(struct loader *l, struct slot *s)
 static sim_status check(const struct sim_loader_config *c)
 {
     if (c->batch_size < 1 || c->batch_size > c->images->count)
-        return sim_fail(SIM_EINVAL, "train.batch_size is %ld and the training set has %ld images: the batch cannot be larger",
-                        (long)c->batch_size, (long)c->images->count);
+        return sim_fail(
+            SIM_EINVAL,
+            "train.batch_size is %ld and the training set has %ld images: the batch cannot be larger",
+            (long)c->batch_size, (long)c->images->count);
     if (c->images->count > UINT32_MAX)
         return sim_fail(SIM_EINVAL, "%ld images are more than an epoch can shuffle", (long)c->images->count);
     if (c->patch_size < 1 || c->img_size < 1 || c->img_size % c->patch_size)
-        return sim_fail(SIM_EINVAL, "model.img_size %ld is no multiple of model.patch_size %ld", (long)c->img_size,
-                        (long)c->patch_size);
+        return sim_fail(SIM_EINVAL, "model.img_size %ld is no multiple of model.patch_size %ld",
+                        (long)c->img_size, (long)c->patch_size);
     if (c->augment->crop_min > c->augment->crop_max)
         return sim_fail(SIM_EINVAL, "augment.crop_min %g is above augment.crop_max %g", c->augment->crop_min,
                         c->augment->crop_max);
@@ -303,7 +318,8 @@ sim_status sim_loader_open(struct sim_source *out, const struct sim_loader_confi
     l->config = *c, l->data = *c->data, l->augment = *c->augment, l->mask = *c->mask;
     l->grid = c->img_size / c->patch_size;
     l->steps_per_epoch = c->images->count / c->batch_size;
-    int64_t slot_bytes = c->batch_size * c->img_size * c->img_size * 3 * (c->one_view ? 1 : 2) * (int64_t)sizeof(float);
+    int64_t slot_bytes =
+        c->batch_size * c->img_size * c->img_size * 3 * (c->one_view ? 1 : 2) * (int64_t)sizeof(float);
     l->slots = slot_bytes >> 20 > LARGE_SLOT_MB ? SLOTS - 1 : SLOTS;
     sim_status status = sim_mask_hidden(c->mask, l->grid, &l->hidden);
     for (int k = 0; k < l->slots && status == SIM_OK; k++) status = open_slot(l, &l->slot[k]);
@@ -315,7 +331,11 @@ sim_status sim_loader_open(struct sim_source *out, const struct sim_loader_confi
         loader_close(l);
         return status;
     }
-    *out = (struct sim_source){.self = l, .images = c->images->count, .steps_per_epoch = l->steps_per_epoch,
-                               .next = loader_next, .skipped = loader_skipped, .close = loader_close};
+    *out = (struct sim_source){.self = l,
+                               .images = c->images->count,
+                               .steps_per_epoch = l->steps_per_epoch,
+                               .next = loader_next,
+                               .skipped = loader_skipped,
+                               .close = loader_close};
     return SIM_OK;
 }

@@ -1,12 +1,14 @@
-/* Which patches of view 1 are hidden (method.md 1.5): BEiT's blocks with an exact count, or cells at random. */
+/* Which patches of view 1 are hidden (method.md 1.5): BEiT's blocks with an exact count, or cells at random.
+ */
 #include <math.h>
 #include <string.h>
 
 #include "rng.h"
 #include "views.h"
 
-/* Hides `more` of the `free` cells that are still visible, every subset equally likely: a walk in raster order that
- * takes each cell with probability (still wanted) / (still to come), which needs no list to shuffle. */
+/* Hides `more` of the `free` cells that are still visible, every subset equally likely: a walk in raster
+ * order that takes each cell with probability (still wanted) / (still to come), which needs no list to
+ * shuffle. */
 static void fill_at_random(struct sim_rng *r, uint8_t *mask, int cells, int free, int more)
 {
     for (int p = 0; p < cells && more > 0; p++) {
@@ -16,7 +18,8 @@ static void fill_at_random(struct sim_rng *r, uint8_t *mask, int cells, int free
     }
 }
 
-/* Up to ten attempts at a block of at most `most` new cells; returns how many were hidden, 0 when none fitted. */
+/* Up to ten attempts at a block of at most `most` new cells; returns how many were hidden, 0 when none
+ * fitted. */
 static int place_block(const struct sim_mask_config *c, struct sim_rng *r, int grid, int most, uint8_t *mask)
 {
     double log_aspect = log(c->min_aspect);

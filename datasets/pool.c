@@ -76,8 +76,10 @@ void sim_pool_submit(struct sim_pool *p, struct sim_job *job)
     job->link = NULL;
     if (job->count == 0) return;
     pthread_mutex_lock(&p->lock);
-    if (p->first) p->last->link = job;
-    else p->first = job;
+    if (p->first)
+        p->last->link = job;
+    else
+        p->first = job;
     p->last = job;
     pthread_cond_broadcast(&p->work);
     pthread_mutex_unlock(&p->lock);

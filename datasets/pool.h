@@ -1,5 +1,5 @@
-/* Worker threads for the loaders: a queue of jobs, each a number of independent tasks.  Which thread runs a task, and
- * in which order tasks end, must not matter to the result. */
+/* Worker threads for the loaders: a queue of jobs, each a number of independent tasks.  Which thread runs a
+ * task, and in which order tasks end, must not matter to the result. */
 #ifndef SIM_POOL_H
 #define SIM_POOL_H
 

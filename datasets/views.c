@@ -5,13 +5,15 @@
 
 #include "rng.h"
 
-/* Streams of SIM_PURPOSE_VIEW: geometry of views 1 and 2 are 0 and 1, their colours 2 and 3.  Apart, because the
- * number of crop attempts varies: an ablation that changes only crops then keeps every colour, and the reverse. */
+/* Streams of SIM_PURPOSE_VIEW: geometry of views 1 and 2 are 0 and 1, their colours 2 and 3.  Apart, because
+ * the number of crop attempts varies: an ablation that changes only crops then keeps every colour, and the
+ * reverse. */
 enum { GEOMETRY_STREAM = 0, COLOUR_STREAM = 2 };
 
 /* torchvision's RandomResizedCrop: ten attempts, then the largest centred crop whose aspect is within bounds.
  * Sizes round half to even, as Python does. */
-static void draw_crop(const struct sim_augment_config *c, struct sim_rng *r, int width, int height, struct sim_view *v)
+static void draw_crop(const struct sim_augment_config *c, struct sim_rng *r, int width, int height,
+                      struct sim_view *v)
 {
     double area = (double)width * height, log_ratio = log(c->ratio_min);
     for (int attempt = 0; attempt < 10; attempt++) {
@@ -26,8 +28,10 @@ static void draw_crop(const struct sim_augment_config *c, struct sim_rng *r, int
     }
     double aspect = (double)width / height;
     v->w = width, v->h = height;
-    if (aspect < c->ratio_min) v->h = (int)rint(width / c->ratio_min);
-    else if (aspect > 1 / c->ratio_min) v->w = (int)rint(height / c->ratio_min);
+    if (aspect < c->ratio_min)
+        v->h = (int)rint(width / c->ratio_min);
+    else if (aspect > 1 / c->ratio_min)
+        v->w = (int)rint(height / c->ratio_min);
     v->i = (height - v->h) / 2;
     v->j = (width - v->w) / 2;
 }
@@ -50,8 +54,8 @@ static void draw_colour(const struct sim_augment_config *c, struct sim_rng *r, i
     v->solarize = sim_rng_uniform(r) < (second ? c->solarize2 : c->solarize1);
 }
 
-void sim_views_draw(const struct sim_augment_config *c, uint64_t seed, uint32_t epoch, uint64_t index, int w, int h,
-                    struct sim_view view[2], float geometry[6])
+void sim_views_draw(const struct sim_augment_config *c, uint64_t seed, uint32_t epoch, uint64_t index, int w,
+                    int h, struct sim_view view[2], float geometry[6])
 {
     for (uint32_t k = 0; k < 2; k++) {
         struct sim_rng place = sim_rng_make(seed, SIM_PURPOSE_VIEW, epoch, index, GEOMETRY_STREAM + k);
@@ -73,8 +77,8 @@ void sim_views_draw(const struct sim_augment_config *c, uint64_t seed, uint32_t 
     geometry[5] = (float)((double)(w - a->j - b->j) / a->w);
 }
 
-sim_status sim_view_make(const struct sim_augment_config *c, const struct sim_view *v, const struct sim_image *src,
-                         int size, uint8_t *out)
+sim_status sim_view_make(const struct sim_augment_config *c, const struct sim_view *v,
+                         const struct sim_image *src, int size, uint8_t *out)
 {
     enum sim_resample filter = c->filter == SIM_FILTER_BICUBIC ? SIM_RESAMPLE_BICUBIC : SIM_RESAMPLE_BILINEAR;
     SIM_TRY(sim_pixels_crop_resize(src, v->flip, v->i, v->j, v->h, v->w, size, size, filter, out));

@@ -14,7 +14,8 @@
 static const char help[] =
     "usage: siameseim views FILE.yaml --index N --out DIR [options]\n"
     "\n"
-    "Draws both augmented views of one training image, the mask over view 1, and how view 2 lies in view 1, exactly as\n"
+    "Draws both augmented views of one training image, the mask over view 1, and how view 2 lies in view 1, "
+    "exactly as\n"
     "a run of FILE sees them in that epoch, and prints the numbers that were drawn.\n"
     "\n"
     "  --index N         image of the training set, from 0\n"
@@ -23,8 +24,10 @@ static const char help[] =
     "  --run NAME        run of the file (default: the first)\n"
     "  --set KEY=VALUE   change a key, such as augment.same_view=true; may be repeated\n"
     "\n"
-    "geometry.png: left the source with both crops (view 1 orange, view 2 blue; the wedge marks the corner of a view's\n"
-    "first patch, so a flipped view has it on the right); middle view 2 with its patch centres as dots; right view 1 in\n"
+    "geometry.png: left the source with both crops (view 1 orange, view 2 blue; the wedge marks the corner "
+    "of a view's\n"
+    "first patch, so a flipped view has it on the right); middle view 2 with its patch centres as dots; "
+    "right view 1 in\n"
     "its own frame, and every dot where the geometry tuple tells the predictor that this patch lies.\n"
     "\n"
     "example: siameseim views ablations/quickstart.yaml --index 7 --out views\n";
@@ -32,7 +35,8 @@ static const char help[] =
 static void print_view(const struct sim_view *v, int number)
 {
     static const char *const names[] = {"brightness", "contrast", "saturation", "hue"};
-    printf("view %d: %scrop %d x %d at row %d, column %d", number, v->flip ? "flipped, " : "", v->w, v->h, v->i, v->j);
+    printf("view %d: %scrop %d x %d at row %d, column %d", number, v->flip ? "flipped, " : "", v->w, v->h,
+           v->i, v->j);
     for (int k = 0; v->jitter && k < 4; k++)
         printf("%s %s %.3g", k ? "," : "; jitter", names[v->order[k]], v->factor[v->order[k]]);
     if (v->grayscale) printf("; greyscale");
@@ -47,8 +51,8 @@ static sim_status draw_image(const struct sim_run_config *c, const struct sim_im
 {
     int64_t grid = c->model.img_size / c->model.patch_size, hidden;
     struct sim_image source = {0};
-    struct sim_views_drawing d = {.source = &source, .augment = &c->augment, .grid = (int)grid,
-                                  .img_size = (int)c->model.img_size};
+    struct sim_views_drawing d = {
+        .source = &source, .augment = &c->augment, .grid = (int)grid, .img_size = (int)c->model.img_size};
     char name[1024];
     if (index >= images->count)
         return sim_fail(SIM_EINVAL, "--index %ld: the training set has images 0 to %ld", (long)index,
@@ -57,10 +61,12 @@ static sim_status draw_image(const struct sim_run_config *c, const struct sim_im
     SIM_TRY(sim_make_folder(folder));
     SIM_TRY(images->read(images->self, index, &source));
     uint8_t *mask = malloc((size_t)(grid * grid));
-    sim_status status = mask ? SIM_OK : sim_fail(SIM_ENOMEM, "no memory for a mask of %ld patches", (long)(grid * grid));
+    sim_status status =
+        mask ? SIM_OK : sim_fail(SIM_ENOMEM, "no memory for a mask of %ld patches", (long)(grid * grid));
     if (status == SIM_OK) {
         uint64_t seed = (uint64_t)c->seed;
-        sim_views_draw(&c->augment, seed, (uint32_t)epoch, (uint64_t)index, source.width, source.height, d.view, d.geometry);
+        sim_views_draw(&c->augment, seed, (uint32_t)epoch, (uint64_t)index, source.width, source.height,
+                       d.view, d.geometry);
         sim_mask_draw(&c->mask, seed, (uint32_t)epoch, (uint64_t)index, (int)grid, (int)hidden, mask);
         d.mask = mask;
         status = sim_draw_views(&d, folder);
@@ -69,7 +75,8 @@ static sim_status draw_image(const struct sim_run_config *c, const struct sim_im
         const float *g = d.geometry;
         images->name(images->self, index, name, sizeof name);
         printf("%s, %d x %d pixels, class %s, epoch %ld, seed %ld\n", name, source.width, source.height,
-               images->class_name(images->self, images->label(images->self, index)), (long)epoch, (long)c->seed);
+               images->class_name(images->self, images->label(images->self, index)), (long)epoch,
+               (long)c->seed);
         for (int k = 0; k < 2; k++) print_view(&d.view[k], k + 1);
         printf("geometry: di %.4g, dj %.4g, sh %.4g, sw %.4g, flip %g, fj %.4g\n", (double)g[0], (double)g[1],
                (double)g[2], (double)g[3], (double)g[4], (double)g[5]);
@@ -81,8 +88,8 @@ static sim_status draw_image(const struct sim_run_config *c, const struct sim_im
     return status;
 }
 
-static sim_status draw_from_file(const char *file, const char *name, const struct sim_words *sets, int64_t index,
-                                 int64_t epoch, const char *folder)
+static sim_status draw_from_file(const char *file, const char *name, const struct sim_words *sets,
+                                 int64_t index, int64_t epoch, const char *folder)
 {
     struct sim_experiment experiment;
     struct sim_images images = {0};
@@ -102,19 +109,22 @@ static int run_views_command(int argc, char **argv)
     struct sim_words files = {0}, sets = {0};
     const char *name = NULL, *folder = NULL, *index_text = NULL, *epoch_text = NULL;
     int64_t index = 0, epoch = 0;
-    const struct sim_option options[] = {{"--index", NULL, &index_text, NULL}, {"--out", NULL, &folder, NULL},
-                                         {"--epoch", NULL, &epoch_text, NULL}, {"--run", NULL, &name, NULL},
+    const struct sim_option options[] = {{"--index", NULL, &index_text, NULL},
+                                         {"--out", NULL, &folder, NULL},
+                                         {"--epoch", NULL, &epoch_text, NULL},
+                                         {"--run", NULL, &name, NULL},
                                          {"--set", NULL, NULL, &sets}};
     sim_status status = sim_options_parse(argc, argv, options, 5, &files);
     if (status == SIM_OK && (files.count != 1 || !index_text || !folder))
         status = sim_fail(SIM_EINVAL, "one FILE, --index N and --out DIR are needed; see --help");
     if (status == SIM_OK) status = sim_options_whole("--index", index_text, 0, UINT32_MAX, &index);
-    if (status == SIM_OK && epoch_text) status = sim_options_whole("--epoch", epoch_text, 0, UINT32_MAX, &epoch);
+    if (status == SIM_OK && epoch_text)
+        status = sim_options_whole("--epoch", epoch_text, 0, UINT32_MAX, &epoch);
     if (status == SIM_OK) status = draw_from_file(files.word[0], name, &sets, index, epoch, folder);
     sim_words_close(&files);
     sim_words_close(&sets);
     return status == SIM_OK ? 0 : sim_command_failed("views");
 }
 
-const struct sim_command sim_command_views = {"views", "draw both views, the mask and the geometry of one image", help,
-                                              run_views_command};
+const struct sim_command sim_command_views = {
+    "views", "draw both views, the mask and the geometry of one image", help, run_views_command};

@@ -86,6 +86,7 @@ static sim_status open_images(struct work *w)
     i->of = c->data, i->seed = c->seed, i->scored = scored;
     SIM_TRY(sim_images_open(&i->train, &c->data, SIM_TRAIN, (uint64_t)c->seed));
     if (scored) SIM_TRY(sim_images_open(&i->val, &c->data, SIM_VAL, (uint64_t)c->seed));
+    if (scored) SIM_TRY(sim_images_agree(&i->train, &i->val));
     i->open = 1;
     return SIM_OK;
 }

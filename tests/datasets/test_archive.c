@@ -1,4 +1,5 @@
-/* Image folders and archives of them: what is taken, how it is labelled, and archives that were cut, clash or climb. */
+/* Image folders and archives of them: what is taken, how it is labelled, and archives that were cut, clash or
+ * climb. */
 #include "images.h"
 #include "support.h"
 
@@ -112,8 +113,8 @@ static const char *listing(const struct sim_images *s)
         const char *class = s->class_name(s->self, s->label(s->self, i)), *at = name + strlen(name);
         size_t n = strlen(class);
         while (at > name && !(strchr("/ ", at[-1]) && strncmp(at, class, n) == 0 && at[n] == '/')) at--;
-        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%d:%s", i ? " " : "", (int)s->label(s->self, i),
-                 at);
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%d:%s", i ? " " : "",
+                 (int)s->label(s->self, i), at);
     }
     return text;
 }
@@ -201,10 +202,12 @@ START_TEST(missing_and_pointless_paths_are_named)
     test_fails(sim_archive_open(&s, inside), "..");
     snprintf(inside, sizeof inside, "%s/y.tar:set", folder);
     test_fails(sim_archive_open(&s, inside), "no archive");
-    static const struct item nested[] = {{"only/train/a/1.png", "PNG", NULL, NULL}, {"only/val/a/1.png", "PNG", NULL, NULL}};
+    static const struct item nested[] = {{"only/train/a/1.png", "PNG", NULL, NULL},
+                                         {"only/val/a/1.png", "PNG", NULL, NULL}};
     pack(path, PLAIN, nested, COUNT(nested));
     test_fails(sim_archive_open(&s, path), "only/train"); /* says where the classes probably are */
-    static const struct item empty_class[] = {{"a/1.png", "PNG", NULL, NULL}, {"b/", NULL, NULL, NULL}, {"c/n.txt", "n", NULL, NULL}};
+    static const struct item empty_class[] = {
+        {"a/1.png", "PNG", NULL, NULL}, {"b/", NULL, NULL, NULL}, {"c/n.txt", "n", NULL, NULL}};
     pack(path, PLAIN, empty_class, COUNT(empty_class));
     test_fails(sim_archive_open(&s, path), "class folder 'b'");
     char scratch[600];
@@ -274,7 +277,8 @@ START_TEST(long_and_foreign_names)
     memset(name, 'n', sizeof name);
     memcpy(name, "k/", 2);
     memcpy(name + 300, ".png", 5);
-    const struct item items[] = {{name, "PNG", NULL, NULL}, {"kl\xc3\xa4sse/\xe7\x8c\xab.png", "PNG", NULL, NULL}};
+    const struct item items[] = {{name, "PNG", NULL, NULL},
+                                 {"kl\xc3\xa4sse/\xe7\x8c\xab.png", "PNG", NULL, NULL}};
     pack(path, PLAIN, items, COUNT(items));
     test_ok(sim_archive_open(&s, path));
     ck_assert_int_eq(s.count, 2);
@@ -299,8 +303,8 @@ static uint8_t *slurp(const char *path, size_t *size)
     return bytes;
 }
 
-/* Cut anywhere, an archive is an error that names it; after a few members, the last whole one too.  Only padding
- * behind plain tar's end may be missing. */
+/* Cut anywhere, an archive is an error that names it; after a few members, the last whole one too.  Only
+ * padding behind plain tar's end may be missing. */
 START_TEST(archives_cut_short)
 {
     static const struct item items[] = {{"a/", NULL, NULL, NULL},
@@ -329,7 +333,8 @@ START_TEST(archives_cut_short)
                 sim_images_close(&s);
                 continue;
             }
-            ck_assert_msg(status == SIM_EFORMAT, "%s cut at %zu of %zu is taken (%d)", endings[how], n, size, status);
+            ck_assert_msg(status == SIM_EFORMAT, "%s cut at %zu of %zu is taken (%d)", endings[how], n, size,
+                          status);
             ck_assert_msg(strstr(sim_error_text(), cut) != NULL, "%s", sim_error_text());
             named += strstr(sim_error_text(), "last whole member is 'a/2.png'") != NULL;
         }
@@ -455,8 +460,9 @@ START_TEST(splits_must_agree)
     make_picture();
     snprintf(path, sizeof path, "%s/x.tar", folder);
     static const struct item items[] = {
-        {"train/a/1.png", "PNG", NULL, NULL}, {"train/b/1.png", "PNG", NULL, NULL}, {"same/a/2.png", "PNG", NULL, NULL},
-        {"same/b/2.png", "PNG", NULL, NULL},  {"less/a/2.png", "PNG", NULL, NULL},  {"other/a/2.png", "PNG", NULL, NULL},
+        {"train/a/1.png", "PNG", NULL, NULL}, {"train/b/1.png", "PNG", NULL, NULL},
+        {"same/a/2.png", "PNG", NULL, NULL},  {"same/b/2.png", "PNG", NULL, NULL},
+        {"less/a/2.png", "PNG", NULL, NULL},  {"other/a/2.png", "PNG", NULL, NULL},
         {"other/c/2.png", "PNG", NULL, NULL}};
     pack(path, ZSTD, items, COUNT(items));
     snprintf(c.train, sizeof c.train, "%s/x.tar:train", folder);
@@ -465,8 +471,11 @@ START_TEST(splits_must_agree)
     for (int k = 0; k < 3; k++) {
         snprintf(c.val, sizeof c.val, "%s/x.tar:%s", folder, vals[k]);
         test_ok(sim_images_open(&val, &c, SIM_VAL, 0));
-        if (k == 0) test_ok(sim_images_agree(&train, &val));
-        else test_fails(sim_images_agree(&train, &val), k == 1 ? "absent in val" : "'b' in train and 'c' in val");
+        if (k == 0)
+            test_ok(sim_images_agree(&train, &val));
+        else
+            test_fails(sim_images_agree(&train, &val),
+                       k == 1 ? "absent in val" : "'b' in train and 'c' in val");
         sim_images_close(&val);
     }
     sim_images_close(&train);

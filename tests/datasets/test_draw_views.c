@@ -1,5 +1,5 @@
-/* The pictures of `siameseim views`: the views are the loader's own bytes, the mask greys what is hidden, and the dots
- * of the geometry lie on the same thing in both views. */
+/* The pictures of `siameseim views`: the views are the loader's own bytes, the mask greys what is hidden, and
+ * the dots of the geometry lie on the same thing in both views. */
 #include "draw_views.h"
 #include "images.h"
 #include "support.h"
@@ -29,15 +29,20 @@ static void make_source(struct sim_image *im)
 
 START_TEST(drawings_show_what_the_loader_makes)
 {
-    struct sim_augment_config c = {.crop_min = 0.2, .crop_max = 1, .ratio_min = 0.75, .filter = SIM_FILTER_BICUBIC,
-                                   .flip = 0.5, .solarize2 = 0.5};
+    struct sim_augment_config c = {.crop_min = 0.2,
+                                   .crop_max = 1,
+                                   .ratio_min = 0.75,
+                                   .filter = SIM_FILTER_BICUBIC,
+                                   .flip = 0.5,
+                                   .solarize2 = 0.5};
     struct sim_mask_config m = {.kind = SIM_MASK_BLOCKWISE, .min_block = 4, .min_aspect = 0.3};
     struct sim_image source, view, im;
     uint8_t mask[64];
     make_source(&source);
     test_ok(sim_image_open(&view, 64, 64));
     for (uint64_t index = 0; index < 8; index++) {
-        struct sim_views_drawing d = {.source = &source, .augment = &c, .mask = mask, .grid = 8, .img_size = 64};
+        struct sim_views_drawing d = {
+            .source = &source, .augment = &c, .mask = mask, .grid = 8, .img_size = 64};
         const char *folder = test_scratch();
         sim_views_draw(&c, 1, 0, index, 90, 60, d.view, d.geometry);
         sim_mask_draw(&m, 1, 0, index, 8, 38, mask);
@@ -59,8 +64,10 @@ START_TEST(drawings_show_what_the_loader_makes)
         for (int p = 0; p < 64; p++) { /* the middle of every patch */
             int y = p / 8 * 48 + 25, x = p % 8 * 48 + 25;
             const uint8_t *drawn = im.rgb + (y * 384 + x) * 3, *plain = view.rgb + (y / 6 * 64 + x / 6) * 3;
-            if (mask[p]) ck_assert_int_lt(abs(drawn[0] - 128), 20);
-            else ck_assert_mem_eq(drawn, plain, 3);
+            if (mask[p])
+                ck_assert_int_lt(abs(drawn[0] - 128), 20);
+            else
+                ck_assert_mem_eq(drawn, plain, 3);
         }
         sim_image_close(&im);
         im = open_drawing(folder, "geometry.png");
@@ -79,7 +86,8 @@ START_TEST(extremes_are_drawn)
     uint8_t mask[1] = {0};
     for (int k = 0; k < 4; k++) {
         struct sim_image source;
-        struct sim_views_drawing d = {.source = &source, .augment = &c, .mask = mask, .grid = 1, .img_size = 8};
+        struct sim_views_drawing d = {
+            .source = &source, .augment = &c, .mask = mask, .grid = 1, .img_size = 8};
         test_ok(sim_image_open(&source, sizes[k][0], sizes[k][1]));
         sim_views_draw(&c, 1, 0, 3, source.width, source.height, d.view, d.geometry);
         test_ok(sim_draw_views(&d, test_scratch()));

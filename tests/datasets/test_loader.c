@@ -26,11 +26,13 @@ static sim_status fake_read(void *self, int64_t i, struct sim_image *out)
         struct timespec t = {.tv_nsec = (long)(i * 7919 % 13) * 200000};
         nanosleep(&t, NULL);
     }
-    if (f->damaged && f->damaged[i] == 'x') return sim_fail(SIM_EFORMAT, "fake image %ld is damaged", (long)i);
+    if (f->damaged && f->damaged[i] == 'x')
+        return sim_fail(SIM_EFORMAT, "fake image %ld is damaged", (long)i);
     if (f->unreadable == i) return sim_fail(SIM_EIO, "fake image %ld cannot be read", (long)i);
     SIM_TRY(sim_image_open(out, 20 + (int)i % 5, 16 + (int)i % 3));
     for (int p = 0; p < out->width * out->height; p++) {
-        out->rgb[3 * p] = (uint8_t)i, out->rgb[3 * p + 1] = (uint8_t)p, out->rgb[3 * p + 2] = (uint8_t)(p * 7 + i);
+        out->rgb[3 * p] = (uint8_t)i, out->rgb[3 * p + 1] = (uint8_t)p,
+                     out->rgb[3 * p + 2] = (uint8_t)(p * 7 + i);
     }
     return SIM_OK;
 }
@@ -49,8 +51,8 @@ static void fake_name(void *self, int64_t i, char *name, int size)
 
 static struct sim_images fake_set(struct fake *f, int64_t count)
 {
-    return (struct sim_images){.self = f, .count = count, .classes = 4, .read = fake_read, .label = fake_label,
-                               .name = fake_name};
+    return (struct sim_images){
+        .self = f, .count = count, .classes = 4, .read = fake_read, .label = fake_label, .name = fake_name};
 }
 
 struct bench {
@@ -68,15 +70,33 @@ static void bench_open(struct bench *b, int64_t images, int64_t batch, int worke
     b->fake.unreadable = -1;
     b->images = fake_set(&b->fake, images);
     b->data = (struct sim_data_config){.cache_mb = 1};
-    b->augment = (struct sim_augment_config){.crop_min = 0.2, .crop_max = 1, .ratio_min = 0.75, .flip = 0.5,
-                                             .filter = SIM_FILTER_BICUBIC, .jitter = 0.8, .brightness = 0.4,
-                                             .contrast = 0.4, .saturation = 0.2, .hue = 0.1, .grayscale = 0.2, .blur1 = 1,
-                                             .blur2 = 0.1, .blur_sigma_min = 0.1, .blur_sigma_max = 2,
+    b->augment = (struct sim_augment_config){.crop_min = 0.2,
+                                             .crop_max = 1,
+                                             .ratio_min = 0.75,
+                                             .flip = 0.5,
+                                             .filter = SIM_FILTER_BICUBIC,
+                                             .jitter = 0.8,
+                                             .brightness = 0.4,
+                                             .contrast = 0.4,
+                                             .saturation = 0.2,
+                                             .hue = 0.1,
+                                             .grayscale = 0.2,
+                                             .blur1 = 1,
+                                             .blur2 = 0.1,
+                                             .blur_sigma_min = 0.1,
+                                             .blur_sigma_max = 2,
                                              .solarize2 = 0.2};
-    b->mask = (struct sim_mask_config){.kind = SIM_MASK_BLOCKWISE, .ratio = 0.6, .min_block = 4, .min_aspect = 0.3};
-    b->loader = (struct sim_loader_config){.images = &b->images, .data = &b->data, .augment = &b->augment,
-                                           .mask = &b->mask, .batch_size = batch, .img_size = 16, .patch_size = 4,
-                                           .seed = 42, .workers = workers};
+    b->mask =
+        (struct sim_mask_config){.kind = SIM_MASK_BLOCKWISE, .ratio = 0.6, .min_block = 4, .min_aspect = 0.3};
+    b->loader = (struct sim_loader_config){.images = &b->images,
+                                           .data = &b->data,
+                                           .augment = &b->augment,
+                                           .mask = &b->mask,
+                                           .batch_size = batch,
+                                           .img_size = 16,
+                                           .patch_size = 4,
+                                           .seed = 42,
+                                           .workers = workers};
 }
 
 static uint64_t hash_of(const struct sim_batch *b, int64_t size, int one_view)
@@ -236,8 +256,10 @@ START_TEST(a_damaged_image_stops_the_batch_by_name)
             if (status == SIM_OK) continue;
             ck_assert_int_eq(status, SIM_EFORMAT);
             ck_assert(strstr(sim_error_text(), "fake image") != NULL);
-            if (failures < 2) snprintf(sentences[failures], 256, "%s", sim_error_text());
-            else ck_assert_str_eq(sim_error_text(), sentences[failures % 2]); /* the same again */
+            if (failures < 2)
+                snprintf(sentences[failures], 256, "%s", sim_error_text());
+            else
+                ck_assert_str_eq(sim_error_text(), sentences[failures % 2]); /* the same again */
             failures++;
         }
     ck_assert_int_eq(failures % 2, 0);
@@ -398,7 +420,8 @@ static sim_status wide_read(void *self, int64_t i, struct sim_image *out)
     (void)self, (void)i;
     SIM_TRY(sim_image_open(out, 50, 33));
     for (int p = 0; p < 50 * 33; p++)
-        out->rgb[3 * p] = (uint8_t)(p % 50 * 5), out->rgb[3 * p + 1] = (uint8_t)(p / 50 * 7), out->rgb[3 * p + 2] = 9;
+        out->rgb[3 * p] = (uint8_t)(p % 50 * 5), out->rgb[3 * p + 1] = (uint8_t)(p / 50 * 7),
+                     out->rgb[3 * p + 2] = 9;
     return SIM_OK;
 }
 

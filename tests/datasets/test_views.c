@@ -8,13 +8,26 @@
 
 static struct sim_augment_config paper(void)
 {
-    return (struct sim_augment_config){.crop_min = 0.08, .crop_max = 1, .ratio_min = 0.75, .filter = SIM_FILTER_BICUBIC,
-                                       .flip = 0.5, .jitter = 0.8, .brightness = 0.4, .contrast = 0.4,
-                                       .saturation = 0.2, .hue = 0.1, .grayscale = 0.2, .blur1 = 1, .blur2 = 0.1,
-                                       .blur_sigma_min = 0.1, .blur_sigma_max = 2, .solarize2 = 0.2};
+    return (struct sim_augment_config){.crop_min = 0.08,
+                                       .crop_max = 1,
+                                       .ratio_min = 0.75,
+                                       .filter = SIM_FILTER_BICUBIC,
+                                       .flip = 0.5,
+                                       .jitter = 0.8,
+                                       .brightness = 0.4,
+                                       .contrast = 0.4,
+                                       .saturation = 0.2,
+                                       .hue = 0.1,
+                                       .grayscale = 0.2,
+                                       .blur1 = 1,
+                                       .blur2 = 0.1,
+                                       .blur_sigma_min = 0.1,
+                                       .blur_sigma_max = 2,
+                                       .solarize2 = 0.2};
 }
 
-/* Centre of target patch (u, v) in view-1 patch units, as the model computes it: pixels of view 1 are g * (y + .5). */
+/* Centre of target patch (u, v) in view-1 patch units, as the model computes it: pixels of view 1 are g * (y
+ * + .5). */
 static void target_centre(const float *geometry, int grid, int u, int v, double *y, double *x)
 {
     double di = geometry[0], dj = geometry[1], sh = geometry[2], sw = geometry[3], fj = geometry[5];
@@ -23,7 +36,8 @@ static void target_centre(const float *geometry, int grid, int u, int v, double 
 }
 
 /* The same centre by way of the source image: out of frame 2, unflipped, into frame 1. */
-static void centre_by_source(const struct sim_view view[2], int width, int grid, int u, int v, double *y, double *x)
+static void centre_by_source(const struct sim_view view[2], int width, int grid, int u, int v, double *y,
+                             double *x)
 {
     double row = view[1].i + (u + 0.5) * view[1].h / grid, column = view[1].j + (v + 0.5) * view[1].w / grid;
     if (view[1].flip) column = width - column;
@@ -83,8 +97,8 @@ START_TEST(same_view_is_the_identity)
 }
 END_TEST
 
-/* method.md 1.6, 500 x 375 images, crop_min 0.08: 59 % of target centres lie inside view 1, 3.2 % of pairs have none
- * inside, 15 % all of them; the scale ratio reaches 4.2. */
+/* method.md 1.6, 500 x 375 images, crop_min 0.08: 59 % of target centres lie inside view 1, 3.2 % of pairs
+ * have none inside, 15 % all of them; the scale ratio reaches 4.2. */
 START_TEST(overlap_of_the_views_is_as_derived)
 {
     enum { PAIRS = 20000 };
@@ -141,7 +155,8 @@ START_TEST(colour_is_drawn_with_the_given_probabilities)
     }
     static const double want[2][4] = {{0.8, 0.2, 1, 0}, {0.8, 0.2, 0.1, 0.2}};
     for (int side = 0; side < 2; side++)
-        for (int k = 0; k < 4; k++) ck_assert_double_eq_tol((double)count[side][k] / DRAWS, want[side][k], 0.015);
+        for (int k = 0; k < 4; k++)
+            ck_assert_double_eq_tol((double)count[side][k] / DRAWS, want[side][k], 0.015);
     for (int k = 0; k < 4; k++) ck_assert_double_eq_tol((double)first[k] / (2 * DRAWS), 0.25, 0.01);
     static const double bounds[4][2] = {{0.6, 1.4}, {0.6, 1.4}, {0.8, 1.2}, {-0.1, 0.1}};
     for (int k = 0; k < 4; k++) {
@@ -206,7 +221,8 @@ START_TEST(views_are_cut_where_they_say)
             for (int p = 0; p < 256; p++) {
                 int u = p / 16, v = p % 16;
                 if (u < 2 || u > 13 || v < 2 || v > 13) continue; /* the filter leans inwards at the rim */
-                double y = view[side].i + (u + 0.5) * view[side].h / 16, x = view[side].j + (v + 0.5) * view[side].w / 16;
+                double y = view[side].i + (u + 0.5) * view[side].h / 16,
+                       x = view[side].j + (v + 0.5) * view[side].w / 16;
                 if (view[side].flip) x = 200 - x;
                 ck_assert_double_eq_tol(out[p * 3], x - 0.5, 1.6);
                 ck_assert_double_eq_tol(out[p * 3 + 1], 2 * (y - 0.5), 2.1);
@@ -237,7 +253,8 @@ START_TEST(masks_hide_exactly_so_many)
             for (int grid = 1; grid <= 32; grid = grid < 8 ? grid + 1 : grid * 2 - 2) {
                 struct sim_mask_config c = {.kind = kind, .min_block = min_block, .min_aspect = 0.3};
                 int cells = grid * grid;
-                for (int hidden = 0; hidden <= cells; hidden += hidden < 5 || hidden > cells - 5 ? 1 : 1 + cells / 9) {
+                for (int hidden = 0; hidden <= cells;
+                     hidden += hidden < 5 || hidden > cells - 5 ? 1 : 1 + cells / 9) {
                     if (kind == SIM_MASK_NONE && hidden) break;
                     memset(mask, 0xEE, sizeof mask);
                     sim_mask_draw(&c, 9, 4, (uint64_t)hidden, grid, hidden, mask);
@@ -278,8 +295,9 @@ START_TEST(blocks_are_blocks_and_random_is_random)
         for (int p = 0; p < 196; p++) cell[p] += mask[p];
         for (int p = 0; p < 195; p++) random_pairs += p % 14 != 13 && mask[p] != mask[p + 1];
     }
-    /* A second implementation of the rule, with another generator, has 0.279 cells alone and 21.9 borders between
-     * hidden and visible cells of a row (6,000 draws); at random there are 2 * .6 * .4 * 182 = 87.5 borders. */
+    /* A second implementation of the rule, with another generator, has 0.279 cells alone and 21.9 borders
+     * between hidden and visible cells of a row (6,000 draws); at random there are 2 * .6 * .4 * 182 = 87.5
+     * borders. */
     ck_assert_double_eq_tol((double)alone / DRAWS, 0.28, 0.04);
     ck_assert_double_eq_tol((double)pairs / DRAWS, 21.9, 0.5);
     ck_assert_double_eq_tol((double)random_pairs / DRAWS, 2 * (118.0 / 196) * (78.0 / 195) * 182, 1);
