@@ -1,0 +1,29 @@
+/* What a folder of ground truth says of its run: configuration, optimiser, inputs of every step. */
+#ifndef SIM_VERIFY_CASE_H
+#define SIM_VERIFY_CASE_H
+
+#include "batch_tensors.h"
+#include "safetensors.h"
+#include "siameseim_config.h"
+#include "train_config.h"
+
+struct sim_case {
+    struct sim_tensors *init, *steps, *step0, *final;
+    struct sim_vit_config vit;
+    struct sim_siameseim_config c;
+    struct sim_train_config train; /* weight decay, betas, eps, clip */
+    int64_t batch, max_visible, count; /* count: steps */
+    const double *loss, *grad_norm, *lr, *momentum; /* (count) */
+    char **zero; /* names of tensors whose true gradient is zero, NULL-terminated */
+};
+
+sim_status sim_case_open(struct sim_case *out, const char *folder);
+void sim_case_close(struct sim_case *c); /* a zeroed case is legal */
+
+/* The inputs of step s; borrowed from the case. */
+sim_status sim_case_batch(const struct sim_case *c, int64_t s, struct sim_batch *out);
+
+/* 1 when the true gradient of `name`, online or momentum, is zero everywhere. */
+int sim_case_is_zero(const struct sim_case *c, const char *name);
+
+#endif
