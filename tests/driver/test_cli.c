@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "images.h"
 #include "safetensors.h"
 #include "status.h"
 #include "support.h"
@@ -237,9 +238,11 @@ START_TEST(a_recorded_run_is_skipped_and_another_configuration_is_not_mixed_in)
     ck_assert_int_eq(tool("run %s --out %s --threads 1", smoke(), a), 0);
     expect(tool("run %s --out %s --threads 1", smoke(), a) == 0, "already recorded");
     ck_assert_ptr_null(record_of(a, 1));
+    expect(tool("run %s/smoke/config.yaml --out %s --threads 1", a, a) == 0, "already recorded"); /* the same run, written out */
     expect(tool("run %s --out %s --threads 1 --set train.epochs=3", smoke(), a) == 1, "--fresh");
     ck_assert_ptr_null(record_of(a, 1));
-    ck_assert_int_eq(tool("run %s --out %s --threads 1 --set train.epochs=3 --fresh", smoke(), a), 0);
+    ck_assert_int_eq(tool("run %s --out %s --threads 1 --set train.epochs=3 --fresh --quiet", smoke(), a), 0);
+    ck_assert_str_eq(said, "");
     json_t *second = record_of(a, 1);
     ck_assert_uint_eq(json_array_size(json_object_get(second, "curve")), 3);
     json_decref(second);
@@ -323,6 +326,41 @@ START_TEST(a_diverged_run_is_recorded_and_the_others_go_on)
 }
 END_TEST
 
+/* FOLDER/{train,val}/{dark,light}/N.png */
+static void make_images(const char *folder)
+{
+    static uint8_t rgb[24 * 24 * 3];
+    char path[900];
+    for (int i = 0; i < 40; i++) {
+        int val = i >= 32, light = i % 2;
+        snprintf(path, sizeof path, "%s/%s/%s", folder, val ? "val" : "train", light ? "light" : "dark");
+        test_ok(sim_make_folder(path));
+        for (int k = 0; k < (int)sizeof rgb; k++) rgb[k] = (uint8_t)(light * 128 + (k * (i + 3)) % 100);
+        snprintf(path, sizeof path, "%s/%s/%s/%02d.png", folder, val ? "val" : "train", light ? "light" : "dark", i);
+        test_ok(sim_png_write(path, rgb, 24, 24));
+    }
+}
+
+START_TEST(a_damaged_image_stops_the_run_or_is_counted)
+{
+    const char *images = fresh(), *out = fresh();
+    char damaged[900], arguments[3000];
+    make_images(images);
+    snprintf(damaged, sizeof damaged, "%s/train/dark/04.png", images);
+    test_ok(sim_file_write(damaged, "\x89PNG\r\n\x1a\nno more", 15));
+    snprintf(arguments, sizeof arguments,
+             "run %s --out %s --threads 1 --set data.kind=folder --set data.train=%s/train --set data.val=%s/val --set eval.knn_k=3",
+             smoke(), out, images, images);
+    expect(tool("%s", arguments) == 1, "04.png");
+    expect(tool("%s --set data.bad_image=skip", arguments) == 0, "2 classes");
+    json_t *r = record_of(out, 0), *data = json_object_get(r, "data");
+    ck_assert_int_eq((int)json_integer_value(json_object_get(data, "skipped")), 1);
+    ck_assert_int_eq((int)json_integer_value(json_object_get(data, "train_images")), 32);
+    json_decref(r);
+    expect(tool("%s --set data.bad_image=skip --set train.batch_size=33 --fresh", arguments) == 1, "33");
+}
+END_TEST
+
 START_TEST(an_untrained_run_is_scored_once)
 {
     const char *out = fresh();
@@ -348,6 +386,7 @@ int main(void)
     tcase_add_test(bytes, killed_and_resumed_is_never_stopped);
     tcase_add_test(bytes, interrupted_and_resumed_is_never_stopped);
     tcase_add_test(wrong, a_diverged_run_is_recorded_and_the_others_go_on);
+    tcase_add_test(wrong, a_damaged_image_stops_the_run_or_is_counted);
     tcase_add_test(wrong, an_untrained_run_is_scored_once);
     TCase *const all[] = {words, bytes, wrong};
     for (int i = 0; i < 3; i++) {
