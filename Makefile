@@ -79,7 +79,8 @@ $(O)/%.o: %.c
 	$(CC) $(CFLAGS) $(BASE) $(CPPFLAGS) $(INCLUDES) -MMD -MP -c -o $@ $<
 
 # ------------------------------------------------------------------ tests
-# A test in tests/ROOM/ links the rooms that ROOM sees.  Each is a Check program; tests/run adds them up.
+# A test in tests/ROOM/ links the rooms that ROOM sees.  Each test_*.c is a Check program, with which
+# the room's other .c files are linked; tests/run adds them up.
 SEES_tests/base     := core/base
 SEES_tests/ops      := $(SEES_core/ops)
 SEES_tests/model    := $(SEES_core/train)
@@ -89,12 +90,13 @@ SEES_tests/results  := $(SEES_results)
 SEES_tests/driver   := $(ROOMS)
 TEST_ROOMS := base ops model datasets eval results driver
 test_bins   = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/$(1)/test_*.c))
+test_common = $(patsubst %.c,$(O)/%.o,$(filter-out tests/$(1)/test_%,$(wildcard tests/$(1)/*.c)))
 TEST_BINS  := $(foreach r,$(TEST_ROOMS),$(call test_bins,$(r)))
 
 define test_rules
-$(call test_bins,$(1)): $(O)/tests/%: $(O)/tests/%.o $(O)/tests/support/support.o $(call archives,$(SEES_tests/$(1)))
-	$(CC) $(CFLAGS) $(BASE) -o $$@ $$< $(O)/tests/support/support.o -Wl,--start-group $(call archives,$(SEES_tests/$(1))) -Wl,--end-group $(LDFLAGS) -lcheck -lsubunit -lrt $(LIBS)
-$(addsuffix .o,$(call test_bins,$(1))): INCLUDES = $(call includes,$(SEES_tests/$(1)) tests/support)
+$(call test_bins,$(1)): $(O)/tests/%: $(O)/tests/%.o $(call test_common,$(1)) $(O)/tests/support/support.o $(call archives,$(SEES_tests/$(1)))
+	$(CC) $(CFLAGS) $(BASE) -o $$@ $$< $(call test_common,$(1)) $(O)/tests/support/support.o -Wl,--start-group $(call archives,$(SEES_tests/$(1))) -Wl,--end-group $(LDFLAGS) -lcheck -lsubunit -lrt $(LIBS)
+$(addsuffix .o,$(call test_bins,$(1))) $(call test_common,$(1)): INCLUDES = $(call includes,$(SEES_tests/$(1)) tests/support)
 endef
 $(foreach r,$(TEST_ROOMS),$(eval $(call test_rules,$(r))))
 $(O)/tests/support/support.o: INCLUDES = -Icore/base -Itests/support
