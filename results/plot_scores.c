@@ -1,0 +1,153 @@
+/* Scores of all runs: a panel per kind of score, a line per run. */
+#include <math.h>
+#include <string.h>
+
+#include "gnuplot.h"
+#include "plot.h"
+#include "text.h"
+
+enum { NAME_CHARACTERS = 28, LINE = 36, TOP = 66, BOTTOM = 96, GAP = 28, RIGHT = 18, PANEL = 330 };
+
+struct panel {
+    const struct sim_summary *e;
+    int score;        /* index into score_names */
+    double low, high; /* percent */
+    int several;      /* some run has several seeds */
+};
+
+static void widen(struct panel *p, struct sim_stat s, int with_spread)
+{
+    double spread = with_spread && isfinite(s.spread) ? s.spread : 0;
+    if (!s.n) return;
+    p->low = fmin(p->low, 100 * (s.mean - spread));
+    p->high = fmax(p->high, 100 * (s.mean + spread));
+}
+
+static void put_stat(FILE *to, int line, struct sim_stat s)
+{
+    if (s.n) fprintf(to, "%.9g %d %.9g\n", 100 * s.mean, line, isfinite(s.spread) ? 100 * s.spread : 0);
+}
+
+/* The blocks of one panel: $after_P (mean, line, spread), $before_P (mean, line), $seeds_P, and the range. */
+static void put_data(FILE *to, struct panel *p)
+{
+    int k = p->score;
+    fprintf(to, "$after_%d << EOD\n", k);
+    for (int i = 0; i < p->e->count; i++) {
+        put_stat(to, i, p->e->rows[i].pretrained[k]);
+        widen(p, p->e->rows[i].pretrained[k], 1);
+        p->several |= p->e->rows[i].pretrained[k].n > 1;
+    }
+    fprintf(to, "EOD\n$before_%d << EOD\n", k);
+    for (int i = 0; i < p->e->count; i++) {
+        put_stat(to, i, p->e->rows[i].untrained[k]);
+        widen(p, p->e->rows[i].untrained[k], 0);
+    }
+    fprintf(to, "EOD\n$seeds_%d << EOD\n", k);
+    for (int i = 0; i < p->e->count; i++)
+        for (int j = 0; j < p->e->rows[i].count && p->e->rows[i].pretrained[k].n > 1; j++) {
+            const struct sim_run_record *r = p->e->rows[i].runs[j];
+            const struct sim_run_score *s = sim_run_score_find(r, p->e->score_names[k], 1);
+            if (!s || strcmp(r->status, "ok") != 0) continue;
+            fprintf(to, "%.9g %d\n", 100 * s->value, i);
+            p->low = fmin(p->low, 100 * s->value);
+            p->high = fmax(p->high, 100 * s->value);
+        }
+    fputs("EOD\n", to);
+}
+
+/* Figures right of the points, coloured dots and bars, the lift as a pale line, the untrained level as a dark tick. */
+static void put_panel(struct sim_drawing_script *s, struct panel *p, int left, int number)
+{
+    FILE *to = s->to;
+    int k = p->score;
+    double room = p->high > p->low ? p->high - p->low : 1;
+    fprintf(to, "set lmargin at screen %.6f\nset rmargin at screen %.6f\n", (double)(left + number * (PANEL + GAP)) / s->width,
+            (double)(left + number * (PANEL + GAP) + PANEL) / s->width);
+    fprintf(to, "set xrange [%.9g:%.9g]\nset yrange [%d.5:-0.5]\n", p->low - 0.06 * room, p->high + 0.24 * room, p->e->count - 1);
+    fputs("set xlabel '", to);
+    fputs(strcmp(p->e->score_names[k], "knn") == 0 ? "kNN" : "", to);
+    if (strcmp(p->e->score_names[k], "knn") != 0)
+        for (const char *c = p->e->score_names[k]; *c; c++)
+            if (*c != '\'' && (unsigned char)*c >= 0x20) fputc(*c, to);
+    fputs(" top-1 accuracy (%)'\n", to);
+    fprintf(to, "plot $before_%d using 1:2:(0):(0.38) with vectors nohead lw 3 lc rgb '#999999' notitle, \\\n"
+                "  $before_%d using 1:2:(0):(-0.38) with vectors nohead lw 3 lc rgb '#999999' notitle",
+            k, k);
+    int base = 0;
+    for (int i = 0; i < p->e->count; i++) {
+        const struct sim_row *row = &p->e->rows[i];
+        const char *colour = sim_gnuplot_colour(i);
+        if (!row->pretrained[k].n) continue;
+        if (row->untrained[k].n)
+            fprintf(to, ", \\\n  '+' using (%.9g):(%d):(%.9g):(0) every ::::0 with vectors nohead lw 1 dt 3 lc rgb '%s' notitle",
+                    100 * row->untrained[k].mean, i, 100 * (row->pretrained[k].mean - row->untrained[k].mean), colour);
+        fprintf(to, ", \\\n  $after_%d every ::%d::%d using 1:2:3 with xerrorbars pt 7 ps 1.1 lw 1.8 lc rgb '%s' notitle", k, base,
+                base, colour);
+        fprintf(to, ", \\\n  $after_%d every ::%d::%d using ($1+$3):2:(sprintf('%%.1f',$1)) with labels left offset 0.8,0 font ',11' "
+                    "textcolor rgb '#222222' notitle",
+                k, base, base);
+        base++;
+    }
+    if (p->several)
+        fprintf(to, ", \\\n  $seeds_%d using 1:2 with points pt 6 ps 0.75 lw 1.1 lc rgb '#222222' notitle", k);
+    fputc('\n', to);
+}
+
+static int longest_name(const struct sim_summary *e)
+{
+    int most = 6;
+    for (int i = 0; i < e->count; i++) {
+        int width = sim_text_width(e->rows[i].label);
+        if (width > most) most = width;
+    }
+    return most < NAME_CHARACTERS ? most : NAME_CHARACTERS;
+}
+
+/* Names left of the first panel, the experiment above, and below what the marks mean. */
+static void put_texts(struct sim_drawing_script *s, const struct sim_summary *e, int left, int several)
+{
+    FILE *to = s->to;
+    double plot = s->height - TOP - BOTTOM;
+    fputs("set label ", to);
+    sim_text_gnuplot(to, e->experiment, 60);
+    fprintf(to, " at screen %.6f, screen %.6f left font ',14' textcolor rgb '#222222'\n", 14.0 / s->width, 1 - 20.0 / s->height);
+    for (int i = 0; i < e->count; i++) {
+        fputs("set label ", to);
+        sim_text_gnuplot(to, e->rows[i].label, NAME_CHARACTERS);
+        fprintf(to, " at screen %.6f, screen %.6f right font ',12' textcolor rgb '#222222'\n", (left - 10.0) / s->width,
+                (BOTTOM + plot * (e->count - i - 0.5) / e->count) / s->height);
+    }
+    fprintf(to, "set label '%s' at screen %.6f, screen %.6f left font ',11' textcolor rgb '#555555'\n",
+            several ? "dot and bar: mean and standard deviation over seeds; ring: one seed; grey tick: untrained encoder"
+                    : "dot and bar: score and its standard error; grey tick: the same encoder untrained",
+            14.0 / s->width, 20.0 / s->height);
+}
+
+sim_status sim_plot_scores(const struct sim_summary *e, const char *folder, const char *stem, FILE *terminal, int *drawn)
+{
+    struct sim_drawing_script s;
+    struct panel panels[SIM_MAX_SCORE_NAMES];
+    int left = 24 + (int)(8.0 * longest_name(e)), several = 0;
+    *drawn = 0;
+    if (!e->score_count) return SIM_OK;
+    SIM_TRY(sim_gnuplot_open(&s, left + e->score_count * (PANEL + GAP) - GAP + RIGHT, TOP + BOTTOM + LINE * e->count));
+    for (int k = 0; k < e->score_count; k++) {
+        panels[k] = (struct panel){.e = e, .score = k, .low = HUGE_VAL, .high = -HUGE_VAL};
+        put_data(s.to, &panels[k]);
+        several |= panels[k].several;
+        if (panels[k].low > panels[k].high) panels[k].low = 0, panels[k].high = 100;
+    }
+    fprintf(s.to, "set tmargin at screen %.6f\nset bmargin at screen %.6f\n", 1 - (double)TOP / s.height, (double)BOTTOM / s.height);
+    fputs("unset grid\nset grid xtics lc rgb '#E4E4E4' lw 1 dt 1\nset border 1\nunset ytics\nset samples 2\nset errorbars small\n", s.to);
+    put_texts(&s, e, left, several);
+    fputs("set multiplot\n", s.to);
+    for (int k = 0; k < e->score_count; k++) {
+        put_panel(&s, &panels[k], left, k);
+        fputs("unset label\n", s.to);
+    }
+    fputs("unset multiplot\n", s.to);
+    sim_status status = sim_gnuplot_draw(&s, folder, stem, terminal);
+    *drawn = status == SIM_OK;
+    return status;
+}

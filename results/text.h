@@ -1,0 +1,17 @@
+/* Texts out of records, made safe for where they are printed.  Names come from files and may hold anything. */
+#ifndef SIM_TEXT_H
+#define SIM_TEXT_H
+
+#include <stdio.h>
+
+/* Characters (code points) of UTF-8 text. */
+int sim_text_width(const char *text);
+
+/* Control characters (newlines, escapes, C1) become spaces; more than `most` characters end in an ellipsis. */
+void sim_text_plain(FILE *to, const char *text, int most);
+/* The same for Markdown: every character with a meaning there is escaped. */
+void sim_text_markdown(FILE *to, const char *text);
+/* The same as a gnuplot string: single quotes, in which gnuplot expands nothing, quotes doubled. */
+void sim_text_gnuplot(FILE *to, const char *text, int most);
+
+#endif
