@@ -83,10 +83,11 @@ sim_status sim_fields_unknown(const struct sim_schema *s, const char *key, const
     for (int i = 0; i < s->count; i++)
         if (s->sections[i].prefix[0]) words[n++] = s->sections[i].prefix;
     if (!near) near = sim_nearest(key, words, n);
-    sim_status status = near ? sim_fail(SIM_EINVAL, "%s: unknown key \"%.120s\"; the nearest known one is \"%s\"", where,
-                                        key, near)
-                             : sim_fail(SIM_EINVAL, "%s: unknown key \"%.120s\", and none is near it (see siameseim config)",
-                                        where, key);
+    sim_status status =
+        near ? sim_fail(SIM_EINVAL, "%s: unknown key \"%.120s\"; the nearest known one is \"%s\"", where, key,
+                        near)
+             : sim_fail(SIM_EINVAL, "%s: unknown key \"%.120s\", and none is near it (see siameseim config)",
+                        where, key);
     free(names);
     free(words);
     return status;
@@ -105,19 +106,24 @@ static void format_bounds(const struct sim_field *f, char out[80])
     char low[32], high[32];
     sim_fields_format_real(f->low, low);
     sim_fields_format_real(f->high, high);
-    if (f->low == 0 && f->high == 0) out[0] = '\0';
-    else if (f->type == SIM_FIELD_INT) snprintf(out, 80, "%.0f to %.0f", f->low, f->high);
-    else snprintf(out, 80, "%s to %s", low, high);
+    if (f->low == 0 && f->high == 0)
+        out[0] = '\0';
+    else if (f->type == SIM_FIELD_INT)
+        snprintf(out, 80, "%.0f to %.0f", f->low, f->high);
+    else
+        snprintf(out, 80, "%s to %s", low, high);
 }
 
-static sim_status out_of_bounds(const struct sim_field *f, const char *key, const char *text, const char *where)
+static sim_status out_of_bounds(const struct sim_field *f, const char *key, const char *text,
+                                const char *where)
 {
     char bounds[80];
     format_bounds(f, bounds);
     return sim_fail(SIM_EINVAL, "%s: %s: %.80s is out of bounds, %s", where, key, text, bounds);
 }
 
-static sim_status set_int(const struct sim_field *f, void *at, const char *key, const char *text, const char *where)
+static sim_status set_int(const struct sim_field *f, void *at, const char *key, const char *text,
+                          const char *where)
 {
     char *end;
     errno = 0;
@@ -130,7 +136,8 @@ static sim_status set_int(const struct sim_field *f, void *at, const char *key, 
     return SIM_OK;
 }
 
-static sim_status set_real(const struct sim_field *f, void *at, const char *key, const char *text, const char *where)
+static sim_status set_real(const struct sim_field *f, void *at, const char *key, const char *text,
+                           const char *where)
 {
     char *end;
     errno = 0;
@@ -139,7 +146,8 @@ static sim_status set_real(const struct sim_field *f, void *at, const char *key,
         return sim_fail(SIM_EINVAL, "%s: %s: \"%.80s\" is not a number", where, key, text);
     if (errno == ERANGE || !isfinite(v))
         return sim_fail(SIM_EINVAL, "%s: %s: %.80s is too large or too small for a double", where, key, text);
-    if ((f->low != 0 || f->high != 0) && (v < f->low || v > f->high)) return out_of_bounds(f, key, text, where);
+    if ((f->low != 0 || f->high != 0) && (v < f->low || v > f->high))
+        return out_of_bounds(f, key, text, where);
     *(double *)at = v == 0 ? 0 : v; /* no negative zero: one value, one hash */
     return SIM_OK;
 }
@@ -179,7 +187,8 @@ static sim_status set_text(void *at, const char *key, const char *text, const ch
 {
     size_t n = strlen(text);
     if (n >= SIM_TEXT_BYTES)
-        return sim_fail(SIM_EINVAL, "%s: %s: %zu bytes of text, at most %d fit", where, key, n, SIM_TEXT_BYTES - 1);
+        return sim_fail(SIM_EINVAL, "%s: %s: %zu bytes of text, at most %d fit", where, key, n,
+                        SIM_TEXT_BYTES - 1);
     for (size_t i = 0; i < n; i++)
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
             return sim_fail(SIM_EINVAL, "%s: %s: the text holds a control character", where, key);
@@ -197,11 +206,16 @@ static sim_status set_place(const struct place *p, void *config, const char *tex
     full_key(p->section, p->field, key);
     void *at = (char *)config + p->section->offset + p->field->offset;
     switch (p->field->type) {
-    case SIM_FIELD_INT: return set_int(p->field, at, key, text, where);
-    case SIM_FIELD_REAL: return set_real(p->field, at, key, text, where);
-    case SIM_FIELD_BOOL: return set_bool(at, key, text, where);
-    case SIM_FIELD_CHOICE: return set_choice(p->field, at, key, text, where);
-    case SIM_FIELD_TEXT: return set_text(at, key, text, where);
+    case SIM_FIELD_INT:
+        return set_int(p->field, at, key, text, where);
+    case SIM_FIELD_REAL:
+        return set_real(p->field, at, key, text, where);
+    case SIM_FIELD_BOOL:
+        return set_bool(at, key, text, where);
+    case SIM_FIELD_CHOICE:
+        return set_choice(p->field, at, key, text, where);
+    case SIM_FIELD_TEXT:
+        return set_text(at, key, text, where);
     }
     return sim_fail(SIM_EINVAL, "%s: %s: a field of unknown type", where, key);
 }
@@ -223,7 +237,8 @@ sim_status sim_fields_set(const struct sim_schema *s, void *config, const char *
     struct place p;
     if (find(s, key, &p)) return set_place(&p, config, text, where);
     if (sim_fields_is_section(s, key))
-        return sim_fail(SIM_EINVAL, "%s: %s is a section: set one of its keys, such as %s.KEY", where, key, key);
+        return sim_fail(SIM_EINVAL, "%s: %s is a section: set one of its keys, such as %s.KEY", where, key,
+                        key);
     return sim_fields_unknown(s, key, where);
 }
 
@@ -256,13 +271,19 @@ static void print_value(const struct place *p, const void *config, FILE *to)
     char number[32], *text;
     json_t *string;
     switch (p->field->type) {
-    case SIM_FIELD_INT: fprintf(to, "%" PRId64, *(const int64_t *)at); break;
+    case SIM_FIELD_INT:
+        fprintf(to, "%" PRId64, *(const int64_t *)at);
+        break;
     case SIM_FIELD_REAL:
         sim_fields_format_real(*(const double *)at, number);
         fputs(number, to);
         break;
-    case SIM_FIELD_BOOL: fputs(*(const int *)at ? "true" : "false", to); break;
-    case SIM_FIELD_CHOICE: fprintf(to, "\"%s\"", p->field->choices[*(const int *)at]); break;
+    case SIM_FIELD_BOOL:
+        fputs(*(const int *)at ? "true" : "false", to);
+        break;
+    case SIM_FIELD_CHOICE:
+        fprintf(to, "\"%s\"", p->field->choices[*(const int *)at]);
+        break;
     case SIM_FIELD_TEXT:
         string = json_string(at);
         text = json_dumps(string, JSON_ENCODE_ANY);
@@ -302,11 +323,18 @@ static const char *type_text(const struct sim_field *f, char out[480])
     case SIM_FIELD_INT:
     case SIM_FIELD_REAL:
         format_bounds(f, bounds);
-        snprintf(out, 480, "%s%s%s", f->type == SIM_FIELD_INT ? "whole number" : "number", bounds[0] ? ", " : "", bounds);
+        snprintf(out, 480, "%s%s%s", f->type == SIM_FIELD_INT ? "whole number" : "number",
+                 bounds[0] ? ", " : "", bounds);
         break;
-    case SIM_FIELD_BOOL: snprintf(out, 480, "true | false"); break;
-    case SIM_FIELD_CHOICE: join_choices(f, " | ", out, 480); break;
-    case SIM_FIELD_TEXT: snprintf(out, 480, "text"); break;
+    case SIM_FIELD_BOOL:
+        snprintf(out, 480, "true | false");
+        break;
+    case SIM_FIELD_CHOICE:
+        join_choices(f, " | ", out, 480);
+        break;
+    case SIM_FIELD_TEXT:
+        snprintf(out, 480, "text");
+        break;
     }
     return out;
 }
@@ -317,7 +345,8 @@ static void print_yaml(const struct sim_schema *s, const void *config, int with_
     for (int i = 0; i < s->count; i++) {
         const struct sim_section *section = &s->sections[i];
         const char *indent = section->prefix[0] ? "  " : "";
-        if (with_help && section->help && section->help[0]) fprintf(to, "%s# %s\n", i ? "\n" : "", section->help);
+        if (with_help && section->help && section->help[0])
+            fprintf(to, "%s# %s\n", i ? "\n" : "", section->help);
         if (section->prefix[0] && !same_prefix(s, i)) fprintf(to, "%s:\n", section->prefix);
         for (int f = 0; f < section->count; f++) {
             const struct place p = {section, &section->fields[f]};
@@ -332,14 +361,17 @@ static void print_yaml(const struct sim_schema *s, const void *config, int with_
 /* ------------------------------------------------------------------ whole configurations */
 
 /* Runs one of the printers into a string; the caller frees it. */
-static sim_status into_text(const struct sim_schema *s, const void *config, int yaml, int with_help, char **out)
+static sim_status into_text(const struct sim_schema *s, const void *config, int yaml, int with_help,
+                            char **out)
 {
     size_t size;
     *out = NULL;
     FILE *to = open_memstream(out, &size);
     if (!to) return sim_fail(SIM_ENOMEM, "no memory to write the configuration");
-    if (yaml) print_yaml(s, config, with_help, to);
-    else print_json(s, config, to);
+    if (yaml)
+        print_yaml(s, config, with_help, to);
+    else
+        print_json(s, config, to);
     int failed = ferror(to);
     if (fclose(to) == 0 && !failed) return SIM_OK;
     free(*out);

@@ -55,8 +55,9 @@ int sim_fields_is_section(const struct sim_schema *s, const char *key);
 /* Fails with SIM_EINVAL: `key` is unknown, and this is the nearest known key or section. */
 sim_status sim_fields_unknown(const struct sim_schema *s, const char *key, const char *where);
 
-/* Sets one key ("model.embed_dim") from text.  Numbers are decimal; real numbers are finite and normal.  `where` stands at the head of any error ("file.yaml:12:5",
- * "--set").  Unknown keys name the nearest known one; bounds, types and choices are checked. */
+/* Sets one key ("model.embed_dim") from text.  Numbers are decimal; real numbers are finite and normal.  `where`
+ * stands at the head of any error ("file.yaml:12:5", "--set").  Unknown keys name the nearest known one; bounds,
+ * types and choices are checked.  On failure `config` is as it was. */
 sim_status sim_fields_set(const struct sim_schema *s, void *config, const char *key, const char *text,
                           const char *where);
 

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ------------------------------------------------------------------ write-like calls, with faults for tests */
+/* ------------------------------------------------------------------ writes, with faults for tests */
 
 static atomic_llong fault_countdown, calls_made;
 
@@ -140,8 +140,9 @@ sim_status sim_writer_commit(struct sim_writer **writer)
         unlink(w->temporary);
         status = sim_fail(SIM_EIO, "%s: cannot save: %s", w->path, strerror(code));
     } else if (sync_folder_of(w->path) != 0) {
-        status = sim_fail(SIM_EIO, "%s: saved, but its folder cannot be synced, so a power cut may undo it: %s",
-                          w->path, strerror(errno));
+        status =
+            sim_fail(SIM_EIO, "%s: saved, but its folder cannot be synced, so a power cut may undo it: %s",
+                     w->path, strerror(errno));
     }
     release(w);
     return status;
@@ -266,15 +267,18 @@ sim_status sim_make_folder(const char *path)
         struct stat s;
         if (mkdir(part, 0777) != 0 && (stat(part, &s) != 0 || !S_ISDIR(s.st_mode))) {
             int code = errno;
-            sim_status status = sim_fail(SIM_EIO, "%s: cannot make the folder %s: %s", path, part,
-                                         code == 0 || code == EEXIST ? "a file stands there" : strerror(code));
+            sim_status status =
+                sim_fail(SIM_EIO, "%s: cannot make the folder %s: %s", path, part,
+                         code == 0 || code == EEXIST ? "a file stands there" : strerror(code));
             free(part);
             return status;
         }
         if (end == '\0') break;
         *p = '/';
     }
-    int writable = *part && faccessat(AT_FDCWD, part, W_OK | X_OK, AT_EACCESS) == 0, code = *part ? errno : ENOENT;
+    int writable = *part && faccessat(AT_FDCWD, part, W_OK | X_OK, AT_EACCESS) == 0,
+        code = *part ? errno : ENOENT;
     free(part);
-    return writable ? SIM_OK : sim_fail(SIM_EIO, "%s: the folder cannot be written: %s", path, strerror(code));
+    return writable ? SIM_OK
+                    : sim_fail(SIM_EIO, "%s: the folder cannot be written: %s", path, strerror(code));
 }

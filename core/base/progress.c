@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -31,18 +32,25 @@ void sim_format_duration(double s, char *out, int size)
         return;
     }
     long long whole = llrint(s), minutes = llrint(s / 60), hours = llrint(s / 3600);
-    if (s < 9.95) snprintf(out, (size_t)size, "%.1f s", s);
-    else if (whole < 60) snprintf(out, (size_t)size, "%lld s", whole);
-    else if (whole < 3600) snprintf(out, (size_t)size, "%lld min %02lld s", whole / 60, whole % 60);
-    else if (minutes < 24 * 60) snprintf(out, (size_t)size, "%lld h %02lld min", minutes / 60, minutes % 60);
-    else snprintf(out, (size_t)size, "%lld d %02lld h", hours / 24, hours % 24);
+    if (s < 9.95)
+        snprintf(out, (size_t)size, "%.1f s", s);
+    else if (whole < 60)
+        snprintf(out, (size_t)size, "%lld s", whole);
+    else if (whole < 3600)
+        snprintf(out, (size_t)size, "%lld min %02lld s", whole / 60, whole % 60);
+    else if (minutes < 24 * 60)
+        snprintf(out, (size_t)size, "%lld h %02lld min", minutes / 60, minutes % 60);
+    else
+        snprintf(out, (size_t)size, "%lld d %02lld h", hours / 24, hours % 24);
 }
 
 /* ------------------------------------------------------------------ drawing */
 
-static void erase(void)
+/* What clears the drawn line.  Everything goes out in one fprintf, so that lines of several processes do not
+ * mix. */
+static const char *eraser(void)
 {
-    if (drawn[0]) fputs("\r\x1b[K", stderr);
+    return drawn[0] ? "\r\x1b[K" : "";
 }
 
 static int columns(void)
@@ -54,10 +62,14 @@ static int columns(void)
 /* Three significant digits: "0.0123", "12.3", "1230". */
 static void format_rate(double rate, char *out, size_t size)
 {
-    if (rate >= 100) snprintf(out, size, "%.0f", rate);
-    else if (rate >= 10) snprintf(out, size, "%.1f", rate);
-    else if (rate >= 1) snprintf(out, size, "%.2f", rate);
-    else snprintf(out, size, "%.3g", rate);
+    if (rate >= 100)
+        snprintf(out, size, "%.0f", rate);
+    else if (rate >= 10)
+        snprintf(out, size, "%.1f", rate);
+    else if (rate >= 1)
+        snprintf(out, size, "%.2f", rate);
+    else
+        snprintf(out, size, "%.3g", rate);
 }
 
 /* Cuts a line to the terminal's width, so that it does not wrap, without halving a UTF-8 character. */
@@ -82,10 +94,11 @@ static void compose(const struct sim_progress *p, double now, const char *note, 
     if (p->total > 0) {
         if (rate > 0) sim_format_duration((double)(p->total - p->done) / rate, eta, sizeof eta);
         n = snprintf(line, LINE_BYTES, "%s %3.0f%% %lld/%lld %s, %s %s/s, ETA %s", p->label,
-                     100.0 * (double)p->done / (double)p->total, (long long)p->done, (long long)p->total, p->unit,
-                     per_s, p->unit, eta);
+                     100.0 * (double)p->done / (double)p->total, (long long)p->done, (long long)p->total,
+                     p->unit, per_s, p->unit, eta);
     } else {
-        n = snprintf(line, LINE_BYTES, "%s %lld %s, %s %s/s", p->label, (long long)p->done, p->unit, per_s, p->unit);
+        n = snprintf(line, LINE_BYTES, "%s %lld %s, %s %s/s", p->label, (long long)p->done, p->unit, per_s,
+                     p->unit);
     }
     if (note && n > 0 && n < LINE_BYTES) snprintf(line + n, (size_t)(LINE_BYTES - n), ", %s", note);
 }
@@ -108,12 +121,9 @@ void sim_progress_update(struct sim_progress *p, int64_t done, const char *note)
     pthread_mutex_lock(&lock);
     if (!silent) {
         p->visible = 1;
-        erase();
-        if (p->terminal) {
-            cut(line, columns() - 1);
-            memcpy(drawn, line, sizeof drawn);
-        }
-        fprintf(stderr, p->terminal ? "%s" : "%s\n", line);
+        if (p->terminal) cut(line, columns() - 1);
+        fprintf(stderr, "%s%s%s", eraser(), line, p->terminal ? "" : "\n");
+        if (p->terminal) memcpy(drawn, line, sizeof drawn);
         fflush(stderr);
     }
     pthread_mutex_unlock(&lock);
@@ -123,7 +133,7 @@ void sim_progress_finish(struct sim_progress *p)
 {
     pthread_mutex_lock(&lock);
     if (p->terminal) {
-        erase();
+        fputs(eraser(), stderr);
         drawn[0] = '\0';
     } else if (p->visible && !silent) {
         char spent[32];
@@ -144,14 +154,14 @@ void sim_progress_quiet(int quiet)
 
 void sim_log(const char *format, ...)
 {
+    char *text;
     va_list args;
     va_start(args, format);
+    int n = vasprintf(&text, format, args);
+    va_end(args);
     pthread_mutex_lock(&lock);
-    erase();
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    fputs(drawn, stderr); /* the progress line moves below */
+    fprintf(stderr, "%s%s\n%s", eraser(), n < 0 ? format : text, drawn); /* the progress line moves below */
     fflush(stderr);
     pthread_mutex_unlock(&lock);
-    va_end(args);
+    if (n >= 0) free(text);
 }

@@ -41,11 +41,11 @@ struct entry {
 
 struct sim_tensors {
     char *path;
-    json_t *header; /* owns the names and the metadata */
+    json_t *header;         /* owns the names and the metadata */
     struct entry *entries;  /* in the header's order */
     struct entry **by_name; /* sorted */
     int count;
-    unsigned char *data;       /* 64-byte aligned */
+    unsigned char *data; /* 64-byte aligned */
     uint64_t data_bytes;
     void **copies; /* tensors that stand at odd places in the file, moved to aligned memory */
     int copy_count;
@@ -79,30 +79,34 @@ static sim_status read_dtype(const char *path, const char *name, const json_t *o
             *out = (enum sim_dtype)d;
             return SIM_OK;
         }
-    return sim_fail(SIM_EFORMAT, "%s: tensor \"%.200s\": unknown dtype \"%.40s\" (read here: F32 F64 F16 BF16 I64 I32 "
-                                 "U8 BOOL)", path, name, text);
+    return sim_fail(SIM_EFORMAT,
+                    "%s: tensor \"%.200s\": unknown dtype \"%.40s\" (read here: F32 F64 F16 BF16 I64 I32 "
+                    "U8 BOOL)",
+                    path, name, text);
 }
 
 static sim_status read_shape(const char *path, const char *name, const json_t *object, struct sim_tensor *t)
 {
     const json_t *shape = json_object_get(object, "shape");
-    if (!json_is_array(shape)) return sim_fail(SIM_EFORMAT, "%s: tensor \"%.200s\": no \"shape\"", path, name);
+    if (!json_is_array(shape))
+        return sim_fail(SIM_EFORMAT, "%s: tensor \"%.200s\": no \"shape\"", path, name);
     size_t dims = json_array_size(shape);
     if (dims > SIM_MAX_DIMS)
-        return sim_fail(SIM_EFORMAT, "%s: tensor \"%.200s\": %zu dimensions, at most %d are read", path, name, dims,
-                        SIM_MAX_DIMS);
+        return sim_fail(SIM_EFORMAT, "%s: tensor \"%.200s\": %zu dimensions, at most %d are read", path, name,
+                        dims, SIM_MAX_DIMS);
     t->dims = (int)dims;
     for (size_t i = 0; i < dims; i++) {
         const json_t *side = json_array_get(shape, i);
         if (!json_is_integer(side) || json_integer_value(side) < 0)
-            return sim_fail(SIM_EFORMAT, "%s: tensor \"%.200s\": shape entry %zu is no whole number from 0", path,
-                            name, i);
+            return sim_fail(SIM_EFORMAT, "%s: tensor \"%.200s\": shape entry %zu is no whole number from 0",
+                            path, name, i);
         t->shape[i] = json_integer_value(side);
     }
     return SIM_OK;
 }
 
-static sim_status read_entry(const struct sim_tensors *f, const char *name, const json_t *object, struct entry *e)
+static sim_status read_entry(const struct sim_tensors *f, const char *name, const json_t *object,
+                             struct entry *e)
 {
     const char *path = f->path;
     struct sim_tensor *t = &e->tensor;
@@ -115,18 +119,23 @@ static sim_status read_entry(const struct sim_tensors *f, const char *name, cons
     const json_t *first = json_array_get(offsets, 0), *last = json_array_get(offsets, 1);
     if (json_array_size(offsets) != 2 || !json_is_integer(first) || !json_is_integer(last) ||
         json_integer_value(first) < 0 || json_integer_value(last) < json_integer_value(first))
-        return sim_fail(SIM_EFORMAT, "%s: tensor \"%.200s\": \"data_offsets\" is no pair [begin, end] with 0 <= begin <= end",
-                        path, name);
+        return sim_fail(
+            SIM_EFORMAT,
+            "%s: tensor \"%.200s\": \"data_offsets\" is no pair [begin, end] with 0 <= begin <= end", path,
+            name);
     e->begin = (uint64_t)json_integer_value(first);
     e->end = (uint64_t)json_integer_value(last);
     if (e->end > f->data_bytes)
-        return sim_fail(SIM_EFORMAT, "%s: tensor \"%.200s\" ends at byte %llu of the data, but the file holds only %llu (cut short?)",
-                        path, name, (unsigned long long)e->end, (unsigned long long)f->data_bytes);
+        return sim_fail(
+            SIM_EFORMAT,
+            "%s: tensor \"%.200s\" ends at byte %llu of the data, but the file holds only %llu (cut short?)",
+            path, name, (unsigned long long)e->end, (unsigned long long)f->data_bytes);
     uint64_t bytes;
     if (!tensor_bytes(t->dtype, t->dims, t->shape, &t->count, &bytes))
         return sim_fail(SIM_EFORMAT, "%s: tensor \"%.200s\": the product of its shape overflows", path, name);
     if (bytes != e->end - e->begin)
-        return sim_fail(SIM_EFORMAT, "%s: tensor \"%.200s\": its shape needs %llu bytes, its offsets hold %llu", path,
+        return sim_fail(SIM_EFORMAT,
+                        "%s: tensor \"%.200s\": its shape needs %llu bytes, its offsets hold %llu", path,
                         name, (unsigned long long)bytes, (unsigned long long)(e->end - e->begin));
     return SIM_OK;
 }
@@ -170,11 +179,11 @@ static sim_status check_metadata(const struct sim_tensors *f)
 {
     json_t *metadata = json_object_get(f->header, "__metadata__"), *value;
     if (!metadata) return SIM_OK;
-    if (!json_is_object(metadata)) return sim_fail(SIM_EFORMAT, "%s: \"__metadata__\" is no JSON object", f->path);
+    if (!json_is_object(metadata))
+        return sim_fail(SIM_EFORMAT, "%s: \"__metadata__\" is no JSON object", f->path);
     const char *key;
-    json_object_foreach(metadata, key, value)
-        if (!json_is_string(value))
-            return sim_fail(SIM_EFORMAT, "%s: metadata \"%.200s\" is no string", f->path, key);
+    json_object_foreach(metadata, key, value) if (!json_is_string(value)) return sim_fail(
+        SIM_EFORMAT, "%s: metadata \"%.200s\" is no string", f->path, key);
     return SIM_OK;
 }
 
@@ -186,13 +195,14 @@ static sim_status read_header(struct sim_tensors *f, const char *text, size_t si
         return sim_fail(SIM_EFORMAT, "%s: not a safetensors file (its header is no JSON object)", f->path);
     f->header = json_loadb(text, size_bytes, JSON_REJECT_DUPLICATES, &error);
     if (!f->header)
-        return sim_fail(SIM_EFORMAT, "%s: the header is not valid JSON at byte %d: %s", f->path, error.position,
-                        error.text);
+        return sim_fail(SIM_EFORMAT, "%s: the header is not valid JSON at byte %d: %s", f->path,
+                        error.position, error.text);
     SIM_TRY(check_metadata(f));
     size_t count = json_object_size(f->header);
     f->entries = calloc(count + 1, sizeof *f->entries);
     f->by_name = calloc(count + 1, sizeof *f->by_name);
-    if (!f->entries || !f->by_name) return sim_fail(SIM_ENOMEM, "%s: no memory for %zu tensors", f->path, count);
+    if (!f->entries || !f->by_name)
+        return sim_fail(SIM_ENOMEM, "%s: no memory for %zu tensors", f->path, count);
     const char *name;
     json_t *object;
     json_object_foreach(f->header, name, object)
@@ -268,11 +278,12 @@ static sim_status load(struct sim_tensors *f, struct input *in)
     SIM_TRY(take(in, length, sizeof length, f->path));
     uint64_t header_bytes = little_endian_64(length);
     if (header_bytes > MAX_HEADER_BYTES)
-        return sim_fail(SIM_EFORMAT, "%s: not a safetensors file: its header claims %llu bytes, more than %u", f->path,
-                        (unsigned long long)header_bytes, MAX_HEADER_BYTES);
+        return sim_fail(SIM_EFORMAT, "%s: not a safetensors file: its header claims %llu bytes, more than %u",
+                        f->path, (unsigned long long)header_bytes, MAX_HEADER_BYTES);
     if (header_bytes > in->size - sizeof length)
-        return sim_fail(SIM_EFORMAT, "%s: the header claims %llu bytes, but only %llu follow (cut short?)", f->path,
-                        (unsigned long long)header_bytes, (unsigned long long)(in->size - sizeof length));
+        return sim_fail(SIM_EFORMAT, "%s: the header claims %llu bytes, but only %llu follow (cut short?)",
+                        f->path, (unsigned long long)header_bytes,
+                        (unsigned long long)(in->size - sizeof length));
     f->data_bytes = in->size - sizeof length - header_bytes;
     char *text = malloc(header_bytes + 1);
     if (!text) return sim_fail(SIM_ENOMEM, "%s: no memory for its header", f->path);
@@ -282,7 +293,8 @@ static sim_status load(struct sim_tensors *f, struct input *in)
     if (status != SIM_OK) return status;
     f->data = sim_calloc_aligned(f->data_bytes, 1);
     if (!f->data)
-        return sim_fail(SIM_ENOMEM, "%s: no memory for %.1f MiB of tensors", f->path, (double)f->data_bytes / 1048576);
+        return sim_fail(SIM_ENOMEM, "%s: no memory for %.1f MiB of tensors", f->path,
+                        (double)f->data_bytes / 1048576);
     SIM_TRY(take(in, f->data, f->data_bytes, f->path));
     return place_tensors(f);
 }
@@ -293,8 +305,10 @@ static sim_status open_input(struct sim_tensors **out, struct input *in, const c
     struct sim_tensors *f = calloc(1, sizeof *f);
     if (f) f->path = strdup(path);
     sim_status status = f && f->path ? load(f, in) : sim_fail(SIM_ENOMEM, "%s: no memory to open it", path);
-    if (status == SIM_OK) *out = f;
-    else sim_tensors_close(f);
+    if (status == SIM_OK)
+        *out = f;
+    else
+        sim_tensors_close(f);
     return status;
 }
 
@@ -391,8 +405,8 @@ static json_t *entry_json(const struct sim_tensor *t, uint64_t begin, uint64_t b
 {
     json_t *shape = json_array();
     for (int i = 0; i < t->dims; i++) json_array_append_new(shape, json_integer(t->shape[i]));
-    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", sim_dtype_name(t->dtype), "shape", shape, "data_offsets",
-                     (json_int_t)begin, (json_int_t)(begin + bytes));
+    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", sim_dtype_name(t->dtype), "shape", shape,
+                     "data_offsets", (json_int_t)begin, (json_int_t)(begin + bytes));
 }
 
 /* Checks the tensors and lays them out, wider elements first: order[] is the order of the bytes. */
@@ -404,13 +418,15 @@ static sim_status build_header(const char *path, const struct sim_tensor *tensor
         int64_t elements;
         if (!sim_dtype_bytes(t->dtype) || t->dims < 0 || t->dims > SIM_MAX_DIMS ||
             !tensor_bytes(t->dtype, t->dims, t->shape, &elements, &sizes[i]))
-            return sim_fail(SIM_EINVAL, "%s: tensor \"%.200s\" has no writable dtype and shape", path, t->name);
+            return sim_fail(SIM_EINVAL, "%s: tensor \"%.200s\" has no writable dtype and shape", path,
+                            t->name);
         if (sizes[i] > 0 && !t->data)
             return sim_fail(SIM_EINVAL, "%s: tensor \"%.200s\" has no data", path, t->name);
         /* Reserves the place in the header's order; the offsets follow below. */
         if (strcmp(t->name, "__metadata__") == 0 || json_object_get(header, t->name) ||
             json_object_set_new(header, t->name, json_null()) != 0)
-            return sim_fail(SIM_EINVAL, "%s: tensor name \"%.200s\" is taken, reserved or not UTF-8", path, t->name);
+            return sim_fail(SIM_EINVAL, "%s: tensor name \"%.200s\" is taken, reserved or not UTF-8", path,
+                            t->name);
     }
     uint64_t end = 0;
     int placed = 0;
@@ -444,8 +460,9 @@ static sim_status put_header(struct sim_writer *w, const char *path, const json_
     size_t size = strlen(text), padded = (size + 7) / 8 * 8;
     unsigned char length[8];
     for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)padded >> 8 * i);
-    sim_status status = padded > MAX_HEADER_BYTES ? sim_fail(SIM_EINVAL, "%s: too many tensors for a header", path)
-                                                  : sim_writer_put(w, length, sizeof length);
+    sim_status status = padded > MAX_HEADER_BYTES
+                            ? sim_fail(SIM_EINVAL, "%s: too many tensors for a header", path)
+                            : sim_writer_put(w, length, sizeof length);
     if (status == SIM_OK) status = sim_writer_put(w, text, size);
     if (status == SIM_OK) status = sim_writer_put(w, "        ", padded - size);
     free(text);
@@ -459,7 +476,8 @@ sim_status sim_tensors_write(const char *path, const struct sim_tensor *tensors,
     json_t *header = json_object();
     int *order = calloc((size_t)count + 1, sizeof *order);
     uint64_t *sizes = calloc((size_t)count + 1, sizeof *sizes);
-    sim_status status = header && order && sizes ? SIM_OK : sim_fail(SIM_ENOMEM, "%s: no memory to write it", path);
+    sim_status status =
+        header && order && sizes ? SIM_OK : sim_fail(SIM_ENOMEM, "%s: no memory to write it", path);
     if (status == SIM_OK) status = add_metadata(path, metadata, header);
     if (status == SIM_OK) status = build_header(path, tensors, count, header, order, sizes);
     if (status == SIM_OK) status = sim_writer_open(&w, path);

@@ -43,8 +43,10 @@ static yaml_mark_t mark_of_byte(const struct builder *b, size_t offset)
 {
     yaml_mark_t m = {.index = offset};
     for (size_t i = 0; i < offset && i < b->input_bytes; i++) {
-        if (b->input[i] == '\n') m.line++, m.column = 0;
-        else if ((b->input[i] & 0xC0) != 0x80) m.column++;
+        if (b->input[i] == '\n')
+            m.line++, m.column = 0;
+        else if ((b->input[i] & 0xC0) != 0x80)
+            m.column++;
     }
     return m;
 }
@@ -100,10 +102,15 @@ static sim_status check_plain(const struct builder *b, const yaml_event_t *e)
     const yaml_char_t *anchor = NULL, *tag = NULL;
     if (e->type == YAML_ALIAS_EVENT) anchor = e->data.alias.anchor;
     if (e->type == YAML_SCALAR_EVENT) anchor = e->data.scalar.anchor, tag = e->data.scalar.tag;
-    if (e->type == YAML_SEQUENCE_START_EVENT) anchor = e->data.sequence_start.anchor, tag = e->data.sequence_start.tag;
-    if (e->type == YAML_MAPPING_START_EVENT) anchor = e->data.mapping_start.anchor, tag = e->data.mapping_start.tag;
-    if (anchor) return fail_at(b, e->start_mark, "anchors and aliases (& and *) are not supported: write the value out");
-    if (tag) return fail_at(b, e->start_mark, "tags (!) are not supported: quote the text if it begins with !");
+    if (e->type == YAML_SEQUENCE_START_EVENT)
+        anchor = e->data.sequence_start.anchor, tag = e->data.sequence_start.tag;
+    if (e->type == YAML_MAPPING_START_EVENT)
+        anchor = e->data.mapping_start.anchor, tag = e->data.mapping_start.tag;
+    if (anchor)
+        return fail_at(b, e->start_mark,
+                       "anchors and aliases (& and *) are not supported: write the value out");
+    if (tag)
+        return fail_at(b, e->start_mark, "tags (!) are not supported: quote the text if it begins with !");
     return SIM_OK;
 }
 
@@ -114,8 +121,8 @@ static sim_status take_text(const struct builder *b, const yaml_event_t *e, char
     size_t length = e->data.scalar.length;
     if (memchr(value, 0, length)) return fail_at(b, e->start_mark, "a zero byte stands in this text");
     int plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-    int null = plain && (strcmp(value, "~") == 0 || strcmp(value, "null") == 0 || strcmp(value, "Null") == 0 ||
-                         strcmp(value, "NULL") == 0);
+    int null = plain && (strcmp(value, "~") == 0 || strcmp(value, "null") == 0 ||
+                         strcmp(value, "Null") == 0 || strcmp(value, "NULL") == 0);
     *out = strdup(null ? "" : value);
     return *out ? SIM_OK : sim_fail(SIM_ENOMEM, "%s: no memory to read it", b->path);
 }
@@ -123,7 +130,8 @@ static sim_status take_text(const struct builder *b, const yaml_event_t *e, char
 static sim_status build_node(struct builder *b, const yaml_event_t *e, int depth, struct sim_yaml **out);
 
 /* One key of a map; the event that begins it has been taken. */
-static sim_status build_pair(struct builder *b, const yaml_event_t *key_event, int depth, struct sim_yaml **out)
+static sim_status build_pair(struct builder *b, const yaml_event_t *key_event, int depth,
+                             struct sim_yaml **out)
 {
     char *key;
     SIM_TRY(check_plain(b, key_event));
@@ -187,7 +195,8 @@ static sim_status build_children(struct builder *b, struct sim_yaml *parent, int
         sim_status status = SIM_OK;
         int end = e.type == YAML_SEQUENCE_END_EVENT || e.type == YAML_MAPPING_END_EVENT;
         if (!end) {
-            status = parent->kind == SIM_YAML_MAP ? build_pair(b, &e, depth, tail) : build_node(b, &e, depth, tail);
+            status = parent->kind == SIM_YAML_MAP ? build_pair(b, &e, depth, tail)
+                                                  : build_node(b, &e, depth, tail);
             if (*tail) tail = &(*tail)->next;
         }
         yaml_event_delete(&e);
@@ -261,8 +270,10 @@ sim_status sim_yaml_parse(struct sim_yaml_file **out, const char *text, size_t s
     sim_status status = build_document(&b, &f->root);
     yaml_parser_delete(&b.parser);
     if (status == SIM_OK) status = fill_empty(f);
-    if (status == SIM_OK) *out = f;
-    else sim_yaml_close(f);
+    if (status == SIM_OK)
+        *out = f;
+    else
+        sim_yaml_close(f);
     return status;
 }
 
@@ -339,18 +350,19 @@ static sim_status apply_section(const struct sim_yaml_file *f, const struct sim_
     }
     for (const struct sim_yaml *c = node->child; c; c = c->next) {
         char *key;
-        if (asprintf(&key, "%s.%s", node->key, c->key) < 0) return sim_fail(SIM_ENOMEM, "%s: no memory", f->path);
+        if (asprintf(&key, "%s.%s", node->key, c->key) < 0)
+            return sim_fail(SIM_ENOMEM, "%s: no memory", f->path);
         sim_yaml_where_key(f, c, where, sizeof where);
-        sim_status status = sim_fields_find(s, key) ? apply_value(f, c, key, s, config)
-                                                    : sim_fields_unknown(s, key, where);
+        sim_status status =
+            sim_fields_find(s, key) ? apply_value(f, c, key, s, config) : sim_fields_unknown(s, key, where);
         free(key);
         if (status != SIM_OK) return status;
     }
     return SIM_OK;
 }
 
-sim_status sim_yaml_apply(const struct sim_yaml_file *f, const struct sim_yaml *map, const struct sim_schema *s,
-                          void *config)
+sim_status sim_yaml_apply(const struct sim_yaml_file *f, const struct sim_yaml *map,
+                          const struct sim_schema *s, void *config)
 {
     char where[WHERE_BYTES];
     if (map->kind != SIM_YAML_MAP) {
@@ -364,7 +376,8 @@ sim_status sim_yaml_apply(const struct sim_yaml_file *f, const struct sim_yaml *
         else if (!sim_fields_find(s, c->key))
             return sim_fields_unknown(s, c->key, where);
         else if (strchr(c->key, '.')) /* the one way to write a key, so that no key can stand there twice */
-            return sim_fail(SIM_EINVAL, "%s: write \"%s\" as two nested keys, without the dot", where, c->key);
+            return sim_fail(SIM_EINVAL, "%s: write \"%s\" as two nested keys, without the dot", where,
+                            c->key);
         else
             SIM_TRY(apply_value(f, c, c->key, s, config));
     }

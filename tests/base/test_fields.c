@@ -146,11 +146,16 @@ END_TEST
 static const struct {
     const char *key, *nearest;
 } typos[] = {
-    {"model.embed_dmi", "\"model.embed_dim\""}, {"modle.depth", "\"model.depth\""},
-    {"train.depht", "\"train.shift\""},         {"depth", "\"model.depth\""},
-    {"fast", "\"train.fast\""},                 {"model.lr", "\"model.drop\""},
-    {"sed", "\"seed\""},                        {"trian", "\"train\""},
-    {"train.Note", "\"train.note\""},           {"model.embed_dim.x", "\"model.embed_dim\""},
+    {"model.embed_dmi", "\"model.embed_dim\""},
+    {"modle.depth", "\"model.depth\""},
+    {"train.depht", "\"train.shift\""},
+    {"depth", "\"model.depth\""},
+    {"fast", "\"train.fast\""},
+    {"model.lr", "\"model.drop\""},
+    {"sed", "\"seed\""},
+    {"trian", "\"train\""},
+    {"train.Note", "\"train.note\""},
+    {"model.embed_dim.x", "\"model.embed_dim\""},
     {"qqqqqqqqqqqqqqqqqqqqqqqq", "none is near it"},
     {"", "unknown key \"\""},
 };
@@ -170,10 +175,13 @@ START_TEST(pairs_of_the_command_line)
     ck_assert_str_eq(config.train.note, "a=b");
     test_ok(sim_fields_set_pair(&test_schema, &config, "train.note="));
     ck_assert_str_eq(config.train.note, "");
-    test_fails(sim_fields_set_pair(&test_schema, &config, "model.depth"), "--set model.depth: wants KEY=VALUE");
+    test_fails(sim_fields_set_pair(&test_schema, &config, "model.depth"),
+               "--set model.depth: wants KEY=VALUE");
     test_fails(sim_fields_set_pair(&test_schema, &config, "=3"), "wants KEY=VALUE");
-    test_fails(sim_fields_set_pair(&test_schema, &config, "model.depht=3"), "--set: unknown key \"model.depht\"");
-    test_fails(sim_fields_set_pair(&test_schema, &config, "model.depth=0"), "--set: model.depth: 0 is out of bounds");
+    test_fails(sim_fields_set_pair(&test_schema, &config, "model.depht=3"),
+               "--set: unknown key \"model.depht\"");
+    test_fails(sim_fields_set_pair(&test_schema, &config, "model.depth=0"),
+               "--set: model.depth: 0 is out of bounds");
 }
 END_TEST
 
@@ -196,14 +204,16 @@ START_TEST(json_is_canonical)
 {
     char *text;
     test_ok(sim_fields_dump_json(&test_schema, &config, &text));
-    ck_assert_str_eq(text, "{\"seed\":7,\"model\":{\"embed_dim\":96,\"depth\":4,\"drop\":0.1,\"norm\":\"ln\"},"
-                           "\"train\":{\"lr\":0.001,\"any\":0,\"shift\":-2,\"fast\":true,\"note\":\"plain\"}}");
+    ck_assert_str_eq(text,
+                     "{\"seed\":7,\"model\":{\"embed_dim\":96,\"depth\":4,\"drop\":0.1,\"norm\":\"ln\"},"
+                     "\"train\":{\"lr\":0.001,\"any\":0,\"shift\":-2,\"fast\":true,\"note\":\"plain\"}}");
     free(text);
     test_ok(set("train.note", "\"\\\xc3\xbc"));
     test_ok(sim_fields_dump_json(&test_schema, &config, &text));
     json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     ck_assert_ptr_nonnull(json);
-    ck_assert_str_eq(json_string_value(json_object_get(json_object_get(json, "train"), "note")), "\"\\\xc3\xbc");
+    ck_assert_str_eq(json_string_value(json_object_get(json_object_get(json, "train"), "note")),
+                     "\"\\\xc3\xbc");
     json_decref(json);
     free(text);
 }
@@ -248,7 +258,9 @@ static void check_yaml_rereads(int with_help)
 START_TEST(dumps_can_be_read_again)
 {
     check_yaml_rereads(0);
-    static const char *const notes[] = {"", "null", "~", "true", "12", "a: b # c", "- x", "\"q\"", "\xf0\x9f\x98\x80\\n", "{}", "*a", "&a", "!t", " lead"};
+    static const char *const notes[] = {
+        "",   "null", "~",  "true", "12",   "a: b # c", "- x", "\"q\"", "\xf0\x9f\x98\x80\\n",
+        "{}", "*a",   "&a", "!t",   " lead"};
     for (size_t i = 0; i < sizeof notes / sizeof *notes; i++) {
         test_ok(set("train.note", notes[i]));
         check_yaml_rereads(0);
@@ -267,9 +279,16 @@ START_TEST(real_numbers_are_short_and_exact)
     static const struct {
         double value;
         const char *text;
-    } cases[] = {{0, "0"},           {1, "1"},         {0.1, "0.1"},     {1e-5, "1e-05"},
-                 {6.25e-5, "6.25e-05"}, {64, "64"},       {1e22, "1e+22"},  {0.1 + 0.2, "0.30000000000000004"},
-                 {5e-324, "4.94065645841247e-324"},  {1.0 / 3, "0.3333333333333333"}};
+    } cases[] = {{0, "0"},
+                 {1, "1"},
+                 {0.1, "0.1"},
+                 {1e-5, "1e-05"},
+                 {6.25e-5, "6.25e-05"},
+                 {64, "64"},
+                 {1e22, "1e+22"},
+                 {0.1 + 0.2, "0.30000000000000004"},
+                 {5e-324, "4.94065645841247e-324"},
+                 {1.0 / 3, "0.3333333333333333"}};
     char out[32];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sim_fields_format_real(cases[i].value, out);
@@ -311,8 +330,10 @@ END_TEST
 START_TEST(every_field_changes_the_hash)
 {
     static const char *const changes[][2] = {
-        {"seed", "8"},          {"model.embed_dim", "97"}, {"model.depth", "5"},  {"model.drop", "0.1000000000000001"},
-        {"model.norm", "bn"},   {"train.lr", "1e-4"},      {"train.any", "1e-300"}, {"train.shift", "2"},
+        {"seed", "8"},           {"model.embed_dim", "97"},
+        {"model.depth", "5"},    {"model.drop", "0.1000000000000001"},
+        {"model.norm", "bn"},    {"train.lr", "1e-4"},
+        {"train.any", "1e-300"}, {"train.shift", "2"},
         {"train.fast", "false"}, {"train.note", "plain "},
     };
     enum { CHANGES = sizeof changes / sizeof *changes };

@@ -43,7 +43,8 @@ static int entries(void)
 {
     DIR *d = opendir(folder);
     int n = 0;
-    for (struct dirent *e; (e = readdir(d));) n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+    for (struct dirent *e; (e = readdir(d));)
+        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
     closedir(d);
     return n;
 }
@@ -95,7 +96,8 @@ START_TEST(an_abandoned_file_leaves_nothing)
 }
 END_TEST
 
-/* The promise: a fault at the n-th write, for every n, leaves the old file or the new one, and no temporary. */
+/* The promise: a fault at the n-th write, for every n, leaves the old file or the new one, and no temporary.
+ */
 START_TEST(a_fault_at_any_call_leaves_a_whole_file)
 {
     test_ok(sim_file_write(at("f"), "old", 3));

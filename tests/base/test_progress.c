@@ -47,12 +47,20 @@ static int to_terminal(int width)
     return outer;
 }
 
-static const char *read_terminal(int outer)
+/* What was written so far must be `want`; it may take a moment to come through. */
+static void check_terminal(int outer, const char *want)
 {
-    static char text[4096];
-    ssize_t n = read(outer, text, sizeof text - 1);
-    text[n > 0 ? n : 0] = '\0';
-    return text;
+    char text[4096];
+    size_t used = 0, size = strlen(want);
+    for (double end = sim_now_s() + 2; used < size && sim_now_s() < end;) {
+        ssize_t n = read(outer, text + used, sizeof text - 1 - used);
+        if (n > 0)
+            used += (size_t)n;
+        else
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    text[used] = '\0';
+    ck_assert_str_eq(text, want);
 }
 
 /* ------------------------------------------------------------------ tests */
@@ -63,10 +71,21 @@ START_TEST(durations_read_well)
         double s;
         const char *text;
     } cases[] = {
-        {0, "0.0 s"},         {4.21, "4.2 s"},        {9.94, "9.9 s"},          {9.96, "10 s"},
-        {59.4, "59 s"},       {59.6, "1 min 00 s"},   {185, "3 min 05 s"},      {3599.6, "1 h 00 min"},
-        {7800, "2 h 10 min"}, {86399, "1 d 00 h"},    {3 * 86400 + 4 * 3600, "3 d 04 h"},
-        {NAN, "?"},           {INFINITY, "?"},        {-1, "?"},                {1e300, "?"},
+        {0, "0.0 s"},
+        {4.21, "4.2 s"},
+        {9.94, "9.9 s"},
+        {9.96, "10 s"},
+        {59.4, "59 s"},
+        {59.6, "1 min 00 s"},
+        {185, "3 min 05 s"},
+        {3599.6, "1 h 00 min"},
+        {7800, "2 h 10 min"},
+        {86399, "1 d 00 h"},
+        {3 * 86400 + 4 * 3600, "3 d 04 h"},
+        {NAN, "?"},
+        {INFINITY, "?"},
+        {-1, "?"},
+        {1e300, "?"},
     };
     char out[32];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -154,13 +173,13 @@ START_TEST(a_terminal_gets_one_line_that_is_redrawn)
     ck_assert_int_eq(p.terminal, 1);
     p.started_s -= 20, p.shown_s -= 20;
     sim_progress_update(&p, 500, NULL);
-    ck_assert_str_eq(read_terminal(outer), "epoch 3  50% 500/1000 img, 25"); /* one column is left free */
+    check_terminal(outer, "epoch 3  50% 500/1000 img, 25"); /* one column is left free */
     sim_log("saved");
-    ck_assert_str_eq(read_terminal(outer), "\r\x1b[Ksaved\r\nepoch 3  50% 500/1000 img, 25");
+    check_terminal(outer, "\r\x1b[Ksaved\r\nepoch 3  50% 500/1000 img, 25");
     sim_progress_finish(&p);
-    ck_assert_str_eq(read_terminal(outer), "\r\x1b[K");
+    check_terminal(outer, "\r\x1b[K");
     sim_log("done");
-    ck_assert_str_eq(read_terminal(outer), "done\r\n");
+    check_terminal(outer, "done\r\n");
     close(outer);
 }
 END_TEST

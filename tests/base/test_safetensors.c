@@ -30,7 +30,8 @@ static const char *in_folder(const char *folder, const char *name)
 
 /* ------------------------------------------------------------------ round trip */
 
-static const unsigned char bytes[64] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20};
+static const unsigned char bytes[64] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
+                                        11, 12, 13, 14, 15, 16, 17, 18, 19, 20};
 
 static const struct sim_tensor every_kind[] = {
     {.name = "bytes", .dtype = SIM_U8, .dims = 1, .shape = {3}, .data = bytes},
@@ -41,7 +42,11 @@ static const struct sim_tensor every_kind[] = {
     {.name = "index", .dtype = SIM_I32, .dims = 1, .shape = {5}, .data = bytes},
     {.name = "half", .dtype = SIM_F16, .dims = 3, .shape = {1, 3, 1}, .data = bytes},
     {.name = "brain", .dtype = SIM_BF16, .dims = 1, .shape = {7}, .data = bytes},
-    {.name = "flags", .dtype = SIM_BOOL, .dims = SIM_MAX_DIMS, .shape = {1, 1, 1, 1, 1, 1, 1, 2}, .data = bytes},
+    {.name = "flags",
+     .dtype = SIM_BOOL,
+     .dims = SIM_MAX_DIMS,
+     .shape = {1, 1, 1, 1, 1, 1, 1, 2},
+     .data = bytes},
     {.name = "blocks.0/w\"\xc3\xbc\n", .dtype = SIM_F32, .dims = 1, .shape = {2}, .data = bytes},
 };
 enum { KINDS = sizeof every_kind / sizeof *every_kind };
@@ -150,7 +155,8 @@ START_TEST(expectations_say_what_stands_there)
     test_ok(sim_tensors_open(&f, path));
     test_ok(sim_tensors_expect(f, "wide", SIM_F64, 2, (int64_t[]){2, 3}, &t));
     test_ok(sim_tensors_expect(f, "scalar", SIM_F32, 0, NULL, &t));
-    test_fails(sim_tensors_expect(f, "wide", SIM_F64, 2, (int64_t[]){3, 2}, &t), "is F64 [2, 3], expected F64 [3, 2]");
+    test_fails(sim_tensors_expect(f, "wide", SIM_F64, 2, (int64_t[]){3, 2}, &t),
+               "is F64 [2, 3], expected F64 [3, 2]");
     test_fails(sim_tensors_expect(f, "wide", SIM_F64, 1, (int64_t[]){6}, &t), "expected F64 [6]");
     test_fails(sim_tensors_expect(f, "wide", SIM_F32, 2, (int64_t[]){2, 3}, &t), path);
     test_fails(sim_tensors_expect(f, "lost", SIM_I32, 0, NULL, &t), "no tensor \"lost\" (expected: I32 [])");
@@ -203,7 +209,8 @@ static const struct {
     {"{" ENTRY("a", "U8", "1", "9223372036854775806,9223372036854775807") "}", 1, "holds only 1"},
     {"{" ENTRY("a", "U8", "2", "0,2") "," ENTRY("b", "U8", "2", "1,3") "}", 3, "\"a\" and \"b\" overlap"},
     {"{" ENTRY("a", "U8", "2", "0,2") "," ENTRY("b", "U8", "2", "0,2") "}", 2, "overlap"},
-    {"{" ENTRY("a", "U8", "1", "0,1") "," ENTRY("b", "U8", "1", "2,3") "}", 3, "a gap of 1 bytes stands before tensor \"b\""},
+    {"{" ENTRY("a", "U8", "1", "0,1") "," ENTRY("b", "U8", "1", "2,3") "}", 3,
+     "a gap of 1 bytes stands before tensor \"b\""},
     {"{" ENTRY("a", "U8", "1", "1,2") "}", 2, "a gap of 1"},
     {"{" ENTRY("a", "U8", "1", "0,1") "}", 5, "4 bytes at the end"},
     {"{}", 1, "1 bytes at the end"},
@@ -283,7 +290,8 @@ END_TEST
 START_TEST(unwritable_tensors_are_refused)
 {
     const char *path = in_folder(test_scratch(), "bad.safetensors");
-    struct sim_tensor t[2] = {{.name = "a", .dtype = SIM_U8, .data = bytes}, {.name = "b", .dtype = SIM_U8, .data = bytes}};
+    struct sim_tensor t[2] = {{.name = "a", .dtype = SIM_U8, .data = bytes},
+                              {.name = "b", .dtype = SIM_U8, .data = bytes}};
     t[1].name = "a";
     test_fails(sim_tensors_write(path, t, 2, NULL), "tensor name \"a\"");
     t[1].name = "__metadata__";
@@ -310,7 +318,7 @@ START_TEST(a_fault_at_any_write_leaves_the_old_file)
     test_ok(sim_tensors_write(path, every_kind, 1, NULL));
     sim_file_fail_at(0);
     test_ok(sim_tensors_write(path, every_kind, 1, NULL));
-    for (int64_t n = 1; ; n++) {
+    for (int64_t n = 1;; n++) {
         sim_file_fail_at(n);
         if (sim_tensors_write(path, every_kind, KINDS, NULL) == SIM_OK) {
             ck_assert_int_gt(n, KINDS);

@@ -45,8 +45,8 @@ START_TEST(nodes_remember_where_they_stood)
                   "  - x\n"
                   "  - \"\xc3\xbc y\"\n"
                   "\xc3\xbc: {c: d, e: [ ]}\n"));
-    const struct sim_yaml *root = sim_yaml_root(file), *a = sim_yaml_find(root, "a"), *b = sim_yaml_find(root, "b"),
-                          *u = sim_yaml_find(root, "\xc3\xbc");
+    const struct sim_yaml *root = sim_yaml_root(file), *a = sim_yaml_find(root, "a"),
+                          *b = sim_yaml_find(root, "b"), *u = sim_yaml_find(root, "\xc3\xbc");
     ck_assert_int_eq(root->kind, SIM_YAML_MAP);
     ck_assert_ptr_eq(root->child, a);
     ck_assert_ptr_eq(a->next, b);
@@ -90,13 +90,15 @@ START_TEST(nothing_is_an_empty_text)
     test_ok(parse("a:\nb: ~\nc: null\nd: \"~\"\ne: 'null'\nf: \"\"\n"));
     static const char *const want[] = {"", "", "", "~", "null", ""};
     int i = 0;
-    for (const struct sim_yaml *n = sim_yaml_root(file)->child; n; n = n->next) ck_assert_str_eq(n->text, want[i++]);
+    for (const struct sim_yaml *n = sim_yaml_root(file)->child; n; n = n->next)
+        ck_assert_str_eq(n->text, want[i++]);
 }
 END_TEST
 
 START_TEST(empty_files_are_empty_maps)
 {
-    static const char *const empty[] = {"", "\n", "# only a comment\n", "---\n", "---\n...\n", "\xef\xbb\xbf"};
+    static const char *const empty[] = {"",      "\n",         "# only a comment\n",
+                                        "---\n", "---\n...\n", "\xef\xbb\xbf"};
     for (size_t i = 0; i < sizeof empty / sizeof *empty; i++) {
         struct test_config before = config;
         test_ok(parse(empty[i]));
@@ -160,7 +162,9 @@ static const struct {
     {"a: 1\nb: \xff\n", "f.yaml:2:4: not UTF-8"},
     {"a: \xc3\xbc\xc3\n", "f.yaml:1:6: not UTF-8"},
     {"a: \x01\n", "f.yaml:1:4: not UTF-8"},
-    {"\xff\xfe" "a\0:\0", "f.yaml:1:1: not UTF-8"},
+    {"\xff\xfe"
+     "a\0:\0",
+     "f.yaml:1:1: not UTF-8"},
 };
 
 START_TEST(broken_files_are_refused_with_their_place)
@@ -210,7 +214,8 @@ END_TEST
 
 START_TEST(files_cut_anywhere_do_no_harm)
 {
-    static const char text[] = "seed: 3\nmodel:\n  depth: \"1\\x32\" # twelve\n  norm: bn\ntrain: {lr: 0.5, note: 'it''s'}\n";
+    static const char text[] =
+        "seed: 3\nmodel:\n  depth: \"1\\x32\" # twelve\n  norm: bn\ntrain: {lr: 0.5, note: 'it''s'}\n";
     for (size_t n = 0; n < sizeof text; n++) {
         char *exact = malloc(n + 1);
         memcpy(exact, text, n);
@@ -250,7 +255,8 @@ END_TEST
 static const struct {
     const char *text, *says;
 } wrong[] = {
-    {"model:\n  embed_dmi: 3\n", "f.yaml:2:3: unknown key \"model.embed_dmi\"; the nearest known one is \"model.embed_dim\""},
+    {"model:\n  embed_dmi: 3\n",
+     "f.yaml:2:3: unknown key \"model.embed_dmi\"; the nearest known one is \"model.embed_dim\""},
     {"modle:\n  depth: 3\n", "f.yaml:1:1: unknown key \"modle\"; the nearest known one is \"model\""},
     {"modle: {}\n", "f.yaml:1:1: unknown key \"modle\""},
     {"depth: 3\n", "f.yaml:1:1: unknown key \"depth\"; the nearest known one is \"model.depth\""},
@@ -299,7 +305,8 @@ int main(void)
     c = tcase_create("configuration");
     tcase_add_checked_fixture(c, preset, leave);
     tcase_add_test(c, nested_keys_are_applied);
-    tcase_add_loop_test(c, wrong_configurations_are_refused_with_their_place, 0, sizeof wrong / sizeof *wrong);
+    tcase_add_loop_test(c, wrong_configurations_are_refused_with_their_place, 0,
+                        sizeof wrong / sizeof *wrong);
     suite_add_tcase(s, c);
     return test_run(s);
 }

@@ -41,8 +41,10 @@ static void seed_archive(int argc, char **argv, const char *name, int filter, in
         archive_entry_set_pathname(e, names[i]);
         archive_entry_set_filetype(e, AE_IFREG);
         archive_entry_set_perm(e, 0644);
-        if (i == 2) archive_entry_set_hardlink(e, names[0]);
-        else archive_entry_set_size(e, (la_int64_t)png_bytes);
+        if (i == 2)
+            archive_entry_set_hardlink(e, names[0]);
+        else
+            archive_entry_set_size(e, (la_int64_t)png_bytes);
         FUZZ_CHECK(archive_write_header(a, e) == ARCHIVE_OK);
         if (i != 2) archive_write_data(a, png, png_bytes);
         archive_entry_free(e);

@@ -11,7 +11,8 @@
 
 enum { SIDE = 11 }; /* no multiple of a JPEG block */
 
-static void seed_jpeg(int argc, char **argv, const char *name, int channels, J_COLOR_SPACE space, int progressive)
+static void seed_jpeg(int argc, char **argv, const char *name, int channels, J_COLOR_SPACE space,
+                      int progressive)
 {
     struct jpeg_compress_struct c;
     struct jpeg_error_mgr errors;
@@ -24,8 +25,10 @@ static void seed_jpeg(int argc, char **argv, const char *name, int channels, J_C
     c.input_components = channels;
     c.in_color_space = space;
     jpeg_set_defaults(&c);
-    if (progressive) jpeg_simple_progression(&c);
-    else c.restart_interval = 1;
+    if (progressive)
+        jpeg_simple_progression(&c);
+    else
+        c.restart_interval = 1;
     jpeg_start_compress(&c, TRUE);
     for (int y = 0; y < SIDE; y++) {
         JSAMPROW rows[1] = {row};

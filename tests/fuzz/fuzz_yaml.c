@@ -1,4 +1,5 @@
-/* YAML and the field table: no text does harm, and what is accepted is dumped so that it reads back the same. */
+/* YAML and the field table: no text does harm, and what is accepted is dumped so that it reads back the same.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,8 +19,11 @@ static const char sample[] = "# every type, both styles\n"
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     static const char *const others[] = {
-        "a: [x, {b: c}, - ]\n? d\n: |\n  text\n  more\n", "--- {a: &b !!str c, d: *b}\n...\n--- second\n",
-        "train.note=a=b", "model.depth=12", "\xef\xbb\xbfmodel:\n\tdepth: 1\n",
+        "a: [x, {b: c}, - ]\n? d\n: |\n  text\n  more\n",
+        "--- {a: &b !!str c, d: *b}\n...\n--- second\n",
+        "train.note=a=b",
+        "model.depth=12",
+        "\xef\xbb\xbfmodel:\n\tdepth: 1\n",
     };
     fuzz_seed(*argc, *argv, "sample", sample, sizeof sample - 1);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
