@@ -11,8 +11,8 @@ static const char help[] =
     "usage: siameseim config [FILE.yaml] [--run NAME] [--set KEY=VALUE]... [--plain]\n"
     "       siameseim config --help-keys\n"
     "\n"
-    "Prints one run as an experiment file with every key spelled out and explained (stdout), and its hash (stderr).\n"
-    "Without FILE: the defaults, as a start for a file of your own.\n"
+    "Prints one run as an experiment file with every key spelled out and explained (stdout), and its\n"
+    "hash (stderr).  Without FILE: the defaults, as a start for a file of your own.\n"
     "\n"
     "  --run NAME        the run to print (default: the file's first); NAME-sSEED picks a seed\n"
     "  --set KEY=VALUE   change a key, such as train.epochs=20; may be repeated\n"
@@ -27,7 +27,8 @@ static sim_status print_run(const struct sim_run *run, const char *of, int plain
     SIM_TRY(sim_run_write_yaml(run, !plain, &text));
     fputs(text, stdout);
     free(text);
-    if (fflush(stdout) != 0) return sim_fail(SIM_EIO, "the configuration could not be written to standard output");
+    if (fflush(stdout) != 0)
+        return sim_fail(SIM_EIO, "the configuration could not be written to standard output");
     fprintf(stderr, "config_hash of %s: %s\n", of, run->config_hash);
     return SIM_OK;
 }
@@ -37,7 +38,8 @@ static sim_status print_defaults(const struct sim_words *sets, int plain)
 {
     struct sim_run run = {.experiment = "defaults", .name = "defaults", .folder = "defaults"};
     SIM_TRY(sim_fields_preset(sim_run_schema(), &run.config));
-    for (int i = 0; i < sets->count; i++) SIM_TRY(sim_fields_set_pair(sim_run_schema(), &run.config, sets->word[i]));
+    for (int i = 0; i < sets->count; i++)
+        SIM_TRY(sim_fields_set_pair(sim_run_schema(), &run.config, sets->word[i]));
     SIM_TRY(sim_run_config_check(&run.config));
     SIM_TRY(sim_run_config_hash(&run.config, run.config_hash));
     return print_run(&run, "the defaults", plain);
@@ -59,19 +61,24 @@ static int run_config_command(int argc, char **argv)
     struct sim_words files = {0}, sets = {0};
     const char *name = NULL;
     int plain = 0, keys = 0;
-    const struct sim_option options[] = {
-        {"--run", NULL, &name, NULL}, {"--set", NULL, NULL, &sets}, {"--plain", &plain, NULL, NULL}, {"--help-keys", &keys, NULL, NULL}};
+    const struct sim_option options[] = {{"--run", NULL, &name, NULL},
+                                         {"--set", NULL, NULL, &sets},
+                                         {"--plain", &plain, NULL, NULL},
+                                         {"--help-keys", &keys, NULL, NULL}};
     sim_status status = sim_options_parse(argc, argv, options, 4, &files);
     if (status == SIM_OK && files.count > 1) status = sim_fail(SIM_EINVAL, "one FILE at most; see --help");
-    if (status == SIM_OK && name && !files.count) status = sim_fail(SIM_EINVAL, "--run %s needs a FILE", name);
+    if (status == SIM_OK && name && !files.count)
+        status = sim_fail(SIM_EINVAL, "--run %s needs a FILE", name);
     if (status == SIM_OK && keys)
         sim_fields_print_help(sim_run_schema(), stdout);
     else if (status == SIM_OK)
-        status = files.count ? print_from_file(files.word[0], name, &sets, plain) : print_defaults(&sets, plain);
+        status =
+            files.count ? print_from_file(files.word[0], name, &sets, plain) : print_defaults(&sets, plain);
     sim_words_close(&files);
     sim_words_close(&sets);
     return status == SIM_OK ? 0 : sim_command_failed("config");
 }
 
 const struct sim_command sim_command_config = {
-    "config", "print the resolved configuration of a run, or every key with its meaning", help, run_config_command};
+    "config", "print the resolved configuration of a run, or every key with its meaning", help,
+    run_config_command};

@@ -19,15 +19,16 @@
 static const char help[] =
     "usage: siameseim plan FILE.yaml... [options]\n"
     "\n"
-    "Says for every run of the files what it would cost on this machine: parameters, arithmetic, memory, steps, time.\n"
-    "Nothing is trained and no image is decoded.\n"
+    "Says for every run of the files what it would cost on this machine: parameters, arithmetic, memory,\n"
+    "steps, time.  Nothing is trained and no image is decoded.\n"
     "\n"
     "  --set KEY=VALUE   change a key in all runs; may be repeated\n"
-    "  --images N        take the training set to hold N images (default: counted, or what the configuration says)\n"
+    "  --images N        take the training set to hold N images (default: as configured, or counted)\n"
     "  --threads N       measure with so many threads\n"
     "  --gflops X        do not measure: take X GFLOP/s as the machine's matrix rate\n"
     "\n"
-    "The time is the arithmetic at 70 % of the measured matrix rate, an assumption; scoring and reading come on top.\n"
+    "The time is the arithmetic at 70 % of the measured matrix rate, an assumption; scoring and reading\n"
+    "come on top.\n"
     "\n"
     "example: siameseim plan ablations/siameseim_vit_b.yaml --images 1281167\n";
 
@@ -76,7 +77,8 @@ static sim_status estimate_run(const struct sim_run *run, const struct assumptio
     int64_t grid = c->model.img_size / c->model.patch_size, hidden;
     memset(out, 0, sizeof *out);
     SIM_TRY(sim_mask_hidden(&c->mask, grid, &hidden));
-    SIM_TRY(sim_siameseim_cost(&out->cost, &c->model, &c->siameseim, c->train.batch_size, grid * grid - hidden));
+    SIM_TRY(
+        sim_siameseim_cost(&out->cost, &c->model, &c->siameseim, c->train.batch_size, grid * grid - hidden));
     out->images = a->images;
     if (!out->images) SIM_TRY(count_images(run, &out->images));
     out->steps = c->train.epochs * (out->images / c->train.batch_size);
@@ -88,8 +90,8 @@ static sim_status estimate_run(const struct sim_run *run, const struct assumptio
 
 static void print_heading(void)
 {
-    printf("%-24s %9s %9s %9s %11s %9s %8s %9s %11s %14s\n", "run", "params M", "trained M", "momentum", "GFLOP/image", "images",
-           "steps", "memory", "GFLOP", "time");
+    printf("%-24s %9s %9s %9s %11s %9s %8s %9s %11s %14s\n", "run", "params M", "trained M", "momentum",
+           "GFLOP/image", "images", "steps", "memory", "GFLOP", "time");
 }
 
 static void print_run(const struct sim_run *run, const struct estimate *e)
@@ -103,9 +105,10 @@ static void print_run(const struct sim_run *run, const struct estimate *e)
         snprintf(gflop, sizeof gflop, "%.3g", e->gflop);
         sim_format_duration(e->seconds, took, sizeof took);
     }
-    printf("%-24s %9.2f %9.2f %9.2f %11.3g %9s %8s %9s %11s %14s\n", run->folder, 1e-6 * (double)e->cost.parameters,
-           1e-6 * (double)e->cost.trainable, 1e-6 * (double)e->cost.momentum_copies, 1e-9 * e->cost.flop_per_image, images, steps,
-           memory, gflop, took);
+    printf("%-24s %9.2f %9.2f %9.2f %11.3g %9s %8s %9s %11s %14s\n", run->folder,
+           1e-6 * (double)e->cost.parameters, 1e-6 * (double)e->cost.trainable,
+           1e-6 * (double)e->cost.momentum_copies, 1e-9 * e->cost.flop_per_image, images, steps, memory,
+           gflop, took);
 }
 
 static sim_status print_plan(const struct sim_experiment *e, const struct assumptions *a)
@@ -123,12 +126,15 @@ static sim_status print_plan(const struct sim_experiment *e, const struct assump
         unknown += !estimate.images && e->runs[i].config.train.epochs > 0;
     }
     sim_format_duration(seconds, took, sizeof took);
-    printf("\n%d run%s, %s of training at %.0f %% of %.0f GFLOP/s; memory is that of activations, weights and optimiser.\n",
+    printf("\n%d run%s, %s of training at %.0f %% of %.0f GFLOP/s; memory is that of activations, weights "
+           "and optimiser.\n",
            e->count, e->count == 1 ? "" : "s", took, 100 * ASSUMED_SHARE, a->gflops);
     if (unknown)
-        printf("The training images of %d run%s are not here, so steps and time are open: set data.train, or --images N.\n",
+        printf("The training images of %d run%s are not here, so steps and time are open: set data.train, or "
+               "--images N.\n",
                unknown, unknown == 1 ? "" : "s");
-    return fflush(stdout) == 0 ? SIM_OK : sim_fail(SIM_EIO, "the plan could not be written to standard output");
+    return fflush(stdout) == 0 ? SIM_OK
+                               : sim_fail(SIM_EIO, "the plan could not be written to standard output");
 }
 
 static sim_status measure(const struct words *w, double *gflops)
@@ -145,8 +151,8 @@ static sim_status measure(const struct words *w, double *gflops)
     sim_machine_read(&machine, &ops, GEMM_SECONDS);
     ops.close(&ops);
     *gflops = machine.gemm_gflops;
-    printf("%s, %d thread%s: matrix products at %.0f GFLOP/s\n\n", machine.device, machine.threads, machine.threads == 1 ? "" : "s",
-           *gflops);
+    printf("%s, %d thread%s: matrix products at %.0f GFLOP/s\n\n", machine.device, machine.threads,
+           machine.threads == 1 ? "" : "s", *gflops);
     return SIM_OK;
 }
 
@@ -155,7 +161,9 @@ static sim_status plan_files(const struct words *w)
     struct sim_experiment experiment;
     struct assumptions a = {0};
     int64_t threads;
-    if (!w->files.count) return sim_fail(SIM_EINVAL, "which runs? a FILE.yaml is needed, such as ablations/quickstart.yaml; see --help");
+    if (!w->files.count)
+        return sim_fail(SIM_EINVAL,
+                        "which runs? a FILE.yaml is needed, such as ablations/quickstart.yaml; see --help");
     if (w->images) SIM_TRY(sim_options_whole("--images", w->images, 1, INT64_C(1000000000000), &a.images));
     if (w->threads) {
         SIM_TRY(sim_options_whole("--threads", w->threads, 1, 1024, &threads));
@@ -182,5 +190,5 @@ static int run_plan(int argc, char **argv)
     return status == SIM_OK ? 0 : sim_command_failed("plan");
 }
 
-const struct sim_command sim_command_plan = {"plan", "what the runs of a file would cost on this machine, without training",
-                                             help, run_plan};
+const struct sim_command sim_command_plan = {
+    "plan", "what the runs of a file would cost on this machine, without training", help, run_plan};

@@ -15,20 +15,22 @@
 static const char help[] =
     "usage: siameseim run FILE.yaml... --out DIR [options]\n"
     "\n"
-    "For every run of the files: pre-trains the encoder, scores it frozen, before and after, and records what came out.\n"
+    "For every run of the files: pre-trains the encoder, scores it frozen, before and after, and records\n"
+    "what came out.\n"
     "\n"
-    "  --out DIR         results: DIR/records.jsonl, DIR/table.md, DIR/NAME/{config.yaml, encoder.safetensors,\n"
-    "                    checkpoint.safetensors, curves.svg}; with several seeds the folders are NAME-sSEED\n"
-    "  --set KEY=VALUE   change a key in all runs, such as train.epochs=20; may be repeated (siameseim config\n"
-    "                    --help-keys lists the keys); seed=3 replaces the files' lists of seeds\n"
+    "  --out DIR         gets records.jsonl, table.md, plots, and for every run NAME/ with config.yaml,\n"
+    "                    encoder.safetensors, checkpoint.safetensors and the curves; with several seeds the\n"
+    "                    folders are NAME-sSEED\n"
+    "  --set KEY=VALUE   change a key in all runs, such as train.epochs=20; may be repeated;\n"
+    "                    seed=3 replaces the files' lists of seeds; siameseim config --help-keys: all keys\n"
     "  --threads N       compute threads (default: OMP_NUM_THREADS, or every core); changes no result\n"
     "  --device cpu      the backend\n"
     "  --resume          skip runs that are recorded, continue those that were cut off: the default\n"
     "  --fresh           start every run again, over what stands in DIR\n"
     "  --quiet           no progress, no table: only errors\n"
     "\n"
-    "Ctrl-C stops after the current step with a checkpoint; the same command goes on from there and ends with the same\n"
-    "bytes.  Exit status: 0 all done, 1 a run failed or diverged, 130 interrupted.\n"
+    "Ctrl-C stops after the current step with a checkpoint; the same command goes on from there and ends\n"
+    "with the same bytes.  Exit status: 0 all done, 1 a run failed or diverged, 130 interrupted.\n"
     "\n"
     "example: siameseim run ablations/quickstart.yaml --out runs/quick --set train.epochs=20\n";
 
@@ -40,7 +42,7 @@ void sim_run_set_drawing(const struct sim_drawing *given)
     drawing = given;
 }
 
-/* The first signal asks the loop to stop; the handler is gone then, so that a second one ends the program at once. */
+/* The first signal asks the loop to stop; its handler is gone then, so that a second one ends the program. */
 static void on_signal(int number)
 {
     (void)number;
@@ -65,8 +67,8 @@ static sim_status check_path(const struct sim_run *run, const char *key, const c
     if (!path[0] || access(path, R_OK) == 0) return SIM_OK;
     if (colon) *colon = 0;
     if (colon && access(outer, R_OK) == 0) return SIM_OK;
-    return sim_fail(SIM_EIO, "%s: run %s: data.%s: there is no readable %s; set it with --set data.%s=PATH", run->file,
-                    run->name, key, path, key);
+    return sim_fail(SIM_EIO, "%s: run %s: data.%s: there is no readable %s; set it with --set data.%s=PATH",
+                    run->file, run->name, key, path, key);
 }
 
 static sim_status check_paths(const struct sim_experiment *e)
@@ -90,7 +92,8 @@ static void run_all(struct sim_session *s, const struct sim_experiment *e, struc
     for (int i = 0; i < e->count && !t->interrupted; i++) {
         enum sim_outcome outcome = SIM_RUN_OK;
         const struct sim_run *run = &e->runs[i];
-        sim_session_say(s, "[%d/%d] %s: %s, seed %lld", i + 1, e->count, run->experiment, run->name, (long long)run->config.seed);
+        sim_session_say(s, "[%d/%d] %s: %s, seed %lld", i + 1, e->count, run->experiment, run->name,
+                        (long long)run->config.seed);
         sim_status status = sim_run_one(s, run, &outcome);
         if (status == SIM_EINTERRUPT)
             t->interrupted = 1;
@@ -117,8 +120,8 @@ static void summarise(const struct sim_session *s, const struct tally *t)
     if (s->drawing && access(s->records, R_OK) == 0 &&
         s->drawing->all(records, 1, s->out, NULL, s->quiet ? NULL : stdout) != SIM_OK)
         sim_log("the report could not be finished: %s", sim_error_text());
-    sim_session_say(s, "%d done, %d recorded before, %d diverged, %d failed; records in %s", t->done, t->skipped,
-                    t->diverged, t->failed, s->records);
+    sim_session_say(s, "%d done, %d recorded before, %d diverged, %d failed; records in %s", t->done,
+                    t->skipped, t->diverged, t->failed, s->records);
 }
 
 static sim_status prepare(struct sim_session *s, const struct sim_experiment *e, const char *device)
@@ -129,8 +132,8 @@ static sim_status prepare(struct sim_session *s, const struct sim_experiment *e,
         return sim_fail(SIM_EINVAL, "--out %s: this path is too long", s->out);
     SIM_TRY(sim_ops_open(&s->ops, device));
     sim_machine_read(&s->machine, &s->ops, GEMM_SECONDS);
-    sim_session_say(s, "machine: %s, %d thread%s, matrix products at %.0f GFLOP/s", s->machine.device, s->machine.threads,
-                    s->machine.threads == 1 ? "" : "s", s->machine.gemm_gflops);
+    sim_session_say(s, "machine: %s, %d thread%s, matrix products at %.0f GFLOP/s", s->machine.device,
+                    s->machine.threads, s->machine.threads == 1 ? "" : "s", s->machine.gemm_gflops);
     return SIM_OK;
 }
 
@@ -143,7 +146,9 @@ struct words {
 static sim_status check_words(const struct words *w)
 {
     int64_t threads;
-    if (!w->files.count) return sim_fail(SIM_EINVAL, "which runs? a FILE.yaml is needed, such as ablations/quickstart.yaml; see --help");
+    if (!w->files.count)
+        return sim_fail(SIM_EINVAL,
+                        "which runs? a FILE.yaml is needed, such as ablations/quickstart.yaml; see --help");
     if (!w->out || !*w->out) return sim_fail(SIM_EINVAL, "where to? --out DIR is needed; see --help");
     if (w->resume && w->fresh) return sim_fail(SIM_EINVAL, "--resume and --fresh contradict each other");
     if (!w->threads) return SIM_OK;
@@ -155,7 +160,8 @@ static sim_status check_words(const struct words *w)
 /* Returns the exit status. */
 static int run_files(const struct words *w)
 {
-    struct sim_session session = {.out = w->out, .fresh = w->fresh, .quiet = w->quiet, .drawing = drawing, .stop = &stop};
+    struct sim_session session = {
+        .out = w->out, .fresh = w->fresh, .quiet = w->quiet, .drawing = drawing, .stop = &stop};
     struct sim_experiment experiment = {0};
     struct tally tally = {0};
     sim_progress_quiet(w->quiet);
@@ -179,8 +185,9 @@ static int run_run(int argc, char **argv)
 {
     struct words w = {0};
     const struct sim_option options[] = {
-        {"--out", NULL, &w.out, NULL},         {"--set", NULL, NULL, &w.sets},  {"--threads", NULL, &w.threads, NULL},
-        {"--device", NULL, &w.device, NULL},   {"--resume", &w.resume, NULL, NULL}, {"--fresh", &w.fresh, NULL, NULL},
+        {"--out", NULL, &w.out, NULL},         {"--set", NULL, NULL, &w.sets},
+        {"--threads", NULL, &w.threads, NULL}, {"--device", NULL, &w.device, NULL},
+        {"--resume", &w.resume, NULL, NULL},   {"--fresh", &w.fresh, NULL, NULL},
         {"--quiet", &w.quiet, NULL, NULL}};
     sim_status status = sim_options_parse(argc, argv, options, 7, &w.files);
     int code = status == SIM_OK ? run_files(&w) : sim_command_failed("run");
@@ -189,5 +196,5 @@ static int run_run(int argc, char **argv)
     return code;
 }
 
-const struct sim_command sim_command_run = {"run", "pre-train, score, record and draw every run of the files given", help,
-                                            run_run};
+const struct sim_command sim_command_run = {
+    "run", "pre-train, score, record and draw every run of the files given", help, run_run};

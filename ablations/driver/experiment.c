@@ -30,22 +30,26 @@ static sim_status fail_at(const struct reader *r, const struct sim_yaml *node, c
 }
 
 /* A name becomes a folder and part of a record, so it is plain ASCII without separators. */
-static sim_status check_name(const struct reader *r, const struct sim_yaml *node, const char *what, const char *name)
+static sim_status check_name(const struct reader *r, const struct sim_yaml *node, const char *what,
+                             const char *name)
 {
     static const char legal[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
     char where[WHERE_BYTES];
     size_t length = strlen(name);
-    if (length > 0 && length < SIM_NAME_BYTES && name[0] != '.' && strspn(name, legal) == length) return SIM_OK;
+    if (length > 0 && length < SIM_NAME_BYTES && name[0] != '.' && strspn(name, legal) == length)
+        return SIM_OK;
     if (node)
         sim_yaml_where(r->yaml, node, where, sizeof where);
     else
         snprintf(where, sizeof where, "%s", sim_yaml_path(r->yaml));
-    return sim_fail(SIM_EINVAL, "%s: the %s \"%.100s\" is no folder name: 1 to %d of A-Z a-z 0-9 . _ -, no dot in front",
+    return sim_fail(SIM_EINVAL,
+                    "%s: the %s \"%.100s\" is no folder name: 1 to %d of A-Z a-z 0-9 . _ -, no dot in front",
                     where, what, name, SIM_NAME_BYTES - 1);
 }
 
 /* ------------------------------------------------------------------ the parts of a file */
-static sim_status read_text(const struct reader *r, const struct sim_yaml *root, const char *key, char *out, size_t size)
+static sim_status read_text(const struct reader *r, const struct sim_yaml *root, const char *key, char *out,
+                            size_t size)
 {
     const struct sim_yaml *node = sim_yaml_find(root, key);
     if (!node) return SIM_OK;
@@ -89,7 +93,8 @@ static sim_status check_overrides(const struct reader *r, const struct sim_yaml 
     const struct sim_yaml *seed;
     if (map->kind == SIM_YAML_SCALAR && !map->text[0]) return SIM_OK;
     if (map->kind != SIM_YAML_MAP)
-        return fail_at(r, map, "configuration keys belong here, such as {train: {epochs: 20}}, or {} for no changes");
+        return fail_at(r, map,
+                       "configuration keys belong here, such as {train: {epochs: 20}}, or {} for no changes");
     seed = sim_yaml_find(map, "seed");
     if (seed) return fail_at(r, seed, "seed: seeds stand in the list `seeds` at the top of the file");
     return SIM_OK;
@@ -108,10 +113,12 @@ static sim_status check_top_level(const struct reader *r, const struct sim_yaml 
         const struct sim_schema *s = sim_run_schema();
         for (int i = 0; i < s->count && !found; i++) found = strcmp(node->key, s->sections[i].prefix) == 0;
         if (found)
-            snprintf(sentence, sizeof sentence, "configuration keys such as `%.80s` stand below `base:`", node->key);
+            snprintf(sentence, sizeof sentence, "configuration keys such as `%.80s` stand below `base:`",
+                     node->key);
         else
-            snprintf(sentence, sizeof sentence, "unknown key `%.80s`%s%s; an experiment has name, about, seeds, base, runs",
-                     node->key, near ? ", nearest: " : "", near ? near : "");
+            snprintf(sentence, sizeof sentence,
+                     "unknown key `%.80s`%s%s; an experiment has name, about, seeds, base, runs", node->key,
+                     near ? ", nearest: " : "", near ? near : "");
         struct sim_yaml at = *node; /* point at the key, not at its value */
         at.line = node->key_line, at.column = node->key_column;
         return fail_at(r, &at, sentence);
@@ -132,7 +139,8 @@ static sim_status read_parts(struct reader *r)
 {
     const struct sim_yaml *root = sim_yaml_root(r->yaml), *node;
     if (!root || root->kind != SIM_YAML_MAP || !root->child)
-        return sim_fail(SIM_EINVAL, "%s: an experiment is a map with keys such as base and runs", sim_yaml_path(r->yaml));
+        return sim_fail(SIM_EINVAL, "%s: an experiment is a map with keys such as base and runs",
+                        sim_yaml_path(r->yaml));
     SIM_TRY(check_top_level(r, root));
     stem(sim_yaml_path(r->yaml), r->name, sizeof r->name);
     SIM_TRY(read_text(r, root, "name", r->name, sizeof r->name));
@@ -144,7 +152,9 @@ static sim_status read_parts(struct reader *r)
     r->runs = sim_yaml_find(root, "runs");
     if (!r->runs) return SIM_OK;
     if (r->runs->kind != SIM_YAML_MAP || !r->runs->child)
-        return fail_at(r, r->runs, "runs: a map of names to changed keys belongs here, such as {no_mask: {mask: {kind: none}}}");
+        return fail_at(
+            r, r->runs,
+            "runs: a map of names to changed keys belongs here, such as {no_mask: {mask: {kind: none}}}");
     for (node = r->runs->child; node; node = node->next) {
         SIM_TRY(check_name(r, node, "run's name", node->key));
         SIM_TRY(check_overrides(r, node));
@@ -171,7 +181,8 @@ static const struct sim_yaml *find_key(const struct sim_yaml *map, const char *d
 }
 
 /* A failed check of the resolved configuration begins with the key at fault: says where that key was set. */
-static sim_status locate(const struct reader *r, const struct sim_yaml *own, const char *name, sim_status code)
+static sim_status locate(const struct reader *r, const struct sim_yaml *own, const char *name,
+                         sim_status code)
 {
     char key[128], where[WHERE_BYTES];
     const struct sim_yaml *node;
@@ -185,7 +196,8 @@ static sim_status locate(const struct reader *r, const struct sim_yaml *own, con
     return sim_context(code, "%s: run %s", where, name);
 }
 
-static sim_status resolve(const struct reader *r, const struct sim_yaml *own, int64_t seed, struct sim_run_config *out)
+static sim_status resolve(const struct reader *r, const struct sim_yaml *own, int64_t seed,
+                          struct sim_run_config *out)
 {
     const struct sim_schema *schema = sim_run_schema();
     memset(out, 0, sizeof *out);
@@ -223,14 +235,16 @@ static sim_status append_run(const struct reader *r, struct sim_experiment *e, c
         SIM_TRY(sim_run_config_hash(&run->config, run->config_hash));
         for (int i = 0; i < e->count; i++)
             if (strcmp(e->runs[i].folder, run->folder) == 0)
-                return sim_fail(SIM_EINVAL, "%s: run %s would share the folder %s with a run of %s; rename one of them",
+                return sim_fail(SIM_EINVAL,
+                                "%s: run %s would share the folder %s with a run of %s; rename one of them",
                                 run->file, name, run->folder, e->runs[i].file);
         e->count++;
     }
     return SIM_OK;
 }
 
-static sim_status read_file(struct sim_experiment *e, const char *path, const char *const *sets, int set_count)
+static sim_status read_file(struct sim_experiment *e, const char *path, const char *const *sets,
+                            int set_count)
 {
     struct reader r = {.sets = sets, .set_count = set_count};
     sim_status status = sim_yaml_open(&r.yaml, path);
@@ -249,7 +263,8 @@ sim_status sim_experiment_open(struct sim_experiment *out, const char *const *fi
 {
     sim_status status = SIM_OK;
     memset(out, 0, sizeof *out);
-    for (int i = 0; i < file_count && status == SIM_OK; i++) status = read_file(out, files[i], sets, set_count);
+    for (int i = 0; i < file_count && status == SIM_OK; i++)
+        status = read_file(out, files[i], sets, set_count);
     if (status != SIM_OK) sim_experiment_close(out);
     return status;
 }
@@ -286,7 +301,8 @@ sim_status sim_run_write_yaml(const struct sim_run *run, int with_help, char **o
         return sim_fail(SIM_ENOMEM, "no memory for the configuration of run %s", run->folder);
     }
     fprintf(f, "name: %s\nseeds: [%lld]\nbase:\n", run->experiment, (long long)run->config.seed);
-    for (char *line = keys, *end; *line; line = end) { /* one level deeper, and without the seed, which stands above */
+    /* The keys stand one level deeper, and without the seed, which stands above. */
+    for (char *line = keys, *end; *line; line = end) {
         size_t length = strcspn(line, "\n");
         end = line + length + (line[length] == '\n');
         if (strncmp(line, "seed:", 5) != 0 && (length > 0 || line > keys))

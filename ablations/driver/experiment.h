@@ -17,12 +17,12 @@
 #define SIM_NAME_BYTES 80
 
 struct sim_run {
-    char experiment[SIM_NAME_BYTES]; /* the experiment's name */
-    char about[SIM_TEXT_BYTES];      /* its one line, or "" */
-    char name[SIM_NAME_BYTES];       /* of the run, without the seed */
+    char experiment[SIM_NAME_BYTES];  /* the experiment's name */
+    char about[SIM_TEXT_BYTES];       /* its one line, or "" */
+    char name[SIM_NAME_BYTES];        /* of the run, without the seed */
     char folder[SIM_NAME_BYTES + 24]; /* NAME, or NAME-sSEED where the file lists several seeds */
-    char file[SIM_TEXT_BYTES];       /* the file it comes from, for messages */
-    struct sim_run_config config;    /* resolved and checked */
+    char file[SIM_TEXT_BYTES];        /* the file it comes from, for messages */
+    struct sim_run_config config;     /* resolved and checked */
     char config_hash[17];
 };
 
@@ -31,19 +31,20 @@ struct sim_experiment {
     int count;
 };
 
-/* Reads the files in order and resolves every run: presets, then `base`, then the run's own keys, then the `sets`
- * pairs ("a.b=c"; "seed=3" replaces the files' lists of seeds).  Every run is checked (sim_run_config_check).
- * Errors name file, line and column.  Two runs that would share a folder are an error, across files too. */
+/* Reads the files in order and resolves every run: presets, then `base`, then the run's own keys, then the
+ * `sets` pairs ("a.b=c"; "seed=3" replaces the files' lists of seeds).  Every run is checked
+ * (sim_run_config_check). Errors name file, line and column.  Two runs that would share a folder are an
+ * error, across files too. */
 sim_status sim_experiment_open(struct sim_experiment *out, const char *const *files, int file_count,
                                const char *const *sets, int set_count);
 void sim_experiment_close(struct sim_experiment *e); /* a zeroed struct is legal */
 
-/* The run of this name or folder (the first where several seeds share a name); NULL name: the first run.  Fails
- * with the names there are. */
+/* The run of this name or folder (the first where several seeds share a name); NULL name: the first run.
+ * Fails with the names there are. */
 sim_status sim_experiment_find(const struct sim_experiment *e, const char *name, const struct sim_run **out);
 
-/* The run as an experiment file of its own, every key spelled out (with_help: and explained): reading it again gives
- * this run, same name, same hash.  The caller frees *out. */
+/* The run as an experiment file of its own, every key spelled out (with_help: and explained): reading it
+ * again gives this run, same name, same hash.  The caller frees *out. */
 sim_status sim_run_write_yaml(const struct sim_run *run, int with_help, char **out);
 
 #endif

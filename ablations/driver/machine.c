@@ -65,9 +65,9 @@ json_t *sim_machine_libraries(void)
     /* libjpeg-turbo does not tell its version at run time: the header's it is. */
     snprintf(jpeg, sizeof jpeg, "%d.%d.%d", LIBJPEG_TURBO_VERSION_NUMBER / 1000000,
              LIBJPEG_TURBO_VERSION_NUMBER / 1000 % 1000, LIBJPEG_TURBO_VERSION_NUMBER % 1000);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "onednn", onednn, "libarchive", archive, "libjpeg-turbo", jpeg,
-                     "libspng", spng_version_string(), "libyaml", yaml_get_version_string(), "jansson",
-                     jansson_version_str(), "xxhash", xxhash);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "onednn", onednn, "libarchive", archive,
+                     "libjpeg-turbo", jpeg, "libspng", spng_version_string(), "libyaml",
+                     yaml_get_version_string(), "jansson", jansson_version_str(), "xxhash", xxhash);
 }
 
 int64_t sim_machine_peak_memory_bytes(void)

@@ -1,5 +1,5 @@
-/* The program: strings the subcommands together and gives `run` the hands that draw.  The one file that sees every
- * room, results included. */
+/* The program: strings the subcommands together and gives `run` the hands that draw.  The one file that sees
+ * every room, results included. */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,13 +11,13 @@
 static struct sim_command report = {.name = "report", .run = sim_results_main};
 
 static const struct sim_command *const commands[] = {
-    &sim_command_run,   &sim_command_plan,   &sim_command_config, &report,
+    &sim_command_run,   &sim_command_plan,  &sim_command_config, &report,
     &sim_command_views, &sim_command_image, &sim_command_verify};
 #define COMMANDS ((int)(sizeof commands / sizeof *commands))
 
 static void print_help(FILE *to)
 {
-    fputs("siameseim: SiameseIM pre-training, exact against the published method, its ablations and their scores\n"
+    fputs("siameseim: SiameseIM pre-training, exact against the published method, its ablations and scores\n"
           "\n"
           "usage: siameseim COMMAND ...      (siameseim COMMAND --help tells more)\n"
           "\n"
@@ -26,14 +26,17 @@ static void print_help(FILE *to)
     for (int i = 0; i < COMMANDS; i++) fprintf(to, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
     fputs("\n"
           "a first hour:\n"
-          "  siameseim plan ablations/quickstart.yaml                    what would it cost here?\n"
-          "  siameseim run ablations/quickstart.yaml --out runs/quick    train, score, draw; Ctrl-C and the same again resume\n"
-          "  siameseim report runs/quick --out runs/quick                table and plots once more\n"
-          "  siameseim views ablations/quickstart.yaml --index 3 --out runs/views    see what the model sees\n"
-          "  siameseim config --help-keys                                every switch of the method\n"
+          "  siameseim plan ablations/quickstart.yaml                  what would it cost here?\n"
+          "  siameseim run ablations/quickstart.yaml --out runs/quick  train, score, draw; after Ctrl-C the\n"
+          "                                                            same command resumes\n"
+          "  siameseim report runs/quick --out runs/quick              table and plots once more\n"
+          "  siameseim views ablations/quickstart.yaml --index 3 --out runs/views\n"
+          "                                                            see what the model sees\n"
+          "  siameseim config --help-keys                              every switch of the method\n"
           "\n"
-          "A run is described by a file of ablations/; any key of it can be changed by --set, such as --set train.epochs=40.\n"
-          "README.md leads on: how to write an experiment, what a record holds, how exactness is proved.\n",
+          "A run is described by a file of ablations/; --set changes any key of it, such as --set\n"
+          "train.epochs=40.  README.md leads on: how to write an experiment, what a record holds, how\n"
+          "exactness is proved.\n",
           to);
 }
 
@@ -55,8 +58,8 @@ static int unknown(const char *name)
     const char *names[COMMANDS];
     for (int i = 0; i < COMMANDS; i++) names[i] = commands[i]->name;
     const char *near = sim_nearest(name, names, COMMANDS);
-    fprintf(stderr, "siameseim: unknown command %s%s%s; siameseim --help lists them\n", name, near ? ", nearest: " : "",
-            near ? near : "");
+    fprintf(stderr, "siameseim: unknown command %s%s%s; siameseim --help lists them\n", name,
+            near ? ", nearest: " : "", near ? near : "");
     return 2;
 }
 

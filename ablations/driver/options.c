@@ -22,8 +22,8 @@ static sim_status unknown(const char *given, const struct sim_option *options, i
     const char *names[MAX_OPTIONS];
     for (int i = 0; i < count && i < MAX_OPTIONS; i++) names[i] = options[i].name;
     const char *near = sim_nearest(given, names, count < MAX_OPTIONS ? count : MAX_OPTIONS);
-    return sim_fail(SIM_EINVAL, "unknown option %s%s%s; --help lists the options", given, near ? ", nearest: " : "",
-                    near ? near : "");
+    return sim_fail(SIM_EINVAL, "unknown option %s%s%s; --help lists the options", given,
+                    near ? ", nearest: " : "", near ? near : "");
 }
 
 /* Handles argv[*at], an option; steps *at over a value that is a word of its own. */
@@ -33,7 +33,8 @@ static sim_status take(int argc, char **argv, int *at, const struct sim_option *
     size_t length = equals ? (size_t)(equals - given) : strlen(given);
     const struct sim_option *o = NULL;
     for (int i = 0; i < count && !o; i++)
-        if (strlen(options[i].name) == length && strncmp(options[i].name, given, length) == 0) o = &options[i];
+        if (strlen(options[i].name) == length && strncmp(options[i].name, given, length) == 0)
+            o = &options[i];
     if (!o) return unknown(given, options, count);
     if (o->flag) {
         if (equals) return sim_fail(SIM_EINVAL, "%s takes no value", o->name);
@@ -48,7 +49,8 @@ static sim_status take(int argc, char **argv, int *at, const struct sim_option *
     return SIM_OK;
 }
 
-sim_status sim_options_parse(int argc, char **argv, const struct sim_option *options, int count, struct sim_words *rest)
+sim_status sim_options_parse(int argc, char **argv, const struct sim_option *options, int count,
+                             struct sim_words *rest)
 {
     int only_words = 0;
     for (int i = 1; i < argc; i++) {
@@ -74,7 +76,7 @@ sim_status sim_options_whole(const char *name, const char *text, int64_t low, in
     errno = 0;
     *out = strtoll(text, &end, 10);
     if (errno || end == text || *end || *out < low || *out > high)
-        return sim_fail(SIM_EINVAL, "%s %s: a whole number from %lld to %lld is needed", name, text, (long long)low,
-                        (long long)high);
+        return sim_fail(SIM_EINVAL, "%s %s: a whole number from %lld to %lld is needed", name, text,
+                        (long long)low, (long long)high);
     return SIM_OK;
 }

@@ -56,9 +56,10 @@ static json_t *curve_json(const struct sim_record *r)
     for (int i = 0; list && i < r->epochs; i++) {
         const struct sim_epoch_stats *e = &r->curve[i];
         json_t *o = OBJECT({"epoch", whole(e->epoch)}, {"step", whole(e->step)}, {"loss", number(e->loss)},
-                           {"grad_norm", number(e->grad_norm)}, {"lr", number(e->lr)}, {"momentum", number(e->momentum)},
-                           {"images_per_s", number(e->images_per_s)}, {"gflops", number(e->gflops)},
-                           {"gemm_share", number(e->gemm_share)}, {"seconds", number(e->seconds)});
+                           {"grad_norm", number(e->grad_norm)}, {"lr", number(e->lr)},
+                           {"momentum", number(e->momentum)}, {"images_per_s", number(e->images_per_s)},
+                           {"gflops", number(e->gflops)}, {"gemm_share", number(e->gemm_share)},
+                           {"seconds", number(e->seconds)});
         if (json_array_append_new(list, o) != 0) {
             json_decref(list);
             return NULL;
@@ -72,10 +73,11 @@ static json_t *scores_json(const struct sim_record *r)
     json_t *list = json_array();
     for (int i = 0; list && i < r->score_count; i++) {
         const struct sim_score *s = &r->scores[i].score;
-        json_t *o = OBJECT({"encoder", json_string(r->scores[i].encoder)}, {"name", json_string(s->name)},
-                           {"metric", json_string(s->metric)}, {"value", number(s->value)},
-                           {"standard_error", number(s->standard_error)}, {"train_images", whole(s->train_images)},
-                           {"val_images", whole(s->val_images)}, {"protocol", json_loads(s->protocol, 0, NULL)});
+        json_t *o =
+            OBJECT({"encoder", json_string(r->scores[i].encoder)}, {"name", json_string(s->name)},
+                   {"metric", json_string(s->metric)}, {"value", number(s->value)},
+                   {"standard_error", number(s->standard_error)}, {"train_images", whole(s->train_images)},
+                   {"val_images", whole(s->val_images)}, {"protocol", json_loads(s->protocol, 0, NULL)});
         if (json_array_append_new(list, o) != 0) {
             json_decref(list);
             return NULL;
@@ -89,17 +91,21 @@ static json_t *record_json(const struct sim_record *r)
     json_t *data = OBJECT({"train_hash", json_string(r->train_hash)}, {"val_hash", json_string(r->val_hash)},
                           {"train_images", whole(r->train_images)}, {"val_images", whole(r->val_images)},
                           {"classes", whole(r->classes)}, {"skipped", whole(r->skipped)});
-    json_t *model = OBJECT({"parameters", whole(r->parameters)}, {"trainable", whole(r->trainable)},
-                           {"gflop_per_image", number(r->gflop_per_image)}, {"memory_bytes", whole(r->memory_bytes)});
-    json_t *cost = OBJECT({"wall_s", number(r->wall_s)}, {"train_s", number(r->train_s)}, {"gflop", number(r->gflop)},
-                          {"peak_memory_bytes", whole(sim_machine_peak_memory_bytes())});
-    return OBJECT({"schema", whole(1)}, {"experiment", json_string(r->run->experiment)}, {"name", json_string(r->run->name)},
-                  {"seed", whole(r->run->config.seed)}, {"status", json_string(r->status)}, {"reason", json_string(r->reason)},
+    json_t *model =
+        OBJECT({"parameters", whole(r->parameters)}, {"trainable", whole(r->trainable)},
+               {"gflop_per_image", number(r->gflop_per_image)}, {"memory_bytes", whole(r->memory_bytes)});
+    json_t *cost =
+        OBJECT({"wall_s", number(r->wall_s)}, {"train_s", number(r->train_s)}, {"gflop", number(r->gflop)},
+               {"peak_memory_bytes", whole(sim_machine_peak_memory_bytes())});
+    return OBJECT({"schema", whole(1)}, {"experiment", json_string(r->run->experiment)},
+                  {"name", json_string(r->run->name)}, {"seed", whole(r->run->config.seed)},
+                  {"status", json_string(r->status)}, {"reason", json_string(r->reason)},
                   {"config_hash", json_string(r->run->config_hash)}, {"config", config_json(r->run)},
                   {"commit", json_string(SIM_VERSION)}, {"started", json_string(r->started)},
                   {"backend", json_string(r->machine->backend)}, {"device", json_string(r->machine->device)},
-                  {"threads", whole(r->machine->threads)}, {"libraries", sim_machine_libraries()}, {"data", data},
-                  {"model", model}, {"curve", curve_json(r)}, {"scores", scores_json(r)}, {"cost", cost});
+                  {"threads", whole(r->machine->threads)}, {"libraries", sim_machine_libraries()},
+                  {"data", data}, {"model", model}, {"curve", curve_json(r)}, {"scores", scores_json(r)},
+                  {"cost", cost});
 }
 
 sim_status sim_record_write(const struct sim_record *r, char **line)
@@ -108,7 +114,8 @@ sim_status sim_record_write(const struct sim_record *r, char **line)
     *line = o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(10)) : NULL;
     json_decref(o);
     if (*line) return SIM_OK;
-    return sim_fail(SIM_ELIB, "the record of run %s could not be put together (memory, or text that is not UTF-8)",
+    return sim_fail(SIM_ELIB,
+                    "the record of run %s could not be put together (memory, or text that is not UTF-8)",
                     r->run->folder);
 }
 
@@ -138,7 +145,8 @@ sim_status sim_record_find(const char *path, const char *name, const char *confi
     while (!*found && getline(&line, &room, f) >= 0) {
         if (!strstr(line, config_hash)) continue;
         json_t *o = json_loads(line, 0, NULL);
-        *found = is_text(o, "name", name) && is_text(o, "config_hash", config_hash) && is_text(o, "status", "ok");
+        *found =
+            is_text(o, "name", name) && is_text(o, "config_hash", config_hash) && is_text(o, "status", "ok");
         json_decref(o);
     }
     free(line);

@@ -15,7 +15,7 @@ struct sim_scored {
 };
 
 struct sim_record {
-    const struct sim_run *run;         /* borrowed, like everything below */
+    const struct sim_run *run; /* borrowed, like everything below */
     const struct sim_machine *machine;
     const char *status;                /* "ok" or "diverged" */
     const char *reason;                /* "" for ok */
@@ -38,8 +38,8 @@ sim_status sim_record_write(const struct sim_record *r, char **line);
 /* Appends it to the file at `path`: whole or not at all. */
 sim_status sim_record_append(const struct sim_record *r, const char *path);
 
-/* Whether the file holds a record of this name and configuration with status "ok".  A missing file holds none;
- * a line that is no JSON (a cut-off write) is passed over. */
+/* Whether the file holds a record of this name and configuration with status "ok".  A missing file holds
+ * none; a line that is no JSON (a cut-off write) is passed over. */
 sim_status sim_record_find(const char *path, const char *name, const char *config_hash, int *found);
 
 #endif

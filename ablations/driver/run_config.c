@@ -9,7 +9,9 @@ static const struct sim_field seed_fields[] = {
 
 const struct sim_schema *sim_run_schema(void)
 {
+/* clang-format off */
 #define SECTION(name, rows, n, about) {#name, rows, n, offsetof(struct sim_run_config, name), about}
+    /* clang-format on */
     static struct sim_section sections[8];
     static const struct sim_schema schema = {sections, 8, sizeof(struct sim_run_config)};
     const struct sim_section filled[8] = {
@@ -38,7 +40,8 @@ static sim_status check_order(double low, double high, const char *low_key, cons
 /* Images there are at most, as far as the configuration alone tells; 0: unknown. */
 static int64_t known_images(const struct sim_data_config *d)
 {
-    int64_t made = d->kind == SIM_DATA_PROCEDURAL ? SIM_PROCEDURAL_FAMILIES * d->procedural_train_per_class : 0;
+    int64_t made =
+        d->kind == SIM_DATA_PROCEDURAL ? SIM_PROCEDURAL_FAMILIES * d->procedural_train_per_class : 0;
     return d->limit_train && (!made || d->limit_train < made) ? d->limit_train : made;
 }
 
@@ -47,12 +50,16 @@ static sim_status check_data(const struct sim_run_config *c)
     const struct sim_data_config *d = &c->data;
     int64_t images = known_images(d);
     if (d->kind == SIM_DATA_FOLDER && !d->train[0])
-        return sim_fail(SIM_EINVAL, "data.train: kind folder needs the path of the training images (a folder or an archive)");
+        return sim_fail(
+            SIM_EINVAL,
+            "data.train: kind folder needs the path of the training images (a folder or an archive)");
     if (d->kind == SIM_DATA_FOLDER && !d->val[0] && (c->eval.knn || c->eval.logistic))
-        return sim_fail(SIM_EINVAL, "data.val: scoring needs the path of validation images; or set eval.knn and "
-                                    "eval.logistic to false");
+        return sim_fail(SIM_EINVAL,
+                        "data.val: scoring needs the path of validation images; or set eval.knn and "
+                        "eval.logistic to false");
     if (c->train.epochs > 0 && images && images < c->train.batch_size)
-        return sim_fail(SIM_EINVAL, "train.batch_size: a batch of %ld is larger than the %ld images of the training set",
+        return sim_fail(SIM_EINVAL,
+                        "train.batch_size: a batch of %ld is larger than the %ld images of the training set",
                         (long)c->train.batch_size, (long)images);
     return SIM_OK;
 }
@@ -65,10 +72,13 @@ sim_status sim_run_config_check(const struct sim_run_config *c)
     grid = c->model.img_size / c->model.patch_size;
     SIM_TRY(sim_mask_hidden(&c->mask, grid, &hidden));
     if (c->mask.kind == SIM_MASK_BLOCKWISE && c->mask.min_block > grid * grid)
-        return sim_fail(SIM_EINVAL, "mask.min_block: a block of %ld patches does not fit into the %ld patches of an image",
-                        (long)c->mask.min_block, (long)(grid * grid));
+        return sim_fail(
+            SIM_EINVAL,
+            "mask.min_block: a block of %ld patches does not fit into the %ld patches of an image",
+            (long)c->mask.min_block, (long)(grid * grid));
     SIM_TRY(check_order(c->augment.crop_min, c->augment.crop_max, "crop_min", "crop_max"));
-    SIM_TRY(check_order(c->augment.blur_sigma_min, c->augment.blur_sigma_max, "blur_sigma_min", "blur_sigma_max"));
+    SIM_TRY(check_order(c->augment.blur_sigma_min, c->augment.blur_sigma_max, "blur_sigma_min",
+                        "blur_sigma_max"));
     if (c->data.val_resize && c->data.val_resize < c->model.img_size)
         return sim_fail(SIM_EINVAL, "data.val_resize: %ld pixels leave no centre crop of model.img_size %ld",
                         (long)c->data.val_resize, (long)c->model.img_size);

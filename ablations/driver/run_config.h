@@ -10,8 +10,8 @@
 #include "vit_config.h"
 
 struct sim_run_config {
-    int64_t seed;                         /* "seed": an experiment's `seeds` list fills it */
-    struct sim_vit_config model;          /* "model.*" */
+    int64_t seed;                          /* "seed": an experiment's `seeds` list fills it */
+    struct sim_vit_config model;           /* "model.*" */
     struct sim_siameseim_config siameseim; /* "siameseim.*" */
     struct sim_mask_config mask;
     struct sim_augment_config augment;
@@ -23,8 +23,8 @@ struct sim_run_config {
 /* The schema of struct sim_run_config: what YAML files, --set, the dumps and the hash go through.  Static. */
 const struct sim_schema *sim_run_schema(void);
 
-/* What the bounds of single keys cannot say.  Cheap; opens no file.  The sentence begins with the key at fault
- * ("model.num_heads: 5 heads do not divide model.embed_dim 96"). */
+/* What the bounds of single keys cannot say.  Cheap; opens no file.  The sentence begins with the key at
+ * fault ("model.num_heads: 5 heads do not divide model.embed_dim 96"). */
 sim_status sim_run_config_check(const struct sim_run_config *c);
 
 /* The run's identity: the hash over every key that determines the result, the seed included.  Keys that only

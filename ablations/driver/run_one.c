@@ -42,11 +42,13 @@ static sim_status check_checkpoint(const struct work *w)
     struct sim_tensors *file;
     if (access(w->checkpoint, F_OK) != 0) return SIM_OK;
     sim_status status = sim_tensors_open(&file, w->checkpoint);
-    if (status != SIM_OK) return sim_context(status, "this checkpoint cannot be continued (--fresh starts the run again)");
+    if (status != SIM_OK)
+        return sim_context(status, "this checkpoint cannot be continued (--fresh starts the run again)");
     const char *hash = sim_tensors_metadata(file, "config_hash");
     if (!hash || strcmp(hash, w->run->config_hash) != 0)
-        status = sim_fail(SIM_EINVAL, "%s belongs to another configuration (%s, this one is %s): choose another --out, or "
-                                      "start the run again with --fresh",
+        status = sim_fail(SIM_EINVAL,
+                          "%s belongs to another configuration (%s, this one is %s): choose another --out, "
+                          "or start the run again with --fresh",
                           w->checkpoint, hash ? hash : "without a hash", w->run->config_hash);
     else
         sim_session_say(w->session, "resuming from %s", w->checkpoint);
@@ -60,7 +62,8 @@ static sim_status look_around(struct work *w, int *recorded)
     *recorded = 0;
     SIM_TRY(put_path(w->folder, w->session->out, w->run->folder));
     SIM_TRY(put_path(w->checkpoint, w->folder, "checkpoint.safetensors"));
-    if (!w->session->fresh) SIM_TRY(sim_record_find(w->session->records, w->run->name, w->run->config_hash, recorded));
+    if (!w->session->fresh)
+        SIM_TRY(sim_record_find(w->session->records, w->run->name, w->run->config_hash, recorded));
     if (*recorded) return SIM_OK;
     SIM_TRY(sim_make_folder(w->folder));
     if (!w->session->fresh) return check_checkpoint(w);
@@ -81,7 +84,8 @@ static sim_status open_images(struct work *w)
     struct sim_run_images *i = &w->session->images;
     const struct sim_run_config *c = &w->run->config;
     int scored = c->eval.knn || c->eval.logistic;
-    if (i->open && i->scored >= scored && i->seed == c->seed && memcmp(&i->of, &c->data, sizeof i->of) == 0) return SIM_OK;
+    if (i->open && i->scored >= scored && i->seed == c->seed && memcmp(&i->of, &c->data, sizeof i->of) == 0)
+        return SIM_OK;
     sim_run_images_close(i);
     i->of = c->data, i->seed = c->seed, i->scored = scored;
     SIM_TRY(sim_images_open(&i->train, &c->data, SIM_TRAIN, (uint64_t)c->seed));
@@ -98,8 +102,8 @@ static void describe_images(struct work *w)
     r->train_images = i->train.count, r->val_images = i->val.count, r->classes = i->train.classes;
     memcpy(r->train_hash, i->train.manifest_hash, sizeof r->train_hash);
     if (i->scored) memcpy(r->val_hash, i->val.manifest_hash, sizeof r->val_hash);
-    sim_session_say(w->session, "images: %lld to train on (%s), %lld to score on, %d classes", (long long)r->train_images,
-                    r->train_hash, (long long)r->val_images, r->classes);
+    sim_session_say(w->session, "images: %lld to train on (%s), %lld to score on, %d classes",
+                    (long long)r->train_images, r->train_hash, (long long)r->val_images, r->classes);
 }
 
 /* ------------------------------------------------------------------ scores */
@@ -126,14 +130,17 @@ static sim_status score_encoder(struct work *w, const char *encoder_name)
     struct sim_score scores[SIM_MAX_SCORES];
     int count = 0;
     if (!images->scored || (!c->eval.knn && !c->eval.logistic)) return SIM_OK;
-    sim_status status = sim_encoder_open(&encoder, &w->session->ops, &c->model, w->objective.params, c->eval.batch_size);
-    if (status == SIM_OK) status = take_features(w, &images->train, encoder, "features of the training images", &train);
-    if (status == SIM_OK) status = take_features(w, &images->val, encoder, "features of the validation images", &val);
+    sim_status status =
+        sim_encoder_open(&encoder, &w->session->ops, &c->model, w->objective.params, c->eval.batch_size);
+    if (status == SIM_OK)
+        status = take_features(w, &images->train, encoder, "features of the training images", &train);
+    if (status == SIM_OK)
+        status = take_features(w, &images->val, encoder, "features of the validation images", &val);
     if (status == SIM_OK) status = sim_score_all(&train, &val, &c->eval, scores, SIM_MAX_SCORES, &count);
     for (int i = 0; i < count && r->score_count < SIM_MAX_SCORES; i++) {
         r->scores[r->score_count++] = (struct sim_scored){encoder_name, scores[i]};
-        sim_session_say(w->session, "%s encoder: %s %s %.1f %% +- %.1f", encoder_name, scores[i].name, scores[i].metric,
-                        100 * scores[i].value, 100 * scores[i].standard_error);
+        sim_session_say(w->session, "%s encoder: %s %s %.1f %% +- %.1f", encoder_name, scores[i].name,
+                        scores[i].metric, 100 * scores[i].value, 100 * scores[i].standard_error);
     }
     if (status == SIM_OK) r->skipped = train.skipped + val.skipped;
     sim_features_close(&train);
@@ -156,11 +163,12 @@ static sim_status open_objective(struct work *w)
     r->parameters = cost->parameters, r->trainable = cost->trainable;
     r->gflop_per_image = 1e-9 * cost->flop_per_image;
     r->memory_bytes = cost->activation_bytes + cost->state_bytes;
-    sim_session_say(w->session,
-                    "model: %.2f M parameters (%.2f M trained, %.2f M followed by momentum), %.3g GFLOP per image, %.0f MiB for "
-                    "activations, %.0f MiB for weights and optimiser",
-                    1e-6 * (double)cost->parameters, 1e-6 * (double)cost->trainable, 1e-6 * (double)cost->momentum_copies,
-                    r->gflop_per_image, (double)cost->activation_bytes / 1048576, (double)cost->state_bytes / 1048576);
+    sim_session_say(
+        w->session,
+        "model: %.2f M parameters (%.2f M trained, %.2f M momentum copies), %.3g GFLOP per image, "
+        "%.0f MiB for activations, %.0f MiB for weights and optimiser",
+        1e-6 * (double)cost->parameters, 1e-6 * (double)cost->trainable, 1e-6 * (double)cost->momentum_copies,
+        r->gflop_per_image, (double)cost->activation_bytes / 1048576, (double)cost->state_bytes / 1048576);
     return SIM_OK;
 }
 
@@ -170,9 +178,11 @@ static void say_epoch(void *context, const struct sim_epoch_stats *e)
     char took[32], share[48] = "";
     sim_format_duration(e->seconds, took, sizeof took);
     if (e->gemm_share > 0) snprintf(share, sizeof share, " (%.0f %% of products)", 100 * e->gemm_share);
-    sim_session_say(w->session, "epoch %lld/%lld  loss %.4f  norm %.3f  lr %.2e  momentum %.5f  %.0f img/s  %.1f GFLOP/s%s  %s",
-                    (long long)e->epoch, (long long)w->run->config.train.epochs, e->loss, e->grad_norm, e->lr, e->momentum,
-                    e->images_per_s, e->gflops, share, took);
+    sim_session_say(w->session,
+                    "epoch %lld/%lld  loss %.4f  norm %.3f  lr %.2e  momentum %.5f  "
+                    "%.0f img/s  %.1f GFLOP/s%s  %s",
+                    (long long)e->epoch, (long long)w->run->config.train.epochs, e->loss, e->grad_norm, e->lr,
+                    e->momentum, e->images_per_s, e->gflops, share, took);
 }
 
 /* A run whose loss stopped being a number is a result, not a failure: it is recorded as diverged. */
@@ -218,7 +228,7 @@ static sim_status write_encoder(const struct work *w)
 {
     char path[PATH_MAX], seed[24];
     snprintf(seed, sizeof seed, "%lld", (long long)w->run->config.seed);
-    const char *const metadata[] = {"experiment", w->run->experiment, "run",  w->run->name, "seed", seed,
+    const char *const metadata[] = {"experiment",  w->run->experiment,  "run", w->run->name, "seed", seed,
                                     "config_hash", w->run->config_hash, NULL};
     SIM_TRY(put_path(path, w->folder, "encoder.safetensors"));
     return sim_params_write_encoder(w->objective.params, path, metadata);
@@ -238,7 +248,8 @@ static void draw(const struct work *w)
 {
     const struct sim_run *run = w->run;
     if (!w->session->drawing || !w->result.epochs) return;
-    if (w->session->drawing->run(w->session->records, run->experiment, run->name, run->config.seed, w->folder) != SIM_OK)
+    if (w->session->drawing->run(w->session->records, run->experiment, run->name, run->config.seed,
+                                 w->folder) != SIM_OK)
         sim_log("the plots of run %s could not be drawn: %s", run->folder, sim_error_text());
 }
 
@@ -256,10 +267,12 @@ static sim_status all_stages(struct work *w)
                                            .img_size = c->model.img_size,
                                            .patch_size = c->model.patch_size,
                                            .seed = (uint64_t)c->seed,
-                                           .workers = c->data.workers ? (int)c->data.workers : w->session->machine.threads};
+                                           .workers = c->data.workers ? (int)c->data.workers
+                                                                      : w->session->machine.threads};
     SIM_TRY(open_objective(w));
     SIM_TRY(write_config(w));
-    SIM_TRY(score_encoder(w, "untrained")); /* the weights are the seed's, also when a checkpoint waits to be resumed */
+    /* The weights are the seed's here, also when a checkpoint waits to be resumed. */
+    SIM_TRY(score_encoder(w, "untrained"));
     if (c->train.epochs > 0) {
         SIM_TRY(train(w));
         if (stopped(w)) return SIM_EINTERRUPT;

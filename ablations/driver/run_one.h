@@ -10,10 +10,12 @@
 #include "images.h"
 #include "machine.h"
 
-/* How results are drawn.  main.c puts the functions of results/report.h here; this room knows nothing of plots. */
+/* How results are drawn.  main.c puts the functions of results/report.h here; this room knows nothing of
+ * plots. */
 struct sim_drawing {
     /* The plots of one run, from its last record, into `folder`. */
-    sim_status (*run)(const char *records, const char *experiment, const char *name, int64_t seed, const char *folder);
+    sim_status (*run)(const char *records, const char *experiment, const char *name, int64_t seed,
+                      const char *folder);
     /* Table and plots of all records into `folder`; the table and the paths also to `terminal`. */
     sim_status (*all)(const char *const *records, int count, const char *folder, const char *only_experiment,
                       FILE *terminal);
@@ -25,15 +27,15 @@ struct sim_run_images {
     struct sim_images train, val;
     struct sim_data_config of; /* what they were opened for */
     int64_t seed;
-    int open, scored;          /* scored: val is open too */
+    int open, scored; /* scored: val is open too */
 };
 
 /* What the runs of one command share. */
 struct sim_session {
-    const char *out;             /* --out */
-    char records[PATH_MAX];      /* OUT/records.jsonl */
-    int fresh;                   /* start again, whatever is recorded or half done */
-    int quiet;                   /* only errors are said */
+    const char *out;        /* --out */
+    char records[PATH_MAX]; /* OUT/records.jsonl */
+    int fresh;              /* start again, whatever is recorded or half done */
+    int quiet;              /* only errors are said */
     struct sim_ops ops;
     struct sim_machine machine;
     struct sim_run_images images;
@@ -46,13 +48,11 @@ struct sim_session {
 
 enum sim_outcome { SIM_RUN_OK, SIM_RUN_SKIPPED, SIM_RUN_DIVERGED };
 
-/* Trains, scores, writes OUT/FOLDER/{config.yaml, encoder.safetensors, checkpoint.safetensors}, appends the record and
- * draws.  A recorded run is skipped; a checkpoint of the same configuration is resumed; one of another configuration
- * is an error that names --fresh.  SIM_EINTERRUPT: stopped by the user, nothing recorded, the checkpoint stands. */
-sim_status sim_run_one(struct sim_session *s, const struct sim_run *run, /* A line to the log, unless the session is quiet. */
-#define sim_session_say(s, ...) ((s)->quiet ? (void)0 : sim_log(__VA_ARGS__))
-
-enum sim_outcome *outcome);
+/* Trains, scores, writes OUT/FOLDER/{config.yaml, encoder.safetensors, checkpoint.safetensors}, appends the
+ * record and draws.  A recorded run is skipped; a checkpoint of the same configuration is resumed; one of
+ * another configuration is an error that names --fresh.  SIM_EINTERRUPT: stopped by the user, nothing
+ * recorded, the checkpoint stands. */
+sim_status sim_run_one(struct sim_session *s, const struct sim_run *run, enum sim_outcome *outcome);
 
 void sim_run_images_close(struct sim_run_images *i); /* a zeroed struct is legal */
 

@@ -20,7 +20,8 @@ static int distance(const char *a, const char *b)
         row[0] = i;
         for (int j = 1; j <= n; j++) {
             row[j] = smaller(smaller(last[j] + 1, row[j - 1] + 1), last[j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = smaller(row[j], before[j - 2] + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = smaller(row[j], before[j - 2] + 1);
         }
         int *spare = before;
         before = last, last = row, row = spare;

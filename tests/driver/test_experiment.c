@@ -50,9 +50,10 @@ END_TEST
 
 START_TEST(runs_override_base_and_set_overrides_all)
 {
-    test_ok(open_set("name: x\nabout: two\nseeds: [3, 5]\nbase:\n  model: {embed_dim: 48}\n  train: {epochs: 7}\nruns:\n"
-                     "  a: {}\n  b: {model: {embed_dim: 24}}\n  c:\n",
-                     "train.epochs=2"));
+    test_ok(open_set(
+        "name: x\nabout: two\nseeds: [3, 5]\nbase:\n  model: {embed_dim: 48}\n  train: {epochs: 7}\nruns:\n"
+        "  a: {}\n  b: {model: {embed_dim: 24}}\n  c:\n",
+        "train.epochs=2"));
     ck_assert_int_eq(e.count, 6);
     static const char *const folders[] = {"a-s3", "a-s5", "b-s3", "b-s5", "c-s3", "c-s5"};
     for (int i = 0; i < 6; i++) {
@@ -90,7 +91,8 @@ START_TEST(hash_leaves_out_what_changes_no_result)
     test_ok(open_text("base: {}\n"));
     memcpy(first, e.runs[0].config_hash, sizeof first);
     sim_experiment_close(&e);
-    test_ok(open_text("base: {data: {workers: 3, cache_mb: 7}, train: {save_every_steps: 5, save_every_epochs: 2}}\n"));
+    test_ok(open_text(
+        "base: {data: {workers: 3, cache_mb: 7}, train: {save_every_steps: 5, save_every_epochs: 2}}\n"));
     ck_assert_str_eq(e.runs[0].config_hash, first);
     sim_experiment_close(&e);
     test_ok(open_text("base: {train: {max_steps: 5}}\n"));
@@ -122,7 +124,8 @@ START_TEST(a_run_written_out_is_the_same_run)
 {
     char first[17], *text;
     for (int with_help = 0; with_help < 2; with_help++) {
-        test_ok(open_text("name: x\nseeds: [7]\nbase: {data: {train: 'a: \"b\"#'}}\nruns:\n  deep: {model: {depth: 9}, train: {lr: 1.0e-3}}\n"));
+        test_ok(open_text("name: x\nseeds: [7]\nbase: {data: {train: 'a: \"b\"#'}}\nruns:\n  deep: {model: "
+                          "{depth: 9}, train: {lr: 1.0e-3}}\n"));
         memcpy(first, e.runs[0].config_hash, sizeof first);
         test_ok(sim_run_write_yaml(&e.runs[0], with_help, &text));
         sim_experiment_close(&e);
@@ -137,29 +140,30 @@ START_TEST(a_run_written_out_is_the_same_run)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ mistakes, and the words of their sentences */
+/* ------------------------------------------------------------------ mistakes, and what is said of them */
 static const struct mistake {
     const char *text, *word, *also;
 } mistakes[] = {
     {"", "trial.yaml", "trial.yaml"},
     {"- a\n- b\n", "trial.yaml", "map"},
-    {"base:\n  model: {embed_dims: 96}\n", "trial.yaml:2:11", "embed_dim"},      /* unknown: nearest */
-    {"base:\n  modle: {embed_dim: 96}\n", "trial.yaml:2:3", "model"},            /* unknown section */
+    {"base:\n  model: {embed_dims: 96}\n", "trial.yaml:2:11", "embed_dim"},       /* unknown: nearest */
+    {"base:\n  modle: {embed_dim: 96}\n", "trial.yaml:2:3", "model"},             /* unknown section */
     {"base:\n  model:\n    depth: 2\n    depth: 3\n", "trial.yaml:4:5", "depth"}, /* duplicate */
-    {"base:\n  model: {depth: 0}\n", "trial.yaml:2:18", "1"},                    /* below its bound */
-    {"base:\n  model: {depth: 101}\n", "trial.yaml:2:18", "100"},                /* above */
-    {"base:\n  model: {depth: two}\n", "trial.yaml:2:18", "two"},                /* type */
+    {"base:\n  model: {depth: 0}\n", "trial.yaml:2:18", "1"},                     /* below its bound */
+    {"base:\n  model: {depth: 101}\n", "trial.yaml:2:18", "100"},                 /* above */
+    {"base:\n  model: {depth: two}\n", "trial.yaml:2:18", "two"},                 /* type */
     {"base:\n  train: {lr: nan}\n", "trial.yaml:2:15", "nan"},
-    {"base:\n  mask: {kind: blockwize}\n", "trial.yaml:2:16", "blockwise"},      /* choice */
-    {"base:\n  model: {embed_dim: 96, num_heads: 5}\n", "trial.yaml:2:37", "do not divide model.embed_dim 96"},
+    {"base:\n  mask: {kind: blockwize}\n", "trial.yaml:2:16", "blockwise"}, /* choice */
+    {"base:\n  model: {embed_dim: 96, num_heads: 5}\n", "trial.yaml:2:37",
+     "do not divide model.embed_dim 96"},
     {"base:\n  siameseim: {decoder_num_heads: 7}\n", "trial.yaml:2:34", "do not divide"},
     {"base:\n  model: {patch_size: 7}\n", "trial.yaml:2:23", "does not divide"},
     {"base: {}\nruns:\n  x: {mask: {count: 64}}\n", "trial.yaml:3:21", "visible"},
     {"base:\n  augment: {crop_min: 0.9, crop_max: 0.5}\n", "trial.yaml:2:23", "crop_max"},
     {"base:\n  train: {epochs: 3, warmup_epochs: 3}\n", "trial.yaml:2:37", "warmup"},
-    {"base:\n  data: {kind: folder}\n", "data.train", "path"},                   /* a missing key */
-    {"base:\n  data: {kind: folder, train: a, val: b, limit_train: 10}\n  train: {batch_size: 11}\n", "trial.yaml:3:23",
-     "larger than the 10 images"},
+    {"base:\n  data: {kind: folder}\n", "data.train", "path"}, /* a missing key */
+    {"base:\n  data: {kind: folder, train: a, val: b, limit_train: 10}\n  train: {batch_size: 11}\n",
+     "trial.yaml:3:23", "larger than the 10 images"},
     {"base:\n  train: {batch_size: 4001}\n", "trial.yaml:2:23", "larger than the 4000 images"},
     {"bases: {}\n", "trial.yaml:1:1", "nearest: base"},
     {"model: {depth: 2}\n", "trial.yaml:1:1", "base:"},
@@ -193,8 +197,9 @@ START_TEST(a_mistake_says_where_and_what)
         return;
     }
     ck_assert_msg(status != SIM_OK, "accepted: %s", m->text);
-    ck_assert_msg(strstr(sim_error_text(), m->word) && strstr(sim_error_text(), m->also), "for\n%ssays \"%s\", without \"%s\" or \"%s\"",
-                  m->text, sim_error_text(), m->word, m->also);
+    ck_assert_msg(strstr(sim_error_text(), m->word) && strstr(sim_error_text(), m->also),
+                  "for\n%ssays \"%s\", without \"%s\" or \"%s\"", m->text, sim_error_text(), m->word,
+                  m->also);
     ck_assert_ptr_null(e.runs);
 }
 END_TEST
@@ -210,7 +215,8 @@ END_TEST
 
 START_TEST(files_must_exist_and_not_clash)
 {
-    const char *two[] = {file_of("one.yaml", "runs: {same: {}}\n"), file_of("two.yaml", "runs: {other: {}, same: {}}\n")};
+    const char *two[] = {file_of("one.yaml", "runs: {same: {}}\n"),
+                         file_of("two.yaml", "runs: {other: {}, same: {}}\n")};
     test_fails(sim_experiment_open(&e, two, 2, NULL, 0), "share the folder same");
     two[1] = file_of("three.yaml", "runs: {other: {}}\n");
     test_ok(sim_experiment_open(&e, two, 2, NULL, 0));

@@ -23,13 +23,26 @@ static void fill(void)
     test_ok(sim_run_config_hash(&run.config, run.config_hash));
     strcpy(machine.backend, "cpu"), strcpy(machine.device, "a \"fine\" machine (avx2)");
     machine.threads = 2;
-    curve[0] = (struct sim_epoch_stats){.epoch = 1, .step = 62, .loss = 0.75, .grad_norm = 1.5, .lr = 1e-3, .momentum = 0.995};
+    curve[0] = (struct sim_epoch_stats){
+        .epoch = 1, .step = 62, .loss = 0.75, .grad_norm = 1.5, .lr = 1e-3, .momentum = 0.995};
     curve[1] = (struct sim_epoch_stats){.epoch = 2, .step = 124, .loss = NAN, .grad_norm = INFINITY};
-    r = (struct sim_record){.run = &run, .machine = &machine, .status = "ok", .reason = "", .started = "2026-11-23T07:00:00Z",
-                            .train_hash = "0123456789abcdef", .train_images = 4000, .classes = 20, .parameters = 1000,
-                            .gflop_per_image = 0.25, .curve = curve, .epochs = 2, .score_count = 1, .wall_s = 3};
+    r = (struct sim_record){.run = &run,
+                            .machine = &machine,
+                            .status = "ok",
+                            .reason = "",
+                            .started = "2026-11-23T07:00:00Z",
+                            .train_hash = "0123456789abcdef",
+                            .train_images = 4000,
+                            .classes = 20,
+                            .parameters = 1000,
+                            .gflop_per_image = 0.25,
+                            .curve = curve,
+                            .epochs = 2,
+                            .score_count = 1,
+                            .wall_s = 3};
     r.scores[0].encoder = "untrained";
-    r.scores[0].score = (struct sim_score){.name = "knn", .metric = "top1", .value = 0.25, .protocol = "{\"k\": 20}"};
+    r.scores[0].score =
+        (struct sim_score){.name = "knn", .metric = "top1", .value = 0.25, .protocol = "{\"k\": 20}"};
 }
 
 static double number(const json_t *o, const char *key)
@@ -55,11 +68,13 @@ START_TEST(a_line_holds_everything)
     ck_assert_double_eq(number(json_object_get(o, "data"), "train_images"), 4000);
     ck_assert_double_eq(number(json_object_get(o, "cost"), "wall_s"), 3);
     ck_assert_double_gt(number(json_object_get(o, "cost"), "peak_memory_bytes"), 1e5);
-    ck_assert_ptr_nonnull(strchr(json_string_value(json_object_get(json_object_get(o, "libraries"), "onednn")), '.'));
+    ck_assert_ptr_nonnull(
+        strchr(json_string_value(json_object_get(json_object_get(o, "libraries"), "onednn")), '.'));
     json_t *points = json_object_get(o, "curve"), *score = json_array_get(json_object_get(o, "scores"), 0);
     ck_assert_uint_eq(json_array_size(points), 2);
     ck_assert_double_eq(number(json_array_get(points, 0), "lr"), 1e-3);
-    ck_assert_msg(json_is_null(json_object_get(json_array_get(points, 1), "loss")), "a loss that is no number becomes null");
+    ck_assert_msg(json_is_null(json_object_get(json_array_get(points, 1), "loss")),
+                  "a loss that is no number becomes null");
     ck_assert_double_eq(number(json_object_get(score, "protocol"), "k"), 20);
     json_decref(o);
     free(line);
@@ -102,7 +117,8 @@ START_TEST(found_again_by_name_hash_and_status)
     ck_assert_int_eq(found, 0);
     test_ok(sim_record_find(path, "full", "0000000000000000", &found));
     ck_assert_int_eq(found, 0);
-    test_fails(sim_record_find("/dev/null/records.jsonl", "full", run.config_hash, &found), "/dev/null/records.jsonl");
+    test_fails(sim_record_find("/dev/null/records.jsonl", "full", run.config_hash, &found),
+               "/dev/null/records.jsonl");
 }
 END_TEST
 
