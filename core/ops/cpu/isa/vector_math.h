@@ -30,8 +30,10 @@ static inline float sim_expf(float x)
 }
 
 /* The normal distribution: upper tail Q(a) = exp(-a a / 2) R(1 / (1 + a / 4)) for a >= 0, R the polynomial of degree 9
- * that fits with relative error 1.5e-8 on 0 <= a <= 14 (least squares, reweighted; made for this file).  Returns
- * Phi(x) and puts the density into *density: what GELU and its slope need, for one exp and one division. */
+ * that fits with relative error 1.5e-8 on 0 <= a <= 14.  Near zero, where rounding 1 / (1 + a / 4) would cost digits of
+ * Phi = 1/2, Phi(x) = 1/2 + x S(x x) instead, S of degree 6, to 1e-9 on |x| <= 1.3.  (Least squares, reweighted towards
+ * the largest error; made for this file.)  Returns Phi(x) and puts the density into *density: what GELU and its slope
+ * need, for one exp and one division. */
 static inline float sim_normal_cdf(float x, float *density)
 {
     float a = fabsf(x);
@@ -47,9 +49,17 @@ static inline float sim_normal_cdf(float x, float *density)
     p = fmaf(p, t, 0.0948201939f);
     p = fmaf(p, t, 0.100229003f);
     p = fmaf(p, t, -2.160041e-05f);
-    float tail = e * p;
+    float tail = e * p, u = x * x;
+    float q = 4.63341422e-07f;
+    q = fmaf(q, u, -9.00099167e-06f);
+    q = fmaf(q, u, 0.00011493553f);
+    q = fmaf(q, u, -0.00118703523f);
+    q = fmaf(q, u, 0.00997347385f);
+    q = fmaf(q, u, -0.0664903745f);
+    q = fmaf(q, u, 0.398942292f);
+    float far = x < 0.0f ? tail : 1.0f - tail;
     *density = 0.398942280401432678f * e;
-    return x < 0.0f ? tail : 1.0f - tail;
+    return a < 1.3f ? fmaf(x, q, 0.5f) : far;
 }
 
 #endif

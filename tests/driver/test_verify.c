@@ -1,0 +1,133 @@
+/* The promise "one step equals the reference": every golden variant of SiameseIM, inside the bounds of verify.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "support.h"
+#include "verify.h"
+
+static const char *const variants[] = {"base",        "layernorm",   "layer_scale",   "no_projector", "no_scale",
+                                       "no_relative", "global_loss", "shared_target", "no_mask"};
+/* Made by tests/reference/make_fresh.py: other sizes, seeds, head dimensions, batch sizes. */
+static const char *const fresh[] = {"fresh/head8", "fresh/odd", "fresh/one_patch_left", "fresh/mixed_norms"};
+
+static void verify_folder(const char *name, const char *folder)
+{
+    struct sim_ops ops;
+    struct sim_verdict v[SIM_VERIFY_QUANTITIES];
+    test_ok(sim_ops_open(&ops, "cpu"));
+    test_ok(sim_verify(&ops, folder, v));
+    for (int i = 0; i < SIM_VERIFY_QUANTITIES; i++) {
+        ck_assert_msg(v[i].worst <= v[i].bound, "%s (%s): %s %g past %g at %s", name, ops.isa, v[i].name, v[i].worst,
+                      v[i].bound, v[i].where);
+        ck_assert_msg(v[i].compared > 0, "%s: nothing compared for %s", name, v[i].name);
+    }
+    ops.close(&ops);
+}
+
+static void verify_named(const char *name)
+{
+    char relative[128];
+    snprintf(relative, sizeof relative, "golden/%s", name);
+    verify_folder(name, test_path(relative));
+}
+
+START_TEST(golden_variants)
+{
+    verify_named(variants[_i]);
+}
+END_TEST
+
+START_TEST(golden_variants_on_avx2)
+{
+    setenv("SIM_ISA", "avx2", 1);
+    verify_named(variants[_i]);
+    unsetenv("SIM_ISA");
+}
+END_TEST
+
+START_TEST(fresh_variants)
+{
+    verify_named(fresh[_i]);
+}
+END_TEST
+
+/* Where the peers are installed (make peers), the whole table of make_fresh.py is made anew and verified. */
+START_TEST(fresh_variants_made_now)
+{
+    static const char *const names[] = {"head48", "head64", "one_patch_hidden", "everything", "long"};
+    const char *python = getenv("SIM_PEERS_PYTHON");
+    char command[4096], folder[1024];
+    if (!python || access(python, X_OK) != 0) {
+        test_skip("no PyTorch (SIM_PEERS_PYTHON; see make peers) to make fresh ground truth with");
+        return;
+    }
+    snprintf(folder, sizeof folder, "%s", test_scratch());
+    snprintf(command, sizeof command, "'%s' -W ignore -B %s '%s' %s >/dev/null", python, test_path("reference/make_fresh.py"),
+             folder, names[_i]);
+    ck_assert_int_eq(system(command), 0);
+    snprintf(command, sizeof command, "%s/%s", folder, names[_i]);
+    verify_folder(names[_i], command);
+}
+END_TEST
+
+static void copy_file(const char *from, const char *to)
+{
+    char *bytes;
+    size_t size;
+    test_ok(sim_file_read(from, (size_t)1 << 28, &bytes, &size));
+    test_ok(sim_file_write(to, bytes, size));
+    free(bytes);
+}
+
+/* A copy of the base variant with one file replaced by another's. */
+static const char *altered(const char *file, const char *other_variant)
+{
+    static const char *const files[] = {"init", "steps", "step0", "final"};
+    static char folder[600];
+    snprintf(folder, sizeof folder, "%s", test_scratch());
+    for (int i = 0; i < 4; i++) {
+        char from[256], to[700];
+        snprintf(from, sizeof from, "golden/%s/%s.safetensors", strcmp(files[i], file) == 0 ? other_variant : "base", files[i]);
+        snprintf(to, sizeof to, "%s/%s.safetensors", folder, files[i]);
+        copy_file(test_path(from), to);
+    }
+    return folder;
+}
+
+/* A test that cannot fail proves nothing: another variant's truth must be refused. */
+START_TEST(wrong_truth_is_noticed)
+{
+    struct sim_ops ops;
+    struct sim_verdict v[SIM_VERIFY_QUANTITIES];
+    test_ok(sim_ops_open(&ops, "cpu"));
+    test_ok(sim_verify(&ops, altered("steps", "no_scale"), v));
+    ck_assert(!sim_verify_passes(v));
+    ck_assert(v[SIM_VERIFY_LOSS].worst > SIM_BOUND_LOSS);
+    test_ok(sim_verify(&ops, altered("final", "no_scale"), v));
+    ck_assert(!sim_verify_passes(v));
+    ck_assert(v[SIM_VERIFY_LOSS].worst <= SIM_BOUND_LOSS);
+    ck_assert(v[SIM_VERIFY_STATE].worst > SIM_BOUND_STATE);
+    test_fails(sim_verify(&ops, altered("init", "no_projector"), v), "projector_decoder_blocks.0");
+    test_fails(sim_verify(&ops, altered("step0", "no_projector"), v), "step0.safetensors");
+    test_fails(sim_verify(&ops, altered("steps", "mae"), v), "siameseim");
+    test_fails(sim_verify(&ops, test_path("golden/nowhere"), v), "nowhere");
+    ops.close(&ops);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("verify");
+    TCase *c = tcase_create("golden");
+    tcase_set_timeout(c, 120);
+    tcase_add_loop_test(c, golden_variants, 0, 9);
+    tcase_add_loop_test(c, golden_variants_on_avx2, 0, 9);
+    tcase_add_loop_test(c, fresh_variants, 0, 4);
+    tcase_add_loop_test(c, fresh_variants_made_now, 0, 5);
+    tcase_add_test(c, wrong_truth_is_noticed);
+    suite_add_tcase(s, c);
+    return test_run(s);
+}
