@@ -42,11 +42,15 @@ void sim_gnuplot_close(struct sim_drawing_script *s)
     *s = (struct sim_drawing_script){0};
 }
 
-void sim_gnuplot_whole_tics(FILE *to, const char *axis, double low, double high)
+void sim_gnuplot_tics(FILE *to, const char *axis, double low, double high, int whole)
 {
-    double step = 1;
-    for (int k = 0; (high - low) / step > 10; k++) step *= k % 3 == 1 ? 2.5 : 2; /* 1 2 5 10 20 50 ... */
-    fprintf(to, "set %stics %.17g, %.17g format '%%.0f'\n", axis, ceil(low / step) * step, step);
+    double decade = floor(log10((high - low) / 8)), step = pow(10, decade);
+    static const double round[] = {1, 2, 5, 10};
+    for (int k = 0; k < 4 && (high - low) / step > 8; k++) step = round[k] * pow(10, decade);
+    if (whole && step < 1) step = 1;
+    int decimals = (int)fmax(0, -floor(log10(step) + 1e-9));
+    fprintf(to, "set %stics %.12g, %.12g format '%%.%d%c'\n", axis, ceil(low / step - 1e-9) * step, step,
+            decimals > 5 ? 2 : decimals, decimals > 5 ? 'g' : 'f');
 }
 
 /* ------------------------------------------------------------------ the child */

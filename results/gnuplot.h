@@ -26,7 +26,8 @@ sim_status sim_gnuplot_open(struct sim_drawing_script *s, int width, int height)
 sim_status sim_gnuplot_draw(struct sim_drawing_script *s, const char *folder, const char *stem, FILE *terminal);
 void sim_gnuplot_close(struct sim_drawing_script *s); /* gives up; a zeroed struct is legal */
 
-/* `set xtics` at whole numbers, at most about ten of them. */
-void sim_gnuplot_whole_tics(FILE *to, const char *axis, double low, double high);
+/* `set xtics` or `set ytics` (axis "x", "y") at round numbers with as many decimals as their step needs, about eight at
+ * most; `whole`: never between whole numbers. */
+void sim_gnuplot_tics(FILE *to, const char *axis, double low, double high, int whole);
 
 #endif

@@ -88,7 +88,7 @@ static void put_seeds(FILE *to, const struct sim_row *row, int number, struct ra
             const struct sim_curve_point *p = &row->runs[i]->curve[k];
             if (!isfinite(p->loss)) continue;
             fprintf(to, "%lld %.9g\n", (long long)p->epoch, p->loss);
-            widen(y, p->loss);
+            if (!row->ok || strcmp(row->runs[i]->status, "ok") == 0) widen(y, p->loss); /* one that blew up leaves the frame */
         }
         fputs("EOD\n", to);
     }
@@ -112,7 +112,10 @@ static void spread_labels(struct end_label *l, int count, double height)
 
 static void put_labels(FILE *to, const struct sim_summary *e, struct end_label *l, int count, struct range y, double height)
 {
-    for (int i = 0; i < count; i++) l[i].at = (l[i].y - y.low) / (y.high - y.low) * height;
+    for (int i = 0; i < count; i++) {
+        l[i].y = fmin(fmax(l[i].y, y.low), y.high);
+        l[i].at = (l[i].y - y.low) / (y.high - y.low) * height;
+    }
     spread_labels(l, count, height);
     for (int i = 0; i < count; i++) {
         const struct sim_row *row = &e->rows[l[i].row];
@@ -145,6 +148,14 @@ static void put_frame(struct sim_drawing_script *s, int left, int right, int top
             (double)left / s->width, 1 - (double)right / s->width, 1 - (double)top / s->height, (double)bottom / s->height);
 }
 
+/* The axis of epochs, a hair wider than the first point; a lone epoch stands in the middle. */
+static void put_epochs(FILE *to, double first, double last)
+{
+    double low = first < last ? first - 0.015 * (last - first) : first - 1, high = first < last ? last : last + 1;
+    fprintf(to, "set xrange [%.9g:%.9g]\n", low, high);
+    sim_gnuplot_tics(to, "x", low, high, 1);
+}
+
 static void put_title(struct sim_drawing_script *s, const char *what, const char *name, int left)
 {
     fputs("set label ", s->to);
@@ -168,8 +179,8 @@ static int longest_name(const struct sim_summary *e)
 sim_status sim_plot_loss(const struct sim_summary *e, const char *folder, const char *stem, FILE *terminal, int *drawn)
 {
     enum { LEFT = 72, TOP = 44, BOTTOM = 54 };
-    int with_seeds = 0, count = 0, height = 470;
-    struct range y = {HUGE_VAL, -HUGE_VAL}, x = {0, 1};
+    int with_seeds = 0, some_ok = 0, count = 0, height = 470;
+    struct range ignored = {0, 0}, y = {HUGE_VAL, -HUGE_VAL}, x = {HUGE_VAL, -HUGE_VAL};
     struct end_label *ends = calloc((size_t)e->count + 1, sizeof *ends);
     struct sim_drawing_script s;
     *drawn = 0;
@@ -180,18 +191,22 @@ sim_status sim_plot_loss(const struct sim_summary *e, const char *folder, const 
         free(ends);
         return status;
     }
+    for (int i = 0; i < e->count; i++) some_ok |= e->rows[i].ok > 0 && longest(&e->rows[i])->points > 0;
     for (int i = 0; i < e->count; i++) {
-        if (!put_mean(s.to, &e->rows[i], i, &ends[count], &y)) continue;
-        put_seeds(s.to, &e->rows[i], i, &y);
+        struct range *shown = some_ok && !e->rows[i].ok ? &ignored : &y; /* runs that failed do not set the frame */
+        if (!put_mean(s.to, &e->rows[i], i, &ends[count], shown)) continue;
+        put_seeds(s.to, &e->rows[i], i, shown);
         with_seeds |= e->rows[i].count > 1;
+        widen(&x, (double)longest(&e->rows[i])->curve[0].epoch);
         widen(&x, ends[count++].x);
     }
     if (count) {
         y = aired(y);
         put_frame(&s, LEFT, 50 + (int)(7.4 * longest_name(e)), TOP, BOTTOM);
         put_title(&s, with_seeds ? "thick: mean over seeds, thin: each seed" : "", e->experiment, LEFT);
-        fprintf(s.to, "set xrange [0:%.9g]\nset yrange [%.9g:%.9g]\n", x.high, y.low, y.high);
-        sim_gnuplot_whole_tics(s.to, "x", 0, x.high);
+        put_epochs(s.to, x.low, x.high);
+        fprintf(s.to, "set yrange [%.9g:%.9g]\n", y.low, y.high);
+        sim_gnuplot_tics(s.to, "y", y.low, y.high, 0);
         fputs("set xlabel 'epoch'\nset ylabel 'training loss'\n", s.to);
         put_labels(s.to, e, ends, count, y, height - TOP - BOTTOM);
         put_lines(s.to, e, ends, count, x.high);
@@ -210,7 +225,7 @@ static double grad_norm_at(const struct sim_curve_point *p) { return p->grad_nor
 static double lr_at(const struct sim_curve_point *p) { return p->lr; }
 static double momentum_at(const struct sim_curve_point *p) { return p->momentum; }
 
-static void put_panel(FILE *to, const struct sim_run_record *r, int number, const char *label, const char *format,
+static void put_panel(FILE *to, const struct sim_run_record *r, int number, const char *label,
                       double (*value)(const struct sim_curve_point *))
 {
     struct range y = {HUGE_VAL, -HUGE_VAL};
@@ -223,7 +238,8 @@ static void put_panel(FILE *to, const struct sim_run_record *r, int number, cons
     fputs("EOD\n", to);
     int empty = y.low > y.high;
     y = empty ? (struct range){0, 1} : aired(y);
-    fprintf(to, "set yrange [%.9g:%.9g]\nset ylabel '%s'\nset format y '%s'\n", y.low, y.high, label, format);
+    fprintf(to, "set yrange [%.9g:%.9g]\nset ylabel '%s'\n", y.low, y.high, label);
+    sim_gnuplot_tics(to, "y", y.low, y.high, 0);
     if (empty)
         fputs("plot NaN notitle\n", to);
     else
@@ -243,15 +259,14 @@ sim_status sim_plot_run(const struct sim_run_record *r, const char *folder, cons
     else
         snprintf(heading, sizeof heading, "seed %lld, %s", (long long)r->seed, r->status);
     put_title(&s, heading, r->name, 84);
-    fprintf(s.to, "set xrange [0:%.9g]\n", last > 1 ? last : 1);
-    sim_gnuplot_whole_tics(s.to, "x", 0, last > 1 ? last : 1);
+    put_epochs(s.to, (double)r->curve[0].epoch, last);
     fputs("set multiplot layout 2,2 margins screen 0.098, 0.985, 0.095, 0.925 spacing screen 0.125, 0.10\n", s.to);
-    put_panel(s.to, r, 0, "training loss", "%g", loss_at);
+    put_panel(s.to, r, 0, "training loss", loss_at);
     fputs("unset label\n", s.to);
-    put_panel(s.to, r, 1, "gradient norm", "%g", grad_norm_at);
+    put_panel(s.to, r, 1, "gradient norm", grad_norm_at);
     fputs("set xlabel 'epoch'\n", s.to);
-    put_panel(s.to, r, 2, "learning rate", "%g", lr_at);
-    put_panel(s.to, r, 3, "momentum of the target", "%g", momentum_at);
+    put_panel(s.to, r, 2, "learning rate", lr_at);
+    put_panel(s.to, r, 3, "momentum of the target", momentum_at);
     fputs("unset multiplot\n", s.to);
     return sim_gnuplot_draw(&s, folder, stem, terminal);
 }

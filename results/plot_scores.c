@@ -6,13 +6,13 @@
 #include "plot.h"
 #include "text.h"
 
-enum { NAME_CHARACTERS = 28, LINE = 36, TOP = 66, BOTTOM = 96, GAP = 28, RIGHT = 18, PANEL = 330 };
+enum { NAME_CHARACTERS = 28, LINE = 36, TOP = 46, BOTTOM = 98, GAP = 28, RIGHT = 18, PANEL = 330, LEAST = 640 };
 
 struct panel {
     const struct sim_summary *e;
     int score;        /* index into score_names */
     double low, high; /* percent */
-    int several;      /* some run has several seeds */
+    int several;      /* bits: 1 some run has several seeds, 2 some run has one */
 };
 
 static void widen(struct panel *p, struct sim_stat s, int with_spread)
@@ -36,7 +36,7 @@ static void put_data(FILE *to, struct panel *p)
     for (int i = 0; i < p->e->count; i++) {
         put_stat(to, i, p->e->rows[i].pretrained[k]);
         widen(p, p->e->rows[i].pretrained[k], 1);
-        p->several |= p->e->rows[i].pretrained[k].n > 1;
+        if (p->e->rows[i].pretrained[k].n) p->several |= p->e->rows[i].pretrained[k].n > 1 ? 1 : 2;
     }
     fprintf(to, "EOD\n$before_%d << EOD\n", k);
     for (int i = 0; i < p->e->count; i++) {
@@ -49,7 +49,7 @@ static void put_data(FILE *to, struct panel *p)
             const struct sim_run_record *r = p->e->rows[i].runs[j];
             const struct sim_run_score *s = sim_run_score_find(r, p->e->score_names[k], 1);
             if (!s || strcmp(r->status, "ok") != 0) continue;
-            fprintf(to, "%.9g %d\n", 100 * s->value, i);
+            fprintf(to, "%.9g %.2f\n", 100 * s->value, i + 0.25); /* beneath the bar, so that nothing hides */
             p->low = fmin(p->low, 100 * s->value);
             p->high = fmax(p->high, 100 * s->value);
         }
@@ -64,15 +64,17 @@ static void put_panel(struct sim_drawing_script *s, struct panel *p, int left, i
     double room = p->high > p->low ? p->high - p->low : 1;
     fprintf(to, "set lmargin at screen %.6f\nset rmargin at screen %.6f\n", (double)(left + number * (PANEL + GAP)) / s->width,
             (double)(left + number * (PANEL + GAP) + PANEL) / s->width);
-    fprintf(to, "set xrange [%.9g:%.9g]\nset yrange [%d.5:-0.5]\n", p->low - 0.06 * room, p->high + 0.24 * room, p->e->count - 1);
+    double low = p->low - 0.06 * room, high = p->high + 0.24 * room;
+    fprintf(to, "set xrange [%.9g:%.9g]\nset yrange [%d.5:-0.5]\n", low, high, p->e->count - 1);
+    sim_gnuplot_tics(to, "x", low, high, 0);
     fputs("set xlabel '", to);
     fputs(strcmp(p->e->score_names[k], "knn") == 0 ? "kNN" : "", to);
     if (strcmp(p->e->score_names[k], "knn") != 0)
         for (const char *c = p->e->score_names[k]; *c; c++)
             if (*c != '\'' && (unsigned char)*c >= 0x20) fputc(*c, to);
     fputs(" top-1 accuracy (%)'\n", to);
-    fprintf(to, "plot $before_%d using 1:2:(0):(0.38) with vectors nohead lw 3 lc rgb '#999999' notitle, \\\n"
-                "  $before_%d using 1:2:(0):(-0.38) with vectors nohead lw 3 lc rgb '#999999' notitle",
+    fprintf(to, "plot $before_%d using 1:2:(0):(0.5) with vectors nohead lw 3 lc rgb '#999999' notitle, \\\n"
+                "  $before_%d using 1:2:(0):(-0.5) with vectors nohead lw 3 lc rgb '#999999' notitle",
             k, k);
     int base = 0;
     for (int i = 0; i < p->e->count; i++) {
@@ -84,13 +86,13 @@ static void put_panel(struct sim_drawing_script *s, struct panel *p, int left, i
                     100 * row->untrained[k].mean, i, 100 * (row->pretrained[k].mean - row->untrained[k].mean), colour);
         fprintf(to, ", \\\n  $after_%d every ::%d::%d using 1:2:3 with xerrorbars pt 7 ps 1.1 lw 1.8 lc rgb '%s' notitle", k, base,
                 base, colour);
-        fprintf(to, ", \\\n  $after_%d every ::%d::%d using ($1+$3):2:(sprintf('%%.1f',$1)) with labels left offset 0.8,0 font ',11' "
+        fprintf(to, ", \\\n  $after_%d every ::%d::%d using ($1+$3):2:('%.1f') with labels left offset 0.8,0 font ',11' "
                     "textcolor rgb '#222222' notitle",
-                k, base, base);
+                k, base, base, 100 * row->pretrained[k].mean);
         base++;
     }
-    if (p->several)
-        fprintf(to, ", \\\n  $seeds_%d using 1:2 with points pt 6 ps 0.75 lw 1.1 lc rgb '#222222' notitle", k);
+    if (p->several & 1)
+        fprintf(to, ", \\\n  $seeds_%d using 1:2 with points pt 6 ps 0.6 lw 1 lc rgb '#555555' notitle", k);
     fputc('\n', to);
 }
 
@@ -118,10 +120,14 @@ static void put_texts(struct sim_drawing_script *s, const struct sim_summary *e,
         fprintf(to, " at screen %.6f, screen %.6f right font ',12' textcolor rgb '#222222'\n", (left - 10.0) / s->width,
                 (BOTTOM + plot * (e->count - i - 0.5) / e->count) / s->height);
     }
-    fprintf(to, "set label '%s' at screen %.6f, screen %.6f left font ',11' textcolor rgb '#555555'\n",
-            several ? "dot and bar: mean and standard deviation over seeds; ring: one seed; grey tick: untrained encoder"
-                    : "dot and bar: score and its standard error; grey tick: the same encoder untrained",
-            14.0 / s->width, 20.0 / s->height);
+    const char *const captions[] = {!(several & 1) ? "dot and bar: score and its standard error"
+                                    : several == 3
+                                        ? "dot and bar: mean and standard deviation over seeds (one seed: standard error); rings: the seeds"
+                                        : "dot and bar: mean and standard deviation over seeds; rings: the seeds",
+                                    "grey: the same encoder untrained"};
+    for (int i = 0; i < 2; i++)
+        fprintf(to, "set label '%s' at screen %.6f, screen %.6f left font ',11' textcolor rgb '#555555'\n", captions[i],
+                14.0 / s->width, (30.0 - 16 * i) / s->height);
 }
 
 sim_status sim_plot_scores(const struct sim_summary *e, const char *folder, const char *stem, FILE *terminal, int *drawn)
@@ -131,7 +137,8 @@ sim_status sim_plot_scores(const struct sim_summary *e, const char *folder, cons
     int left = 24 + (int)(8.0 * longest_name(e)), several = 0;
     *drawn = 0;
     if (!e->score_count) return SIM_OK;
-    SIM_TRY(sim_gnuplot_open(&s, left + e->score_count * (PANEL + GAP) - GAP + RIGHT, TOP + BOTTOM + LINE * e->count));
+    int width = left + e->score_count * (PANEL + GAP) - GAP + RIGHT;
+    SIM_TRY(sim_gnuplot_open(&s, width > LEAST ? width : LEAST, TOP + BOTTOM + LINE * e->count));
     for (int k = 0; k < e->score_count; k++) {
         panels[k] = (struct panel){.e = e, .score = k, .low = HUGE_VAL, .high = -HUGE_VAL};
         put_data(s.to, &panels[k]);

@@ -66,6 +66,7 @@ static struct value untrained_of(const struct sim_run_record *r, const char *sco
 static struct value lift_of(const struct sim_run_record *r, const char *score)
 {
     struct value after = pretrained_of(r, score), before = untrained_of(r, score);
+    if (!r->points) return (struct value){NAN, NAN}; /* nothing was trained: the difference of one encoder with itself */
     return (struct value){after.x - before.x, hypot(after.error, before.error)};
 }
 

@@ -41,6 +41,7 @@ void sim_table_value(char *out, int size, struct sim_stat s, double scale, int s
         return;
     }
     int d = decimals(spread), unknown = d < 0;
+    if (scale > 1 && d >= 0) d = spread >= 0.05 ? 1 : 2; /* percentages: one column, one number of decimals */
     /* Without a spread: four significant digits, or one decimal of a percentage. */
     if (unknown) d = scale > 1 || fabs(x) >= 1000 ? 1 : x == 0 ? 1 : (int)fmin(6, fmax(0, 3 - floor(log10(fabs(x)))));
     int used = snprintf(out, (size_t)size, sign ? "%+.*f" : "%.*f", d, x);
@@ -109,17 +110,16 @@ static sim_status fill(struct grid *g, const struct sim_summary *e)
 }
 
 /* What the brackets and signs in this table mean; only what occurs in it. */
-static void explain(FILE *to, const struct sim_summary *e)
+static void explain(FILE *to, const struct sim_summary *e, const char *indent)
 {
     int several = 0, single = 0;
     for (int i = 0; i < e->count; i++) {
         several |= e->rows[i].ok > 1;
         single |= e->rows[i].ok == 1;
     }
-    fputs("Scores are top-1 in percent of the frozen encoder; lift is in points over the same encoder untrained.", to);
-    if (several) fputs(" a ± s: mean and standard deviation over n seeds.", to);
-    if (single) fputs(" a (s): one seed and the standard error over the scored images.", to);
-    fputc('\n', to);
+    fprintf(to, "%sScores: top-1 of the frozen encoder, in percent; lift: points over the same encoder untrained.\n", indent);
+    if (several) fprintf(to, "%sa ± s: mean and standard deviation over n seeds.\n", indent);
+    if (single) fprintf(to, "%sa (s): one seed, and the standard error over the images scored.\n", indent);
 }
 
 static void tell_failures(FILE *to, const struct sim_summary *e, const char *bullet, void (*put)(FILE *, const char *))
@@ -182,8 +182,8 @@ sim_status sim_table_terminal(FILE *to, const struct sim_summary *e)
         }
         fputc('\n', to);
     }
-    fputs("\n  ", to);
-    explain(to, e);
+    fputc('\n', to);
+    explain(to, e, "  ");
     tell_failures(to, e, "  ", put_plain);
     free(g.cells);
     return SIM_OK;
@@ -230,7 +230,7 @@ sim_status sim_table_markdown(FILE *to, const struct sim_summary *e)
         fputc('\n', to);
     }
     fputc('\n', to);
-    explain(to, e);
+    explain(to, e, "");
     fputc('\n', to);
     tell_failures(to, e, "- ", sim_text_markdown);
     put_origins(to, e);

@@ -15,6 +15,14 @@ int sim_text_width(const char *text)
     return n;
 }
 
+/* The first byte of U+2E80 and above: CJK, emoji and the like.  The plots' font lacks them, and pango draws what
+ * it lacks as boxes across the whole picture. */
+static int beyond_font(const char *text)
+{
+    unsigned char c = (unsigned char)text[0], d = (unsigned char)text[1];
+    return c > 0xE2 || (c == 0xE2 && d >= 0xBA);
+}
+
 /* Bytes of the character at `text`, and whether it is a control character. */
 static int next(const char *text, int *control)
 {
@@ -25,8 +33,8 @@ static int next(const char *text, int *control)
     return bytes;
 }
 
-/* Every character of `escaped` gets `escape` before it. */
-static void put(FILE *to, const char *text, int most, const char *escaped, char escape)
+/* Every character of `escaped` gets `escape` before it; font_only: those that plots cannot show become question marks. */
+static void put(FILE *to, const char *text, int most, const char *escaped, char escape, int font_only)
 {
     int shorten = sim_text_width(text) > most, control;
     for (int n = 0; *text; n++) {
@@ -38,6 +46,8 @@ static void put(FILE *to, const char *text, int most, const char *escaped, char 
         if (bytes == 1 && strchr(escaped, *text)) fputc(escape, to);
         if (control)
             fputc(' ', to);
+        else if (font_only && beyond_font(text))
+            fputc('?', to);
         else
             fwrite(text, 1, (size_t)bytes, to);
         text += bytes;
@@ -46,17 +56,17 @@ static void put(FILE *to, const char *text, int most, const char *escaped, char 
 
 void sim_text_plain(FILE *to, const char *text, int most)
 {
-    put(to, text, most, "", 0);
+    put(to, text, most, "", 0, 0);
 }
 
 void sim_text_markdown(FILE *to, const char *text)
 {
-    put(to, text, INT_MAX, "\\`*[]<>|&~$", '\\');
+    put(to, text, INT_MAX, "\\`*[]<>|&~$", '\\', 0);
 }
 
 void sim_text_gnuplot(FILE *to, const char *text, int most)
 {
     fputc('\'', to);
-    put(to, text, most, "'", '\'');
+    put(to, text, most, "'", '\'', 1);
     fputc('\'', to);
 }

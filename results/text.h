@@ -11,7 +11,8 @@ int sim_text_width(const char *text);
 void sim_text_plain(FILE *to, const char *text, int most);
 /* The same for Markdown: every character with a meaning there is escaped. */
 void sim_text_markdown(FILE *to, const char *text);
-/* The same as a gnuplot string: single quotes, in which gnuplot expands nothing, quotes doubled. */
+/* The same as a gnuplot string: single quotes, in which gnuplot expands nothing, quotes doubled.  What
+ * the plots' font cannot show becomes a question mark. */
 void sim_text_gnuplot(FILE *to, const char *text, int most);
 
 #endif
