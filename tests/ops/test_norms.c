@@ -1,0 +1,301 @@
+/* LayerNorm and token BatchNorm, forward and backward. */
+#include "trial.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const int64_t norm_shapes[][TRIAL_DIMS] = {
+    {1, 1},   {1, 48},  {5, 3},    {5, 20},   {63, 20},  {64, 8},   {65, 33},
+    {65, 64}, {79, 48}, {129, 17}, {128, 96}, {275, 50}, {700, 31}, {700, 96},
+};
+
+static double *doubles(int64_t count)
+{
+    double *p = calloc((size_t)count, sizeof *p);
+    if (!p) ck_abort_msg("no memory for a test");
+    return p;
+}
+
+/* Statistics of `count` numbers, `stride` apart: the mean, and 1 / sqrt(biased variance + eps). */
+static void statistics(const double *x, int64_t count, int64_t stride, double eps, double *mean, double *var, double *rstd)
+{
+    double sum = 0, square = 0;
+    for (int64_t i = 0; i < count; i++) sum += x[i * stride];
+    *mean = sum / (double)count;
+    for (int64_t i = 0; i < count; i++) square += (x[i * stride] - *mean) * (x[i * stride] - *mean);
+    *var = square / (double)count;
+    *rstd = 1 / sqrt(*var + eps);
+}
+
+/* ------------------------------------------------------------------ layernorm: rows dim */
+
+static const double layernorm_eps = 1e-6;
+enum { LN_X, LN_W, LN_B, LN_Y, LN_MEAN, LN_RSTD };
+enum { LN_PLAIN = 1, LN_NO_STATISTICS = 2, LN_VARIANTS = 4 };
+
+static void layernorm_declare(struct trial *t)
+{
+    const int64_t rows = t->n[0], dim = t->n[1];
+    trial_input(t, "x", rows * dim);
+    for (int64_t i = 0; i < rows * dim; i++) trial_set(t, LN_X, i, trial_real(t, LN_X)[i] * 2 + 0.5);
+    if (t->variant & LN_PLAIN) trial_absent(t, "w"), trial_absent(t, "b");
+    else trial_input(t, "w", dim), trial_input(t, "b", dim);
+    trial_output(t, "y", rows * dim);
+    if (t->variant & LN_NO_STATISTICS) trial_absent(t, "mean"), trial_absent(t, "rstd");
+    else trial_output(t, "mean", rows), trial_output(t, "rstd", rows);
+    t->b[LN_Y].floor = t->b[LN_MEAN].floor = 1;
+}
+
+/* y (rows, dim) of x, w, b (NULL: 1, 0) along the rows. */
+static void layernorm_true(double *y, double *mean, double *rstd, const double *x, const double *w, const double *b,
+                           int64_t rows, int64_t dim)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        double mu, var, scale;
+        statistics(x + r * dim, dim, 1, layernorm_eps, &mu, &var, &scale);
+        for (int64_t c = 0; y && c < dim; c++)
+            y[r * dim + c] = (x[r * dim + c] - mu) * scale * (w ? w[c] : 1) + (b ? b[c] : 0);
+        if (mean) mean[r] = mu, rstd[r] = scale;
+    }
+}
+
+static void layernorm_reference(struct trial *t)
+{
+    const int plain = t->variant & LN_PLAIN, none = t->variant & LN_NO_STATISTICS;
+    layernorm_true(t->b[LN_Y].want, none ? NULL : t->b[LN_MEAN].want, none ? NULL : t->b[LN_RSTD].want,
+                   trial_real(t, LN_X), plain ? NULL : trial_real(t, LN_W), plain ? NULL : trial_real(t, LN_B), t->n[0],
+                   t->n[1]);
+}
+
+static void layernorm_call(struct trial *t, const struct sim_ops *o)
+{
+    o->layernorm(o, trial_f(t, LN_Y), trial_f(t, LN_MEAN), trial_f(t, LN_RSTD), trial_f(t, LN_X), trial_f(t, LN_W),
+                 trial_f(t, LN_B), t->n[0], t->n[1], layernorm_eps);
+}
+
+/* ------------------------------------------------------------------ *norm_backward: rows dim */
+
+enum { BACK_DY, BACK_X, BACK_W, BACK_B, BACK_MEAN, BACK_RSTD, BACK_DX, BACK_DW, BACK_DB };
+enum { BACK_ACCUMULATE = 1, BACK_IN_PLACE = 2, BACK_PLAIN = 4, BACK_FROZEN = 8 }; /* no w, b; w without gradient */
+
+static void backward_declare(struct trial *t, int64_t groups)
+{
+    const int64_t rows = t->n[0], dim = t->n[1];
+    const int plain = t->variant & BACK_PLAIN, gradients = !(t->variant & (BACK_PLAIN | BACK_FROZEN));
+    trial_input(t, "dy", rows * dim);
+    trial_input(t, "x", rows * dim);
+    if (plain) trial_absent(t, "w"), trial_absent(t, "b");
+    else trial_input(t, "w", dim), trial_hidden(t, "b", dim);
+    trial_input(t, "mean", groups);
+    trial_input(t, "rstd", groups);
+    trial_gradient(t, "dx", BACK_X, t->variant & BACK_ACCUMULATE);
+    if (gradients) trial_gradient(t, "dw", BACK_W, 0), trial_gradient(t, "db", BACK_B, 0);
+    else trial_absent(t, "dw"), trial_absent(t, "db");
+    if (t->variant & BACK_IN_PLACE) trial_alias(t, BACK_DX, BACK_DY);
+    /* dx is a difference of terms of the size of rstd; the sums that are dw and db may cancel */
+    t->b[BACK_DW].floor = t->b[BACK_DB].floor = 1;
+}
+
+static void layernorm_backward_declare(struct trial *t)
+{
+    const int64_t rows = t->n[0], dim = t->n[1];
+    double *mean = doubles(rows), *rstd = doubles(rows), square = 0;
+    backward_declare(t, rows);
+    layernorm_true(NULL, mean, rstd, trial_real(t, BACK_X), NULL, NULL, rows, dim);
+    for (int64_t r = 0; r < rows; r++) {
+        trial_set(t, BACK_MEAN, r, mean[r]);
+        trial_set(t, BACK_RSTD, r, rstd[r]);
+        square += rstd[r] * rstd[r];
+    }
+    t->b[BACK_DX].floor = sqrt(square / (double)rows);
+    free(mean), free(rstd);
+}
+
+static double layernorm_loss(struct trial *t)
+{
+    const int64_t rows = t->n[0], dim = t->n[1];
+    const int plain = t->variant & BACK_PLAIN;
+    double *y = doubles(rows * dim), loss = 0;
+    layernorm_true(y, NULL, NULL, trial_real(t, BACK_X), plain ? NULL : trial_real(t, BACK_W),
+                   plain ? NULL : trial_real(t, BACK_B), rows, dim);
+    for (int64_t i = 0; i < rows * dim; i++) loss += y[i] * trial_real(t, BACK_DY)[i];
+    free(y);
+    return loss;
+}
+
+static void layernorm_backward_call(struct trial *t, const struct sim_ops *o)
+{
+    o->layernorm_backward(o, trial_f(t, BACK_DX), t->variant & BACK_ACCUMULATE, trial_f(t, BACK_DW), trial_f(t, BACK_DB),
+                          trial_f(t, BACK_DY), trial_f(t, BACK_X), trial_f(t, BACK_MEAN), trial_f(t, BACK_RSTD),
+                          trial_f(t, BACK_W), t->n[0], t->n[1]);
+}
+
+/* ------------------------------------------------------------------ batchnorm: rows dim */
+
+static const double batchnorm_eps = 1e-5, batchnorm_momentum = 0.1;
+enum { BN_X, BN_W, BN_B, BN_Y, BN_MEAN, BN_RSTD, BN_RUNNING_MEAN, BN_RUNNING_VAR };
+
+static void batchnorm_declare(struct trial *t)
+{
+    const int64_t rows = t->n[0], dim = t->n[1];
+    trial_input(t, "x", rows * dim);
+    for (int64_t i = 0; i < rows * dim; i++)
+        trial_set(t, BN_X, i, trial_real(t, BN_X)[i] * (0.5 + (double)(i % dim) / (double)dim) + 0.25 * (double)(i % dim % 5));
+    trial_input(t, "w", dim);
+    trial_input(t, "b", dim);
+    trial_output(t, "y", rows * dim);
+    trial_output(t, "mean", dim);
+    trial_output(t, "rstd", dim);
+    if (t->variant == 0) trial_in_out(t, "running_mean", dim), trial_in_out(t, "running_var", dim);
+    else trial_absent(t, "running_mean"), trial_absent(t, "running_var");
+    t->b[BN_Y].floor = t->b[BN_MEAN].floor = t->b[BN_RUNNING_MEAN].floor = 1;
+}
+
+static void batchnorm_reference(struct trial *t)
+{
+    const int64_t rows = t->n[0], dim = t->n[1];
+    const double *x = trial_real(t, BN_X), rate = batchnorm_momentum;
+    for (int64_t c = 0; c < dim; c++) {
+        double mu, var, scale;
+        statistics(x + c, rows, dim, batchnorm_eps, &mu, &var, &scale);
+        for (int64_t r = 0; r < rows; r++)
+            t->b[BN_Y].want[r * dim + c] =
+                (x[r * dim + c] - mu) * scale * trial_real(t, BN_W)[c] + trial_real(t, BN_B)[c];
+        t->b[BN_MEAN].want[c] = mu;
+        t->b[BN_RSTD].want[c] = scale;
+        if (t->variant != 0) continue;
+        if (rows > 1) var *= (double)rows / (double)(rows - 1); /* of one row there is no unbiased one */
+        t->b[BN_RUNNING_MEAN].want[c] = (1 - rate) * trial_real(t, BN_RUNNING_MEAN)[c] + rate * mu;
+        t->b[BN_RUNNING_VAR].want[c] = (1 - rate) * trial_real(t, BN_RUNNING_VAR)[c] + rate * var;
+    }
+}
+
+static void batchnorm_call(struct trial *t, const struct sim_ops *o)
+{
+    o->batchnorm(o, trial_f(t, BN_Y), trial_f(t, BN_MEAN), trial_f(t, BN_RSTD), trial_f(t, BN_RUNNING_MEAN),
+                 trial_f(t, BN_RUNNING_VAR), trial_f(t, BN_X), trial_f(t, BN_W), trial_f(t, BN_B), t->n[0], t->n[1],
+                 batchnorm_eps, batchnorm_momentum);
+}
+
+static void batchnorm_backward_declare(struct trial *t)
+{
+    const int64_t rows = t->n[0], dim = t->n[1];
+    double square = 0;
+    backward_declare(t, dim);
+    for (int64_t c = 0; c < dim; c++) {
+        double mean, var, rstd;
+        statistics(trial_real(t, BACK_X) + c, rows, dim, batchnorm_eps, &mean, &var, &rstd);
+        trial_set(t, BACK_MEAN, c, mean);
+        trial_set(t, BACK_RSTD, c, rstd);
+        square += rstd * rstd;
+    }
+    t->b[BACK_DX].floor = sqrt(square / (double)dim);
+}
+
+static double batchnorm_loss(struct trial *t)
+{
+    const int64_t rows = t->n[0], dim = t->n[1];
+    const double *x = trial_real(t, BACK_X);
+    double loss = 0;
+    for (int64_t c = 0; c < dim; c++) {
+        double mean, var, rstd;
+        statistics(x + c, rows, dim, batchnorm_eps, &mean, &var, &rstd);
+        for (int64_t r = 0; r < rows; r++)
+            loss += trial_real(t, BACK_DY)[r * dim + c] *
+                    ((x[r * dim + c] - mean) * rstd * trial_real(t, BACK_W)[c] + trial_real(t, BACK_B)[c]);
+    }
+    return loss;
+}
+
+static void batchnorm_backward_call(struct trial *t, const struct sim_ops *o)
+{
+    o->batchnorm_backward(o, trial_f(t, BACK_DX), t->variant & BACK_ACCUMULATE, trial_f(t, BACK_DW), trial_f(t, BACK_DB),
+                          trial_f(t, BACK_DY), trial_f(t, BACK_X), trial_f(t, BACK_MEAN), trial_f(t, BACK_RSTD),
+                          trial_f(t, BACK_W), t->n[0], t->n[1]);
+}
+
+static const struct operation operations[] = {
+    {.name = "layernorm", .dims = "rows dim", .shapes = norm_shapes, .shape_count = TRIAL_COUNT(norm_shapes),
+     .variants = LN_VARIANTS, .declare = layernorm_declare, .reference = layernorm_reference, .call = layernorm_call},
+    {.name = "layernorm_backward", .dims = "rows dim", .shapes = norm_shapes, .shape_count = TRIAL_COUNT(norm_shapes),
+     .variants = 12, /* PLAIN and FROZEN exclude each other */
+     .declare = layernorm_backward_declare, .loss = layernorm_loss, .call = layernorm_backward_call},
+    {.name = "batchnorm", .dims = "rows dim", .shapes = norm_shapes, .shape_count = TRIAL_COUNT(norm_shapes),
+     .variants = 2, .declare = batchnorm_declare, .reference = batchnorm_reference, .call = batchnorm_call},
+    {.name = "batchnorm_backward", .dims = "rows dim", .shapes = norm_shapes, .shape_count = TRIAL_COUNT(norm_shapes),
+     .variants = 2, .declare = batchnorm_backward_declare, .loss = batchnorm_loss, .call = batchnorm_backward_call},
+};
+
+START_TEST(operation)
+{
+    trial_operation(&operations[_i]);
+}
+END_TEST
+
+/* A mean far from zero costs digits of the input, not of the method: y's error stays at the input's rounding. */
+START_TEST(norms_survive_an_offset)
+{
+    enum { ROWS = 130, DIM = 96 };
+    const double offset = 1000;
+    static float x[ROWS * DIM], y[ROWS * DIM], mean[ROWS > DIM ? ROWS : DIM], rstd[ROWS > DIM ? ROWS : DIM], w[DIM], b[DIM];
+    static double real[ROWS * DIM], want[ROWS * DIM];
+    struct sim_rng rng = sim_rng_make(3, SIM_PURPOSE_TEST, 0, 0, 0);
+    struct subject subjects[TRIAL_SUBJECTS];
+    int count = subjects_open(subjects);
+    for (int i = 0; i < ROWS * DIM; i++) x[i] = (float)(sim_rng_normal(&rng) + offset), real[i] = x[i];
+    for (int c = 0; c < DIM; c++) w[c] = 1;
+    for (int s = 0; s < count; s++) {
+        const struct sim_ops *o = &subjects[s].ops;
+        layernorm_true(want, NULL, NULL, real, NULL, NULL, ROWS, DIM);
+        o->layernorm(o, y, NULL, NULL, x, NULL, NULL, ROWS, DIM, layernorm_eps);
+        test_ok(o->finish(o));
+        for (int i = 0; i < ROWS * DIM; i++)
+            ck_assert_msg(fabs(y[i] - want[i]) < 3e-7 * offset, "%s: layernorm %g, not %g", o->isa, (double)y[i], want[i]);
+        o->batchnorm(o, y, mean, rstd, NULL, NULL, x, w, b, ROWS, DIM, batchnorm_eps, batchnorm_momentum);
+        test_ok(o->finish(o));
+        for (int c = 0; c < DIM; c++) {
+            double mu, var, scale;
+            statistics(real + c, ROWS, DIM, batchnorm_eps, &mu, &var, &scale);
+            for (int r = 0; r < ROWS; r++)
+                ck_assert_msg(fabs(y[r * DIM + c] - (real[r * DIM + c] - mu) * scale) < 3e-7 * offset,
+                              "%s: batchnorm %g, not %g", o->isa, (double)y[r * DIM + c], (real[r * DIM + c] - mu) * scale);
+        }
+    }
+    subjects_close(subjects, count);
+}
+END_TEST
+
+/* Rows and columns of one value: a variance of zero is held up by eps. */
+START_TEST(constant_inputs_give_the_bias)
+{
+    enum { ROWS = 70, DIM = 40 };
+    float x[ROWS * DIM], y[ROWS * DIM], w[DIM], b[DIM], mean[ROWS], rstd[ROWS];
+    struct subject subjects[TRIAL_SUBJECTS];
+    int count = subjects_open(subjects);
+    for (int i = 0; i < ROWS * DIM; i++) x[i] = 3;
+    for (int c = 0; c < DIM; c++) w[c] = 2, b[c] = (float)c;
+    for (int s = 0; s < count; s++) {
+        const struct sim_ops *o = &subjects[s].ops;
+        o->layernorm(o, y, mean, rstd, x, w, b, ROWS, DIM, layernorm_eps);
+        test_ok(o->finish(o));
+        for (int i = 0; i < ROWS * DIM; i++) ck_assert(y[i] == b[i % DIM]);
+        o->batchnorm(o, y, mean, rstd, NULL, NULL, x, w, b, ROWS, DIM, batchnorm_eps, batchnorm_momentum);
+        test_ok(o->finish(o));
+        for (int i = 0; i < ROWS * DIM; i++) ck_assert(y[i] == b[i % DIM]);
+    }
+    subjects_close(subjects, count);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("norms");
+    TCase *c = tcase_create("operations");
+    tcase_set_timeout(c, 120);
+    tcase_add_loop_test(c, operation, 0, TRIAL_COUNT(operations));
+    tcase_add_test(c, norms_survive_an_offset);
+    tcase_add_test(c, constant_inputs_give_the_bias);
+    suite_add_tcase(s, c);
+    return test_run(s);
+}
