@@ -102,6 +102,14 @@ $(foreach r,$(TEST_ROOMS),$(eval $(call test_rules,$(r))))
 $(O)/tests/support/support.o: INCLUDES = -Icore/base -Itests/support
 .PRECIOUS: $(O)/%.o
 
+# ------------------------------------------------------------------ benchmarks
+# benchmarks/bench_*.c are programs; the folder's other files are linked with each of them.
+BENCH_COMMON := $(patsubst %.c,$(O)/%.o,$(filter-out benchmarks/bench_%,$(wildcard benchmarks/*.c)))
+BENCH_BINS   := $(patsubst %.c,$(O)/%,$(wildcard benchmarks/bench_*.c))
+$(BENCH_BINS): $(O)/%: $(O)/%.o $(BENCH_COMMON) $(call archives,$(ROOMS))
+	$(CC) $(CFLAGS) $(BASE) -o $@ $< $(BENCH_COMMON) -Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group $(LDFLAGS) $(LIBS)
+$(BENCH_COMMON) $(addsuffix .o,$(BENCH_BINS)): INCLUDES = $(call includes,$(SEES_ALL) benchmarks)
+
 # ------------------------------------------------------------------ targets for people
 PACKAGES := gcc make libdnnl-dev libyaml-dev libjansson-dev libxxhash-dev libjpeg62-turbo-dev libspng-dev \
             zlib1g-dev libarchive-dev liblbfgs-dev check libsubunit-dev gnuplot-nox fonts-dejavu-core

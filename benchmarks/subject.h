@@ -1,0 +1,35 @@
+/* What is measured: one SiameseIM optimiser step (loss, gradients, clipping, AdamW, EMA) of a stated shape on
+ * synthetic inputs in memory, with the settings of peers/bench_step.py. */
+#ifndef SIM_SUBJECT_H
+#define SIM_SUBJECT_H
+
+#include "step.h"
+#include "watch.h"
+
+struct sim_bench_shape {
+    const char *name;
+    int64_t img, patch, dim, depth, heads, dec_dim, dec_heads, batch, hidden;
+};
+
+enum { SIM_BENCH_PROJECTOR_DEPTH = 2, SIM_BENCH_PREDICTOR_DEPTH = 4 };
+
+extern const struct sim_bench_shape sim_bench_shapes[];
+extern const int sim_bench_shape_count;
+
+struct sim_subject {
+    const struct sim_bench_shape *shape;
+    struct sim_watch watch; /* off, unless someone looks */
+    struct sim_objective objective;
+    struct sim_optimiser optimiser;
+    struct sim_train_config config;
+    struct sim_batch batch;
+    void *memory[3]; /* of the batch */
+};
+
+/* Holds the model's pointers into itself: does not move once open.  Legal to close after a failure. */
+sim_status sim_subject_open(struct sim_subject *s, const struct sim_bench_shape *shape);
+/* One optimiser step; *seconds it took. */
+sim_status sim_subject_step(struct sim_subject *s, double *seconds);
+void sim_subject_close(struct sim_subject *s);
+
+#endif
