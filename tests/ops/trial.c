@@ -142,7 +142,7 @@ static double slope_of_loss(struct trial *t, struct buffer *x, int64_t at, const
 /* Every entry of a gradient by finite differences where that is affordable. */
 static void true_gradient(struct trial *t, struct buffer *b)
 {
-    const double budget = 1e7; /* multiplications */
+    const double budget = 2e6; /* multiplications */
     struct buffer *x = &t->b[b->gradient_of];
     int64_t count = x->rows * x->cols;
     b->by_direction = 4 * (double)count * t->work > budget;
