@@ -53,6 +53,12 @@ static void tile(const double *a, int64_t row, int64_t step, const double *b, in
         for (int h = 0; h < 2; h++) *(v4 *)(c + r * LANES + 4 * h) = sum[r][h];
 }
 
+/* Small problems are done before a second thread has woken up. */
+static int worth_threads(const struct solver *s)
+{
+    return s->rows * s->cols * s->panels > 50000;
+}
+
 /* p = z w for rows first .. last-1 (multiples of 4); w (panels, cols, 8). */
 static void logits(struct solver *s, const double *w, int64_t first, int64_t last)
 {
@@ -88,7 +94,7 @@ static double softmax_row(struct solver *s, int64_t i)
 static void products_with_rows(const struct solver *s, double *g)
 {
     memset(g, 0, (size_t)(s->panels * s->cols * LANES) * sizeof *g);
-#pragma omp parallel for schedule(dynamic, 1)
+#pragma omp parallel for schedule(dynamic, 1) if (worth_threads(s))
     for (int64_t j = 0; j < s->cols; j += 2 * TILE_ROWS)
         for (int64_t first = 0; first < s->rows; first += GRADIENT_ROWS) {
             int64_t count = first + GRADIENT_ROWS < s->rows ? GRADIENT_ROWS : s->rows - first;
@@ -107,7 +113,7 @@ static lbfgsfloatval_t evaluate(void *instance, const lbfgsfloatval_t *w, lbfgsf
 {
     struct solver *s = instance;
     (void)size, (void)step;
-#pragma omp parallel for schedule(dynamic, 1)
+#pragma omp parallel for schedule(dynamic, 1) if (worth_threads(s))
     for (int64_t first = 0; first < s->rows; first += LOGIT_ROWS) {
         int64_t last = first + LOGIT_ROWS < s->rows ? first + LOGIT_ROWS : s->rows;
         logits(s, w, first, last);

@@ -171,6 +171,7 @@ int main(void)
 {
     Suite *s = suite_create("knn");
     TCase *c = tcase_create("knn");
+    tcase_set_timeout(c, 60);
     tcase_add_test(c, equals_brute_force);
     tcase_add_test(c, threads_change_nothing);
     tcase_add_test(c, ties);

@@ -9,7 +9,7 @@
 #include "rng.h"
 #include "support.h"
 
-enum { N = 203, DIM = 13, CLASSES = 11 };
+enum { N = 2003, DIM = 13, CLASSES = 11 };
 
 static float x[N * DIM];
 static int32_t y[N];
@@ -107,11 +107,11 @@ START_TEST(gradient_vanishes)
         }
         for (int k = 0; k < DIM * CLASSES; k++) {
             loss += 0.5 * p.l2 * m.w[k] * m.w[k];
-            ck_assert_double_eq_tol(gw[k] + p.l2 * m.w[k], 0, 1e-8);
+            ck_assert_double_eq_tol(gw[k] + p.l2 * m.w[k], 0, 1e-7);
         }
         for (int c = 0; c < CLASSES; c++) {
             if (intercept)
-                ck_assert_double_eq_tol(gb[c], 0, 1e-8);
+                ck_assert_double_eq_tol(gb[c], 0, 1e-7);
             else
                 ck_assert_double_eq(m.b[c], 0);
         }
@@ -217,6 +217,7 @@ int main(void)
 {
     Suite *s = suite_create("logreg");
     TCase *c = tcase_create("solver");
+    tcase_set_timeout(c, 60);
     tcase_add_test(c, golden_optimum);
     tcase_add_test(c, gradient_vanishes);
     tcase_add_test(c, threads_change_no_byte);

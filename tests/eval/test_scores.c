@@ -204,6 +204,7 @@ int main(void)
     sim_progress_quiet(1);
     Suite *s = suite_create("scores");
     TCase *c = tcase_create("scores");
+    tcase_set_timeout(c, 60);
     tcase_add_test(c, features_in_order_and_damaged_left_out);
     tcase_add_test(c, features_that_cannot_be_taken);
     tcase_add_test(c, logistic_separates);
