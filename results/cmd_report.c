@@ -47,7 +47,9 @@ int sim_results_main(int argc, char **argv)
     }
     if (optind == argc) return usage("no records given", "");
     if (!out) return usage("--out DIR is missing: where the table and the plots go", "");
-    if (sim_results_report((const char *const *)argv + optind, argc - optind, out, experiment, stdout) == SIM_OK) return 0;
+    if (sim_results_report((const char *const *)argv + optind, argc - optind, out, experiment, stdout) ==
+        SIM_OK)
+        return 0;
     fflush(stdout);
     fprintf(stderr, "siameseim report: %s\n", sim_error_text());
     return 1;

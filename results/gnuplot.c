@@ -17,7 +17,8 @@ extern char **environ;
 
 const char *sim_gnuplot_colour(int i)
 {
-    static const char *const colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222"};
+    static const char *const colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
+                                          "#E69F00", "#56B4E9", "#222222"};
     return colours[i % (int)(sizeof colours / sizeof *colours)];
 }
 
@@ -69,7 +70,8 @@ static void streams_close(struct streams *f)
 
 static sim_status streams_open(struct streams *f, const char *head, const struct sim_drawing_script *s)
 {
-    *f = (struct streams){memfd_create("gnuplot-script", MFD_CLOEXEC), memfd_create("gnuplot-picture", MFD_CLOEXEC),
+    *f = (struct streams){memfd_create("gnuplot-script", MFD_CLOEXEC),
+                          memfd_create("gnuplot-picture", MFD_CLOEXEC),
                           memfd_create("gnuplot-errors", MFD_CLOEXEC)};
     if (f->in >= 0 && f->out >= 0 && f->err >= 0 && dprintf(f->in, "%s", head) >= 0) {
         size_t done = 0;
@@ -77,7 +79,8 @@ static sim_status streams_open(struct streams *f, const char *head, const struct
         while (done < s->size && (n = write(f->in, s->text + done, s->size - done)) > 0) done += (size_t)n;
         if (done == s->size && lseek(f->in, 0, SEEK_SET) == 0) return SIM_OK;
     }
-    sim_status status = sim_fail(SIM_EIO, "the script for gnuplot cannot be handed over: %s", strerror(errno));
+    sim_status status =
+        sim_fail(SIM_EIO, "the script for gnuplot cannot be handed over: %s", strerror(errno));
     streams_close(f);
     return status;
 }
@@ -86,7 +89,8 @@ static sim_status read_back(int file, char **text, size_t *size)
 {
     struct stat s;
     *text = NULL;
-    if (fstat(file, &s) != 0) return sim_fail(SIM_EIO, "what gnuplot wrote cannot be read: %s", strerror(errno));
+    if (fstat(file, &s) != 0)
+        return sim_fail(SIM_EIO, "what gnuplot wrote cannot be read: %s", strerror(errno));
     *size = (size_t)s.st_size;
     *text = calloc(1, *size + 1);
     if (!*text) return sim_fail(SIM_ENOMEM, "no memory for a picture of %zu bytes", *size);
@@ -114,7 +118,8 @@ static sim_status run_child(const struct streams *f)
     int spawned = posix_spawnp(&child, program, &actions, NULL, arguments, environ);
     posix_spawn_file_actions_destroy(&actions);
     if (spawned == ENOENT)
-        return sim_fail(SIM_ELIB, "plots need gnuplot, which is not on the PATH (Debian: apt-get install gnuplot-nox)");
+        return sim_fail(SIM_ELIB,
+                        "plots need gnuplot, which is not on the PATH (Debian: apt-get install gnuplot-nox)");
     if (spawned != 0) return sim_fail(SIM_ELIB, "gnuplot cannot be started: %s", strerror(spawned));
     while (waitpid(child, &code, 0) < 0)
         if (errno != EINTR) return sim_fail(SIM_ELIB, "gnuplot got lost: %s", strerror(errno));
@@ -142,7 +147,8 @@ static sim_status render(const struct sim_drawing_script *s, const char *termina
     return status;
 }
 
-sim_status sim_gnuplot_draw(struct sim_drawing_script *s, const char *folder, const char *stem, FILE *terminal)
+sim_status sim_gnuplot_draw(struct sim_drawing_script *s, const char *folder, const char *stem,
+                            FILE *terminal)
 {
     char head[256], *path = NULL;
     sim_status status = SIM_OK;
@@ -155,14 +161,15 @@ sim_status sim_gnuplot_draw(struct sim_drawing_script *s, const char *folder, co
             break;
         }
         if (png)
-            snprintf(head, sizeof head,
-                     "set terminal pngcairo noenhanced size %d,%d font 'DejaVu Sans,12' fontscale 1.5 linewidth 2 "
-                     "pointscale 2 background rgb 'white'\n",
-                     2 * s->width, 2 * s->height);
+            snprintf(
+                head, sizeof head,
+                "set terminal pngcairo noenhanced size %d,%d font 'DejaVu Sans,12' fontscale 1.5 linewidth 2 "
+                "pointscale 2 background rgb 'white'\n",
+                2 * s->width, 2 * s->height);
         else
             snprintf(head, sizeof head,
-                     "set terminal svg noenhanced size %d,%d font 'DejaVu Sans,12' background rgb 'white'\n", s->width,
-                     s->height);
+                     "set terminal svg noenhanced size %d,%d font 'DejaVu Sans,12' background rgb 'white'\n",
+                     s->width, s->height);
         status = render(s, head, path);
         if (status == SIM_OK && terminal) fprintf(terminal, "  %s\n", path);
         free(path);

@@ -34,8 +34,8 @@ static struct range aired(struct range r)
 
 struct end_label {
     int row;
-    double x, y;      /* where the curve ends */
-    double at;        /* where its name stands, points above the plot's lower edge */
+    double x, y; /* where the curve ends */
+    double at;   /* where its name stands, points above the plot's lower edge */
 };
 
 /* The mean loss of the seeds that have this epoch, if all ok ones have it; NaN otherwise. */
@@ -88,7 +88,8 @@ static void put_seeds(FILE *to, const struct sim_row *row, int number, struct ra
             const struct sim_curve_point *p = &row->runs[i]->curve[k];
             if (!isfinite(p->loss)) continue;
             fprintf(to, "%lld %.9g\n", (long long)p->epoch, p->loss);
-            if (!row->ok || strcmp(row->runs[i]->status, "ok") == 0) widen(y, p->loss); /* one that blew up leaves the frame */
+            if (!row->ok || strcmp(row->runs[i]->status, "ok") == 0)
+                widen(y, p->loss); /* one that blew up leaves the frame */
         }
         fputs("EOD\n", to);
     }
@@ -101,8 +102,8 @@ static int higher_first(const void *a, const void *b)
     return x->row - y->row;
 }
 
-/* Moves names apart until none touches the next: from the top each is pushed below the one above, then from the bottom
- * up whatever fell out of the frame is pushed back. */
+/* Moves names apart until none touches the next: from the top each is pushed below the one above, then from
+ * the bottom up whatever fell out of the frame is pushed back. */
 static void spread_labels(struct end_label *l, int count, double height)
 {
     qsort(l, (size_t)count, sizeof *l, higher_first);
@@ -110,7 +111,8 @@ static void spread_labels(struct end_label *l, int count, double height)
     for (int i = count - 1; i >= 0; i--) l[i].at = fmax(l[i].at, i < count - 1 ? l[i + 1].at + LABEL_GAP : 0);
 }
 
-static void put_labels(FILE *to, const struct sim_summary *e, struct end_label *l, int count, struct range y, double height)
+static void put_labels(FILE *to, const struct sim_summary *e, struct end_label *l, int count, struct range y,
+                       double height)
 {
     for (int i = 0; i < count; i++) {
         l[i].y = fmin(fmax(l[i].y, y.low), y.high);
@@ -119,16 +121,19 @@ static void put_labels(FILE *to, const struct sim_summary *e, struct end_label *
     spread_labels(l, count, height);
     for (int i = 0; i < count; i++) {
         const struct sim_row *row = &e->rows[l[i].row];
-        fprintf(to, "set arrow from first %.9g, first %.9g to graph 1.025, graph %.6f nohead lw 1 lc rgb '%s'\n", l[i].x, l[i].y,
-                l[i].at / height, sim_gnuplot_colour(l[i].row));
+        fprintf(to,
+                "set arrow from first %.9g, first %.9g to graph 1.025, graph %.6f nohead lw 1 lc rgb '%s'\n",
+                l[i].x, l[i].y, l[i].at / height, sim_gnuplot_colour(l[i].row));
         fputs("set label ", to);
         sim_text_gnuplot(to, row->label, NAME_CHARACTERS);
-        fprintf(to, " at graph 1.033, graph %.6f left font ',11' textcolor rgb '#222222'\n", l[i].at / height);
+        fprintf(to, " at graph 1.033, graph %.6f left font ',11' textcolor rgb '#222222'\n",
+                l[i].at / height);
     }
 }
 
 /* Thin lines of seeds below, thick lines of runs above; from the eighth run on, colours come again dashed. */
-static void put_lines(FILE *to, const struct sim_summary *e, const struct end_label *l, int count, double last_epoch)
+static void put_lines(FILE *to, const struct sim_summary *e, const struct end_label *l, int count,
+                      double last_epoch)
 {
     const char *style = last_epoch <= MANY_POINTS ? "linespoints pt 7 ps 0.45" : "lines";
     fputs("plot ", to);
@@ -137,21 +142,25 @@ static void put_lines(FILE *to, const struct sim_summary *e, const struct end_la
             fprintf(to, "$seed_%d_%d using 1:2 with lines lw 0.8 lc rgb '#90%s', \\\n", l[i].row, k,
                     sim_gnuplot_colour(l[i].row) + 1);
     for (int i = 0; i < count; i++)
-        fprintf(to, "%s$mean_%d using 1:2 with %s lw 2.4 dt %d lc rgb '%s'", i ? ", \\\n" : "", l[i].row, style,
-                1 + l[i].row / 7 % 4, sim_gnuplot_colour(l[i].row));
+        fprintf(to, "%s$mean_%d using 1:2 with %s lw 2.4 dt %d lc rgb '%s'", i ? ", \\\n" : "", l[i].row,
+                style, 1 + l[i].row / 7 % 4, sim_gnuplot_colour(l[i].row));
     fputc('\n', to);
 }
 
 static void put_frame(struct sim_drawing_script *s, int left, int right, int top, int bottom)
 {
-    fprintf(s->to, "set lmargin at screen %.6f\nset rmargin at screen %.6f\nset tmargin at screen %.6f\nset bmargin at screen %.6f\n",
-            (double)left / s->width, 1 - (double)right / s->width, 1 - (double)top / s->height, (double)bottom / s->height);
+    fprintf(s->to,
+            "set lmargin at screen %.6f\nset rmargin at screen %.6f\nset tmargin at screen %.6f\nset bmargin "
+            "at screen %.6f\n",
+            (double)left / s->width, 1 - (double)right / s->width, 1 - (double)top / s->height,
+            (double)bottom / s->height);
 }
 
 /* The axis of epochs, a hair wider than the first point; a lone epoch stands in the middle. */
 static void put_epochs(FILE *to, double first, double last)
 {
-    double low = first < last ? first - 0.015 * (last - first) : first - 1, high = first < last ? last : last + 1;
+    double low = first < last ? first - 0.015 * (last - first) : first - 1,
+           high = first < last ? last : last + 1;
     fprintf(to, "set xrange [%.9g:%.9g]\n", low, high);
     sim_gnuplot_tics(to, "x", low, high, 1);
 }
@@ -160,10 +169,10 @@ static void put_title(struct sim_drawing_script *s, const char *what, const char
 {
     fputs("set label ", s->to);
     sim_text_gnuplot(s->to, name, 60);
-    fprintf(s->to, " at screen %.6f, screen %.6f left font ',14' textcolor rgb '#222222'\n", (double)left / s->width,
-            1 - 18.0 / s->height);
-    fprintf(s->to, "set label '%s' at screen %.6f, screen %.6f right font ',11' textcolor rgb '#666666'\n", what,
-            1 - 12.0 / s->width, 1 - 18.0 / s->height);
+    fprintf(s->to, " at screen %.6f, screen %.6f left font ',14' textcolor rgb '#222222'\n",
+            (double)left / s->width, 1 - 18.0 / s->height);
+    fprintf(s->to, "set label '%s' at screen %.6f, screen %.6f right font ',11' textcolor rgb '#666666'\n",
+            what, 1 - 12.0 / s->width, 1 - 18.0 / s->height);
 }
 
 static int longest_name(const struct sim_summary *e)
@@ -176,7 +185,8 @@ static int longest_name(const struct sim_summary *e)
     return most < NAME_CHARACTERS ? most : NAME_CHARACTERS;
 }
 
-sim_status sim_plot_loss(const struct sim_summary *e, const char *folder, const char *stem, FILE *terminal, int *drawn)
+sim_status sim_plot_loss(const struct sim_summary *e, const char *folder, const char *stem, FILE *terminal,
+                         int *drawn)
 {
     enum { LEFT = 72, TOP = 44, BOTTOM = 54 };
     int with_seeds = 0, some_ok = 0, count = 0, height = 470;
@@ -193,7 +203,8 @@ sim_status sim_plot_loss(const struct sim_summary *e, const char *folder, const 
     }
     for (int i = 0; i < e->count; i++) some_ok |= e->rows[i].ok > 0 && longest(&e->rows[i])->points > 0;
     for (int i = 0; i < e->count; i++) {
-        struct range *shown = some_ok && !e->rows[i].ok ? &ignored : &y; /* runs that failed do not set the frame */
+        struct range *shown =
+            some_ok && !e->rows[i].ok ? &ignored : &y; /* runs that failed do not set the frame */
         if (!put_mean(s.to, &e->rows[i], i, &ends[count], shown)) continue;
         put_seeds(s.to, &e->rows[i], i, shown);
         with_seeds |= e->rows[i].count > 1;
@@ -220,10 +231,22 @@ sim_status sim_plot_loss(const struct sim_summary *e, const char *folder, const 
 
 /* ------------------------------------------------------------------ one run */
 
-static double loss_at(const struct sim_curve_point *p) { return p->loss; }
-static double grad_norm_at(const struct sim_curve_point *p) { return p->grad_norm; }
-static double lr_at(const struct sim_curve_point *p) { return p->lr; }
-static double momentum_at(const struct sim_curve_point *p) { return p->momentum; }
+static double loss_at(const struct sim_curve_point *p)
+{
+    return p->loss;
+}
+static double grad_norm_at(const struct sim_curve_point *p)
+{
+    return p->grad_norm;
+}
+static double lr_at(const struct sim_curve_point *p)
+{
+    return p->lr;
+}
+static double momentum_at(const struct sim_curve_point *p)
+{
+    return p->momentum;
+}
 
 static void put_panel(FILE *to, const struct sim_run_record *r, int number, const char *label,
                       double (*value)(const struct sim_curve_point *))
@@ -260,7 +283,8 @@ sim_status sim_plot_run(const struct sim_run_record *r, const char *folder, cons
         snprintf(heading, sizeof heading, "seed %lld, %s", (long long)r->seed, r->status);
     put_title(&s, heading, r->name, 84);
     put_epochs(s.to, (double)r->curve[0].epoch, last);
-    fputs("set multiplot layout 2,2 margins screen 0.098, 0.985, 0.095, 0.925 spacing screen 0.125, 0.10\n", s.to);
+    fputs("set multiplot layout 2,2 margins screen 0.098, 0.985, 0.095, 0.925 spacing screen 0.125, 0.10\n",
+          s.to);
     put_panel(s.to, r, 0, "training loss", loss_at);
     fputs("unset label\n", s.to);
     put_panel(s.to, r, 1, "gradient norm", grad_norm_at);

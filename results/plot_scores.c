@@ -6,7 +6,16 @@
 #include "plot.h"
 #include "text.h"
 
-enum { NAME_CHARACTERS = 28, LINE = 36, TOP = 46, BOTTOM = 98, GAP = 28, RIGHT = 18, PANEL = 330, LEAST = 640 };
+enum {
+    NAME_CHARACTERS = 28,
+    LINE = 36,
+    TOP = 46,
+    BOTTOM = 98,
+    GAP = 28,
+    RIGHT = 18,
+    PANEL = 330,
+    LEAST = 640
+};
 
 struct panel {
     const struct sim_summary *e;
@@ -56,13 +65,15 @@ static void put_data(FILE *to, struct panel *p)
     fputs("EOD\n", to);
 }
 
-/* Figures right of the points, coloured dots and bars, the lift as a pale line, the untrained level as a dark tick. */
+/* Figures right of the points, coloured dots and bars, the lift as a pale line, the untrained level as a dark
+ * tick. */
 static void put_panel(struct sim_drawing_script *s, struct panel *p, int left, int number)
 {
     FILE *to = s->to;
     int k = p->score;
     double room = p->high > p->low ? p->high - p->low : 1;
-    fprintf(to, "set lmargin at screen %.6f\nset rmargin at screen %.6f\n", (double)(left + number * (PANEL + GAP)) / s->width,
+    fprintf(to, "set lmargin at screen %.6f\nset rmargin at screen %.6f\n",
+            (double)(left + number * (PANEL + GAP)) / s->width,
             (double)(left + number * (PANEL + GAP) + PANEL) / s->width);
     double low = p->low - 0.06 * room, high = p->high + 0.24 * room;
     fprintf(to, "set xrange [%.9g:%.9g]\nset yrange [%d.5:-0.5]\n", low, high, p->e->count - 1);
@@ -73,8 +84,9 @@ static void put_panel(struct sim_drawing_script *s, struct panel *p, int left, i
         for (const char *c = p->e->score_names[k]; *c; c++)
             if (*c != '\'' && (unsigned char)*c >= 0x20) fputc(*c, to);
     fputs(" top-1 accuracy (%)'\n", to);
-    fprintf(to, "plot $before_%d using 1:2:(0):(0.5) with vectors nohead lw 3 lc rgb '#999999' notitle, \\\n"
-                "  $before_%d using 1:2:(0):(-0.5) with vectors nohead lw 3 lc rgb '#999999' notitle",
+    fprintf(to,
+            "plot $before_%d using 1:2:(0):(0.5) with vectors nohead lw 3 lc rgb '#999999' notitle, \\\n"
+            "  $before_%d using 1:2:(0):(-0.5) with vectors nohead lw 3 lc rgb '#999999' notitle",
             k, k);
     int base = 0;
     for (int i = 0; i < p->e->count; i++) {
@@ -82,12 +94,19 @@ static void put_panel(struct sim_drawing_script *s, struct panel *p, int left, i
         const char *colour = sim_gnuplot_colour(i);
         if (!row->pretrained[k].n) continue;
         if (row->untrained[k].n)
-            fprintf(to, ", \\\n  '+' using (%.9g):(%d):(%.9g):(0) every ::::0 with vectors nohead lw 1 dt 3 lc rgb '%s' notitle",
-                    100 * row->untrained[k].mean, i, 100 * (row->pretrained[k].mean - row->untrained[k].mean), colour);
-        fprintf(to, ", \\\n  $after_%d every ::%d::%d using 1:2:3 with xerrorbars pt 7 ps 1.1 lw 1.8 lc rgb '%s' notitle", k, base,
-                base, colour);
-        fprintf(to, ", \\\n  $after_%d every ::%d::%d using ($1+$3):2:('%.1f') with labels left offset 0.8,0 font ',11' "
-                    "textcolor rgb '#222222' notitle",
+            fprintf(to,
+                    ", \\\n  '+' using (%.9g):(%d):(%.9g):(0) every ::::0 with vectors nohead lw 1 dt 3 lc "
+                    "rgb '%s' notitle",
+                    100 * row->untrained[k].mean, i, 100 * (row->pretrained[k].mean - row->untrained[k].mean),
+                    colour);
+        fprintf(to,
+                ", \\\n  $after_%d every ::%d::%d using 1:2:3 with xerrorbars pt 7 ps 1.1 lw 1.8 lc rgb '%s' "
+                "notitle",
+                k, base, base, colour);
+        fprintf(to,
+                ", \\\n  $after_%d every ::%d::%d using ($1+$3):2:('%.1f') with labels left offset 0.8,0 "
+                "font ',11' "
+                "textcolor rgb '#222222' notitle",
                 k, base, base, 100 * row->pretrained[k].mean);
         base++;
     }
@@ -113,24 +132,27 @@ static void put_texts(struct sim_drawing_script *s, const struct sim_summary *e,
     double plot = s->height - TOP - BOTTOM;
     fputs("set label ", to);
     sim_text_gnuplot(to, e->experiment, 60);
-    fprintf(to, " at screen %.6f, screen %.6f left font ',14' textcolor rgb '#222222'\n", 14.0 / s->width, 1 - 20.0 / s->height);
+    fprintf(to, " at screen %.6f, screen %.6f left font ',14' textcolor rgb '#222222'\n", 14.0 / s->width,
+            1 - 20.0 / s->height);
     for (int i = 0; i < e->count; i++) {
         fputs("set label ", to);
         sim_text_gnuplot(to, e->rows[i].label, NAME_CHARACTERS);
-        fprintf(to, " at screen %.6f, screen %.6f right font ',12' textcolor rgb '#222222'\n", (left - 10.0) / s->width,
-                (BOTTOM + plot * (e->count - i - 0.5) / e->count) / s->height);
+        fprintf(to, " at screen %.6f, screen %.6f right font ',12' textcolor rgb '#222222'\n",
+                (left - 10.0) / s->width, (BOTTOM + plot * (e->count - i - 0.5) / e->count) / s->height);
     }
-    const char *const captions[] = {!(several & 1) ? "dot and bar: score and its standard error"
-                                    : several == 3
-                                        ? "dot and bar: mean and standard deviation over seeds (one seed: standard error); rings: the seeds"
-                                        : "dot and bar: mean and standard deviation over seeds; rings: the seeds",
-                                    "grey: the same encoder untrained"};
+    const char *const captions[] = {
+        !(several & 1) ? "dot and bar: score and its standard error"
+        : several == 3 ? "dot and bar: mean and standard deviation over seeds (one seed: standard error); "
+                         "rings: the seeds"
+                       : "dot and bar: mean and standard deviation over seeds; rings: the seeds",
+        "grey: the same encoder untrained"};
     for (int i = 0; i < 2; i++)
-        fprintf(to, "set label '%s' at screen %.6f, screen %.6f left font ',11' textcolor rgb '#555555'\n", captions[i],
-                14.0 / s->width, (30.0 - 16 * i) / s->height);
+        fprintf(to, "set label '%s' at screen %.6f, screen %.6f left font ',11' textcolor rgb '#555555'\n",
+                captions[i], 14.0 / s->width, (30.0 - 16 * i) / s->height);
 }
 
-sim_status sim_plot_scores(const struct sim_summary *e, const char *folder, const char *stem, FILE *terminal, int *drawn)
+sim_status sim_plot_scores(const struct sim_summary *e, const char *folder, const char *stem, FILE *terminal,
+                           int *drawn)
 {
     struct sim_drawing_script s;
     struct panel panels[SIM_MAX_SCORE_NAMES];
@@ -145,8 +167,11 @@ sim_status sim_plot_scores(const struct sim_summary *e, const char *folder, cons
         several |= panels[k].several;
         if (panels[k].low > panels[k].high) panels[k].low = 0, panels[k].high = 100;
     }
-    fprintf(s.to, "set tmargin at screen %.6f\nset bmargin at screen %.6f\n", 1 - (double)TOP / s.height, (double)BOTTOM / s.height);
-    fputs("unset grid\nset grid xtics lc rgb '#E4E4E4' lw 1 dt 1\nset border 1\nunset ytics\nset samples 2\nset errorbars small\n", s.to);
+    fprintf(s.to, "set tmargin at screen %.6f\nset bmargin at screen %.6f\n", 1 - (double)TOP / s.height,
+            (double)BOTTOM / s.height);
+    fputs("unset grid\nset grid xtics lc rgb '#E4E4E4' lw 1 dt 1\nset border 1\nunset ytics\nset samples "
+          "2\nset errorbars small\n",
+          s.to);
     put_texts(&s, e, left, several);
     fputs("set multiplot\n", s.to);
     for (int k = 0; k < e->score_count; k++) {

@@ -23,13 +23,14 @@ struct place {
 
 static sim_status wrong(const struct place *p, const char *key, const char *found, const char *expected)
 {
-    return sim_fail(SIM_EFORMAT, "%s:%lld: field \"%s%s\" is %s; %s belongs here", p->path, (long long)p->line, p->field,
-                    key, found, expected);
+    return sim_fail(SIM_EFORMAT, "%s:%lld: field \"%s%s\" is %s; %s belongs here", p->path,
+                    (long long)p->line, p->field, key, found, expected);
 }
 
 static const char *kind(const json_t *v)
 {
-    static const char *const names[] = {"an object", "a list", "text", "a whole number", "a number", "true", "false", "null"};
+    static const char *const names[] = {"an object", "a list", "text",  "a whole number",
+                                        "a number",  "true",   "false", "null"};
     return v ? names[json_typeof(v)] : "missing";
 }
 
@@ -75,11 +76,14 @@ static sim_status get_number(const struct place *p, const json_t *o, const char 
 static sim_status get_fraction(const struct place *p, const json_t *o, const char *key, double *out)
 {
     SIM_TRY(get_number(p, o, key, out));
-    return *out >= 0 && *out <= 1 ? SIM_OK : wrong(p, key, isnan(*out) ? "null" : "out of bounds", "a number from 0 to 1");
+    return *out >= 0 && *out <= 1
+               ? SIM_OK
+               : wrong(p, key, isnan(*out) ? "null" : "out of bounds", "a number from 0 to 1");
 }
 
 /* Fields that nothing here keeps, but whose absence shows that the line is no record of this schema. */
-static sim_status expect_numbers(struct place *p, const json_t *root, const char *section, const char *const *keys)
+static sim_status expect_numbers(struct place *p, const json_t *root, const char *section,
+                                 const char *const *keys)
 {
     json_t *o;
     double ignored;
@@ -99,7 +103,8 @@ static sim_status read_curve(struct place *p, const json_t *root, struct sim_run
     SIM_TRY(get_list(p, root, "curve", &list));
     size_t count = json_array_size(list);
     r->curve = calloc(count + 1, sizeof *r->curve);
-    if (!r->curve || count > INT_MAX) return sim_fail(SIM_ENOMEM, "%s: no memory for a curve of %zu epochs", p->path, count);
+    if (!r->curve || count > INT_MAX)
+        return sim_fail(SIM_ENOMEM, "%s: no memory for a curve of %zu epochs", p->path, count);
     for (size_t i = 0; i < count; i++) {
         struct sim_curve_point *at = &r->curve[i];
         const json_t *o = json_array_get(list, i);
@@ -116,7 +121,8 @@ static sim_status read_curve(struct place *p, const json_t *root, struct sim_run
         SIM_TRY(get_number(p, o, "gflops", &ignored));
         SIM_TRY(get_number(p, o, "gemm_share", &ignored));
         SIM_TRY(get_number(p, o, "seconds", &at->seconds));
-        if (i > 0 && at->epoch <= at[-1].epoch) return wrong(p, "epoch", "not above the one before", "an ascending number");
+        if (i > 0 && at->epoch <= at[-1].epoch)
+            return wrong(p, "epoch", "not above the one before", "an ascending number");
         r->points++;
     }
     p->field[0] = 0;
@@ -130,7 +136,8 @@ static sim_status read_scores(struct place *p, const json_t *root, struct sim_ru
     SIM_TRY(get_list(p, root, "scores", &list));
     size_t count = json_array_size(list);
     r->scores = calloc(count + 1, sizeof *r->scores);
-    if (!r->scores || count > INT_MAX) return sim_fail(SIM_ENOMEM, "%s: no memory for %zu scores", p->path, count);
+    if (!r->scores || count > INT_MAX)
+        return sim_fail(SIM_ENOMEM, "%s: no memory for %zu scores", p->path, count);
     for (size_t i = 0; i < count; i++) {
         struct sim_run_score *s = &r->scores[i];
         const json_t *o = json_array_get(list, i);
@@ -185,7 +192,8 @@ static sim_status read_head(struct place *p, const json_t *root, struct sim_run_
     SIM_TRY(get_text(p, root, "device", &r->device));
     SIM_TRY(get_whole(p, root, "threads", &r->threads));
     if (!*r->name) return wrong(p, "name", "empty", "the run's name");
-    if (strcmp(r->status, "ok") != 0 && strcmp(r->status, "diverged") != 0 && strcmp(r->status, "interrupted") != 0)
+    if (strcmp(r->status, "ok") != 0 && strcmp(r->status, "diverged") != 0 &&
+        strcmp(r->status, "interrupted") != 0)
         return wrong(p, "status", "another word", "\"ok\", \"diverged\" or \"interrupted\"");
     return SIM_OK;
 }
@@ -195,7 +203,8 @@ static sim_status read_record(struct place *p, const json_t *root, struct sim_ru
     json_t *o;
     char *ignored = NULL;
     if (!json_is_object(root))
-        return sim_fail(SIM_EFORMAT, "%s:%lld: the line is %s; a record is an object", p->path, (long long)p->line, kind(root));
+        return sim_fail(SIM_EFORMAT, "%s:%lld: the line is %s; a record is an object", p->path,
+                        (long long)p->line, kind(root));
     SIM_TRY(read_head(p, root, r));
     SIM_TRY(read_recipe(p, root, r));
     SIM_TRY(get_object(p, root, "libraries", &o));
@@ -207,9 +216,11 @@ static sim_status read_record(struct place *p, const json_t *root, struct sim_ru
     if (status != SIM_OK) return status;
     SIM_TRY(get_whole(p, o, "skipped", &r->skipped));
     p->field[0] = 0;
-    SIM_TRY(expect_numbers(p, root, "data", (const char *const[]){"train_images", "val_images", "classes", NULL}));
-    SIM_TRY(expect_numbers(p, root, "model",
-                           (const char *const[]){"parameters", "trainable", "gflop_per_image", "memory_bytes", NULL}));
+    SIM_TRY(expect_numbers(p, root, "data",
+                           (const char *const[]){"train_images", "val_images", "classes", NULL}));
+    SIM_TRY(expect_numbers(
+        p, root, "model",
+        (const char *const[]){"parameters", "trainable", "gflop_per_image", "memory_bytes", NULL}));
     SIM_TRY(read_curve(p, root, r));
     SIM_TRY(read_scores(p, root, r));
     SIM_TRY(expect_numbers(p, root, "cost", (const char *const[]){"gflop", "peak_memory_bytes", NULL}));
@@ -276,7 +287,8 @@ static int cut_short(const char *text, size_t size)
     return quoted || depth > 0;
 }
 
-static sim_status read_line(struct sim_run_records *out, const char *path, int64_t number, const char *text, size_t size)
+static sim_status read_line(struct sim_run_records *out, const char *path, int64_t number, const char *text,
+                            size_t size)
 {
     struct place p = {.path = path, .line = number};
     json_error_t error;
@@ -284,11 +296,13 @@ static sim_status read_line(struct sim_run_records *out, const char *path, int64
     if (blank >= size) return SIM_OK;
     json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
     if (!root && cut_short(text, size)) {
-        sim_log("%s:%lld: the line is cut short and left out (was the machine stopped while it was written?)", path,
-                (long long)number);
+        sim_log("%s:%lld: the line is cut short and left out (was the machine stopped while it was written?)",
+                path, (long long)number);
         return SIM_OK;
     }
-    if (!root) return sim_fail(SIM_EFORMAT, "%s:%lld:%d: not a record: %s", path, (long long)number, error.column, error.text);
+    if (!root)
+        return sim_fail(SIM_EFORMAT, "%s:%lld:%d: not a record: %s", path, (long long)number, error.column,
+                        error.text);
     struct sim_run_record r = {0};
     sim_status status = read_record(&p, root, &r);
     json_decref(root);
@@ -319,7 +333,8 @@ sim_status sim_run_records_read(struct sim_run_records *out, const char *path)
         status = read_line(out, path, number, text, (size_t)size);
     }
     if (status == SIM_OK && ferror(f))
-        status = sim_fail(SIM_EIO, "%s: the records cannot be read past line %lld: %s", path, (long long)number, strerror(errno));
+        status = sim_fail(SIM_EIO, "%s: the records cannot be read past line %lld: %s", path,
+                          (long long)number, strerror(errno));
     free(text);
     fclose(f);
     return status;

@@ -1,5 +1,5 @@
-/* Records as results reads them: the fields that tables and plots use, out of records.jsonl (README.md: the schema).
- * Every field of the schema is checked for presence and type, whether it is kept here or not. */
+/* Records as results reads them: the fields that tables and plots use, out of records.jsonl (README.md: the
+ * schema). Every field of the schema is checked for presence and type, whether it is kept here or not. */
 #ifndef SIM_RECORDS_H
 #define SIM_RECORDS_H
 
@@ -20,7 +20,8 @@ struct sim_run_score {
 
 struct sim_run_record {
     char *experiment, *name, *status, *reason, *config_hash, *commit, *started, *backend, *device; /* owned */
-    char *recipe; /* the configuration without its seed, as canonical JSON: equal for runs that are repetitions; owned */
+    char *recipe; /* the configuration without its seed, as canonical JSON: equal for runs that are
+                     repetitions; owned */
     int64_t seed, threads, skipped;
     int64_t order; /* records read before it */
     double train_s, wall_s;
@@ -36,9 +37,10 @@ struct sim_run_records {
     int64_t read; /* those that were replaced included */
 };
 
-/* Appends the records of one file (or of DIR/records.jsonl) to *out, which starts zeroed.  Where two records have one
- * configuration (hash, experiment and name), the later stands: a run repeated or taken up again.  A line cut short (power
- * lost while it was written) is passed over with a warning; any other damage is an error with file, line and field. */
+/* Appends the records of one file (or of DIR/records.jsonl) to *out, which starts zeroed.  Where two records
+ * have one configuration (hash, experiment and name), the later stands: a run repeated or taken up again.  A
+ * line cut short (power lost while it was written) is passed over with a warning; any other damage is an
+ * error with file, line and field. */
 sim_status sim_run_records_read(struct sim_run_records *out, const char *path);
 void sim_run_records_close(struct sim_run_records *r); /* a zeroed struct is legal */
 

@@ -42,7 +42,8 @@ static void stem_of(char *out, size_t size, const char *plot, const struct sim_s
     snprintf(out, size, "%s-%.60s", plot, s->experiments[number].experiment);
     int harmless = s->experiments[number].experiment[0] != 0;
     for (char *c = out; *c; c++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", *c)) *c = '_', harmless = 0;
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", *c))
+            *c = '_', harmless = 0;
     if (!harmless || strlen(s->experiments[number].experiment) > 60) {
         size_t used = strlen(out);
         snprintf(out + used, size - used, ".%d", number + 1);
@@ -56,7 +57,8 @@ static sim_status draw(const struct sim_summaries *s, const char *folder, FILE *
     for (int i = 0; i < s->count; i++) {
         stem_of(stem, sizeof stem, "loss", s, i);
         SIM_TRY(sim_plot_loss(&s->experiments[i], folder, stem, terminal, &drawn));
-        if (!drawn && terminal) fputs("  (no training curve in the records: no plot of the loss)\n", terminal);
+        if (!drawn && terminal)
+            fputs("  (no training curve in the records: no plot of the loss)\n", terminal);
         stem_of(stem, sizeof stem, "scores", s, i);
         SIM_TRY(sim_plot_scores(&s->experiments[i], folder, stem, terminal, &drawn));
         if (!drawn && terminal) fputs("  (no score in the records: no plot of scores)\n", terminal);
@@ -81,7 +83,8 @@ sim_status sim_results_report(const char *const *records_paths, int count, const
     struct sim_run_records records = {0};
     struct sim_summaries summaries = {0};
     sim_status status = SIM_OK;
-    for (int i = 0; i < count && status == SIM_OK; i++) status = sim_run_records_read(&records, records_paths[i]);
+    for (int i = 0; i < count && status == SIM_OK; i++)
+        status = sim_run_records_read(&records, records_paths[i]);
     if (status == SIM_OK) status = sim_summaries_make(&summaries, &records, only_experiment);
     if (status == SIM_OK) status = report(&summaries, out_dir, terminal);
     sim_summaries_close(&summaries);
@@ -89,20 +92,21 @@ sim_status sim_results_report(const char *const *records_paths, int count, const
     return status;
 }
 
-sim_status sim_results_plot_run(const char *records_path, const char *experiment, const char *name, int64_t seed,
-                                const char *folder)
+sim_status sim_results_plot_run(const char *records_path, const char *experiment, const char *name,
+                                int64_t seed, const char *folder)
 {
     struct sim_run_records records = {0};
     const struct sim_run_record *found = NULL;
     sim_status status = sim_run_records_read(&records, records_path);
     for (int i = 0; i < records.count; i++) {
         const struct sim_run_record *r = &records.records[i];
-        if (strcmp(r->experiment, experiment) == 0 && strcmp(r->name, name) == 0 && r->seed == seed && (!found || r->order > found->order))
+        if (strcmp(r->experiment, experiment) == 0 && strcmp(r->name, name) == 0 && r->seed == seed &&
+            (!found || r->order > found->order))
             found = r;
     }
     if (status == SIM_OK && !found)
-        status = sim_fail(SIM_EINVAL, "%s: no record of experiment %s, run %s, seed %lld", records_path, experiment, name,
-                          (long long)seed);
+        status = sim_fail(SIM_EINVAL, "%s: no record of experiment %s, run %s, seed %lld", records_path,
+                          experiment, name, (long long)seed);
     if (status == SIM_OK) status = sim_make_folder(folder);
     if (status == SIM_OK) status = sim_plot_run(found, folder, "curves", NULL);
     sim_run_records_close(&records);

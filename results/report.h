@@ -1,4 +1,5 @@
-/* What results offers to the program: the report over records, the plots of one run, the subcommand `report`. */
+/* What results offers to the program: the report over records, the plots of one run, the subcommand `report`.
+ */
 #ifndef SIM_REPORT_H
 #define SIM_REPORT_H
 
@@ -7,21 +8,23 @@
 
 #include "status.h"
 
-/* Reads the records (files of JSON lines, or folders that hold a records.jsonl), writes table.md, loss.svg/.png and
- * scores.svg/.png into out_dir (made when absent) and prints the aligned table and the paths to `terminal` (NULL:
- * nothing).  only_experiment: leave all others out; NULL takes every one.  Where several experiments remain, each gets
- * its own plots, loss-EXPERIMENT.svg and so on.  The files are a function of the records alone: the same bytes every
- * time.  Without gnuplot the table is still written and printed, then the call fails saying so. */
+/* Reads the records (files of JSON lines, or folders that hold a records.jsonl), writes table.md,
+ * loss.svg/.png and scores.svg/.png into out_dir (made when absent) and prints the aligned table and the
+ * paths to `terminal` (NULL: nothing).  only_experiment: leave all others out; NULL takes every one.  Where
+ * several experiments remain, each gets its own plots, loss-EXPERIMENT.svg and so on.  The files are a
+ * function of the records alone: the same bytes every time.  Without gnuplot the table is still written and
+ * printed, then the call fails saying so. */
 sim_status sim_results_report(const char *const *records_paths, int count, const char *out_dir,
                               const char *only_experiment, FILE *terminal);
 
-/* The plots of one run into its folder: curves.svg and curves.png (loss, learning rate, momentum, gradient norm over
- * epochs).  Takes the last record of this experiment, name and seed; one without a curve is SIM_EINVAL. */
-sim_status sim_results_plot_run(const char *records_path, const char *experiment, const char *name, int64_t seed,
-                                const char *folder);
+/* The plots of one run into its folder: curves.svg and curves.png (loss, learning rate, momentum, gradient
+ * norm over epochs).  Takes the last record of this experiment, name and seed; one without a curve is
+ * SIM_EINVAL. */
+sim_status sim_results_plot_run(const char *records_path, const char *experiment, const char *name,
+                                int64_t seed, const char *folder);
 
-/* The subcommand `siameseim report RECORDS... --out DIR`: argv[0] is "report"; returns the exit status and prints
- * its own errors.  The texts are for main's table of commands (ablations/driver/command.h). */
+/* The subcommand `siameseim report RECORDS... --out DIR`: argv[0] is "report"; returns the exit status and
+ * prints its own errors.  The texts are for main's table of commands (ablations/driver/command.h). */
 int sim_results_main(int argc, char **argv);
 extern const char sim_results_summary[], sim_results_help[];
 

@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct sim_run_score *sim_run_score_find(const struct sim_run_record *r, const char *name, int pretrained)
+const struct sim_run_score *sim_run_score_find(const struct sim_run_record *r, const char *name,
+                                               int pretrained)
 {
     for (int i = 0; i < r->score_count; i++)
-        if (r->scores[i].pretrained == pretrained && strcmp(r->scores[i].name, name) == 0) return &r->scores[i];
+        if (r->scores[i].pretrained == pretrained && strcmp(r->scores[i].name, name) == 0)
+            return &r->scores[i];
     return NULL;
 }
 
@@ -61,12 +63,13 @@ static struct value untrained_of(const struct sim_run_record *r, const char *sco
     return s ? (struct value){s->value, s->standard_error} : (struct value){NAN, NAN};
 }
 
-/* Both encoders answer the same images, so their errors are taken as independent only for want of the pairs: the
- * standard error is an upper estimate. */
+/* Both encoders answer the same images, so their errors are taken as independent only for want of the pairs:
+ * the standard error is an upper estimate. */
 static struct value lift_of(const struct sim_run_record *r, const char *score)
 {
     struct value after = pretrained_of(r, score), before = untrained_of(r, score);
-    if (!r->points) return (struct value){NAN, NAN}; /* nothing was trained: the difference of one encoder with itself */
+    if (!r->points)
+        return (struct value){NAN, NAN}; /* nothing was trained: the difference of one encoder with itself */
     return (struct value){after.x - before.x, hypot(after.error, before.error)};
 }
 
@@ -120,7 +123,8 @@ static struct sim_summary *experiment_of(struct sim_summaries *s, const struct s
 static struct sim_row *row_of(struct sim_summary *e, const struct sim_run_record *r)
 {
     for (int i = 0; i < e->count; i++)
-        if (strcmp(e->rows[i].runs[0]->name, r->name) == 0 && strcmp(e->rows[i].runs[0]->recipe, r->recipe) == 0)
+        if (strcmp(e->rows[i].runs[0]->name, r->name) == 0 &&
+            strcmp(e->rows[i].runs[0]->recipe, r->recipe) == 0)
             return &e->rows[i];
     struct sim_row *grown = realloc(e->rows, (size_t)(e->count + 1) * sizeof *grown);
     if (!grown) return NULL;
@@ -133,7 +137,8 @@ static int add_record(struct sim_summaries *s, const struct sim_run_record *r)
 {
     struct sim_summary *e = experiment_of(s, r);
     struct sim_row *row = e ? row_of(e, r) : NULL;
-    const struct sim_run_record **grown = row ? realloc(row->runs, (size_t)(row->count + 1) * sizeof *grown) : NULL;
+    const struct sim_run_record **grown =
+        row ? realloc(row->runs, (size_t)(row->count + 1) * sizeof *grown) : NULL;
     if (!grown) {
         if (row && !row->runs) e->count--; /* an empty row would have no name */
         return 0;
@@ -152,7 +157,8 @@ static sim_status find_score_names(struct sim_summary *e)
                 int at = 0;
                 while (at < e->score_count && strcmp(e->score_names[at], name) != 0) at++;
                 if (at == SIM_MAX_SCORE_NAMES)
-                    return sim_fail(SIM_EINVAL, "experiment %s has more than %d kinds of score", e->experiment, SIM_MAX_SCORE_NAMES);
+                    return sim_fail(SIM_EINVAL, "experiment %s has more than %d kinds of score",
+                                    e->experiment, SIM_MAX_SCORE_NAMES);
                 if (at == e->score_count) e->score_names[e->score_count++] = name;
             }
     return SIM_OK;
@@ -173,14 +179,18 @@ static sim_status no_such_experiment(const struct sim_run_records *records, cons
     char list[400] = "";
     for (int i = 0; i < records->count; i++) {
         int first = 1;
-        for (int j = 0; j < i; j++) first &= strcmp(records->records[i].experiment, records->records[j].experiment) != 0;
+        for (int j = 0; j < i; j++)
+            first &= strcmp(records->records[i].experiment, records->records[j].experiment) != 0;
         size_t used = strlen(list);
-        if (first) snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", records->records[i].experiment);
+        if (first)
+            snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "",
+                     records->records[i].experiment);
     }
     return sim_fail(SIM_EINVAL, "no record of experiment \"%s\"; there are: %s", name, list);
 }
 
-sim_status sim_summaries_make(struct sim_summaries *out, const struct sim_run_records *records, const char *only_experiment)
+sim_status sim_summaries_make(struct sim_summaries *out, const struct sim_run_records *records,
+                              const char *only_experiment)
 {
     *out = (struct sim_summaries){0};
     if (!records->count) return sim_fail(SIM_EINVAL, "there are no records to report on");

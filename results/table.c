@@ -43,7 +43,8 @@ void sim_table_value(char *out, int size, struct sim_stat s, double scale, int s
     int d = decimals(spread), unknown = d < 0;
     if (scale > 1 && d >= 0) d = spread >= 0.05 ? 1 : 2; /* percentages: one column, one number of decimals */
     /* Without a spread: four significant digits, or one decimal of a percentage. */
-    if (unknown) d = scale > 1 || fabs(x) >= 1000 ? 1 : x == 0 ? 1 : (int)fmin(6, fmax(0, 3 - floor(log10(fabs(x)))));
+    if (unknown)
+        d = scale > 1 || fabs(x) >= 1000 ? 1 : x == 0 ? 1 : (int)fmin(6, fmax(0, 3 - floor(log10(fabs(x)))));
     int used = snprintf(out, (size_t)size, sign ? "%+.*f" : "%.*f", d, x);
     if (used < 0 || used >= size || !isfinite(spread)) return;
     if (s.n > 1) snprintf(out + used, (size_t)(size - used), " ± %.*f", d, spread);
@@ -117,12 +118,16 @@ static void explain(FILE *to, const struct sim_summary *e, const char *indent)
         several |= e->rows[i].ok > 1;
         single |= e->rows[i].ok == 1;
     }
-    fprintf(to, "%sScores: top-1 of the frozen encoder, in percent; lift: points over the same encoder untrained.\n", indent);
+    fprintf(
+        to,
+        "%sScores: top-1 of the frozen encoder, in percent; lift: points over the same encoder untrained.\n",
+        indent);
     if (several) fprintf(to, "%sa ± s: mean and standard deviation over n seeds.\n", indent);
     if (single) fprintf(to, "%sa (s): one seed, and the standard error over the images scored.\n", indent);
 }
 
-static void tell_failures(FILE *to, const struct sim_summary *e, const char *bullet, void (*put)(FILE *, const char *))
+static void tell_failures(FILE *to, const struct sim_summary *e, const char *bullet,
+                          void (*put)(FILE *, const char *))
 {
     for (int i = 0; i < e->count; i++)
         for (int j = 0; j < e->rows[i].count; j++) {

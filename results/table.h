@@ -12,8 +12,8 @@ sim_status sim_table_terminal(FILE *to, const struct sim_summary *e);
 /* The same as a Markdown section, followed by where every row comes from: seeds, hashes, commit, device. */
 sim_status sim_table_markdown(FILE *to, const struct sim_summary *e);
 
-/* "45.2 ± 1.3" for several seeds, "45.2 (2.2)" for one with a standard error, "0.8123" without, "–" for none; digits
- * follow the spread.  Values are multiplied by `scale`; `sign`: a plus before what is not negative. */
+/* "45.2 ± 1.3" for several seeds, "45.2 (2.2)" for one with a standard error, "0.8123" without, "–" for none;
+ * digits follow the spread.  Values are multiplied by `scale`; `sign`: a plus before what is not negative. */
 void sim_table_value(char *out, int size, struct sim_stat s, double scale, int sign);
 
 #endif

@@ -15,8 +15,8 @@ int sim_text_width(const char *text)
     return n;
 }
 
-/* The first byte of U+2E80 and above: CJK, emoji and the like.  The plots' font lacks them, and pango draws what
- * it lacks as boxes across the whole picture. */
+/* The first byte of U+2E80 and above: CJK, emoji and the like.  The plots' font lacks them, and pango draws
+ * what it lacks as boxes across the whole picture. */
 static int beyond_font(const char *text)
 {
     unsigned char c = (unsigned char)text[0], d = (unsigned char)text[1];
@@ -33,7 +33,8 @@ static int next(const char *text, int *control)
     return bytes;
 }
 
-/* Every character of `escaped` gets `escape` before it; font_only: those that plots cannot show become question marks. */
+/* Every character of `escaped` gets `escape` before it; font_only: those that plots cannot show become
+ * question marks. */
 static void put(FILE *to, const char *text, int most, const char *escaped, char escape, int font_only)
 {
     int shorten = sim_text_width(text) > most, control;

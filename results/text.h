@@ -1,4 +1,5 @@
-/* Texts out of records, made safe for where they are printed.  Names come from files and may hold anything. */
+/* Texts out of records, made safe for where they are printed.  Names come from files and may hold anything.
+ */
 #ifndef SIM_TEXT_H
 #define SIM_TEXT_H
 
@@ -7,7 +8,8 @@
 /* Characters (code points) of UTF-8 text. */
 int sim_text_width(const char *text);
 
-/* Control characters (newlines, escapes, C1) become spaces; more than `most` characters end in an ellipsis. */
+/* Control characters (newlines, escapes, C1) become spaces; more than `most` characters end in an ellipsis.
+ */
 void sim_text_plain(FILE *to, const char *text, int most);
 /* The same for Markdown: every character with a meaning there is escaped. */
 void sim_text_markdown(FILE *to, const char *text);

@@ -29,7 +29,8 @@ static sim_status batch_open(struct batch *b, const struct sim_encoder *encoder,
     b->label = sim_calloc_aligned((size_t)size, sizeof *b->label);
     if (b->x && b->feature && b->label) return SIM_OK;
     batch_close(b);
-    return sim_fail(SIM_ENOMEM, "features: no memory for a batch of %lld images of %zu pixels a side", (long long)size, side);
+    return sim_fail(SIM_ENOMEM, "features: no memory for a batch of %lld images of %zu pixels a side",
+                    (long long)size, side);
 }
 
 /* One batch through the encoder; its rows with a label are appended to `out`. */
@@ -44,20 +45,22 @@ static sim_status take_batch(struct sim_features *out, struct batch *b, struct s
             continue;
         }
         if (b->label[i] < 0 || b->label[i] >= out->classes)
-            return sim_fail(SIM_EINVAL, "image %lld has label %d; the set has classes 0 to %d", (long long)(first + i),
-                            (int)b->label[i], out->classes - 1);
+            return sim_fail(SIM_EINVAL, "image %lld has label %d; the set has classes 0 to %d",
+                            (long long)(first + i), (int)b->label[i], out->classes - 1);
         memcpy(out->x + out->count * out->dim, b->feature + i * out->dim, (size_t)out->dim * sizeof *out->x);
         out->label[out->count++] = b->label[i];
     }
     return SIM_OK;
 }
 
-sim_status sim_features_take(struct sim_features *out, struct sim_encoder *encoder, const struct sim_labelled *source,
-                             int64_t batch_size, const char *label)
+sim_status sim_features_take(struct sim_features *out, struct sim_encoder *encoder,
+                             const struct sim_labelled *source, int64_t batch_size, const char *label)
 {
     *out = (struct sim_features){.dim = sim_encoder_dim(encoder), .classes = source->classes};
     if (source->images < 1) return sim_fail(SIM_EINVAL, "%s: the set is empty", label);
-    if (batch_size < 1) return sim_fail(SIM_EINVAL, "%s: batch_size %lld; at least 1 is needed", label, (long long)batch_size);
+    if (batch_size < 1)
+        return sim_fail(SIM_EINVAL, "%s: batch_size %lld; at least 1 is needed", label,
+                        (long long)batch_size);
     if (batch_size > source->images) batch_size = source->images;
 
     struct batch b;
@@ -66,7 +69,8 @@ sim_status sim_features_take(struct sim_features *out, struct sim_encoder *encod
     out->label = sim_calloc_aligned((size_t)source->images, sizeof *out->label);
     sim_status status = SIM_OK;
     if (!out->x || !out->label)
-        status = sim_fail(SIM_ENOMEM, "%s: no memory for %lld rows of %d features", label, (long long)source->images, out->dim);
+        status = sim_fail(SIM_ENOMEM, "%s: no memory for %lld rows of %d features", label,
+                          (long long)source->images, out->dim);
 
     struct sim_progress progress;
     sim_progress_start(&progress, label, "images", source->images);

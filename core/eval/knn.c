@@ -1,6 +1,6 @@
-/* Weighted k nearest neighbours by cosine similarity.  Similarities are one matrix product per pair of tiles; each val
- * row keeps its k best in a heap that sees the train rows in order, so the tiling and the number of threads change
- * no byte. */
+/* Weighted k nearest neighbours by cosine similarity.  Similarities are one matrix product per pair of tiles;
+ * each val row keeps its k best in a heap that sees the train rows in order, so the tiling and the number of
+ * threads change no byte. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,7 +93,8 @@ static int32_t elect(const struct knn *n, int64_t row)
     memset(vote, 0, (size_t)n->train->classes * sizeof *vote);
     qsort(heap, (size_t)n->k, sizeof *heap, nearest_first);
     for (int64_t i = 0; i < n->k; i++)
-        vote[n->train->label[heap[i].row]] += exp(((double)heap[i].similarity - heap[0].similarity) / n->temperature);
+        vote[n->train->label[heap[i].row]] +=
+            exp(((double)heap[i].similarity - heap[0].similarity) / n->temperature);
     int32_t best = 0;
     for (int32_t c = 1; c < n->train->classes; c++)
         if (vote[c] > vote[best]) best = c;
@@ -101,14 +102,15 @@ static int32_t elect(const struct knn *n, int64_t row)
 }
 
 /* Right answers among val rows first .. first+rows-1. */
-static sim_status score_tile(struct knn *n, const struct sim_ops *ops, int64_t first, int64_t rows, int64_t *right)
+static sim_status score_tile(struct knn *n, const struct sim_ops *ops, int64_t first, int64_t rows,
+                             int64_t *right)
 {
     int64_t dim = n->train->dim;
     memset(n->kept, 0, sizeof n->kept);
     for (int64_t from = 0; from < n->train->count; from += TRAIN_TILE) {
         int64_t count = n->train->count - from < TRAIN_TILE ? n->train->count - from : TRAIN_TILE;
-        ops->gemm(ops, SIM_N, SIM_T, rows, count, dim, 1, n->val_unit + first * dim, dim, n->train_unit + from * dim, dim,
-                  0, n->similarity, TRAIN_TILE);
+        ops->gemm(ops, SIM_N, SIM_T, rows, count, dim, 1, n->val_unit + first * dim, dim,
+                  n->train_unit + from * dim, dim, 0, n->similarity, TRAIN_TILE);
         SIM_TRY(ops->finish(ops));
 #pragma omp parallel for schedule(static)
         for (int64_t i = 0; i < rows; i++)
@@ -145,10 +147,11 @@ sim_status sim_score_knn(const struct sim_features *train, const struct sim_feat
 {
     SIM_TRY(sim_features_check(train, val, "knn"));
     if (c->knn_k < 1 || c->knn_k > train->count)
-        return sim_fail(SIM_EINVAL, "knn: eval.knn_k is %lld; the train set offers 1 to %lld neighbours", (long long)c->knn_k,
-                        (long long)train->count);
+        return sim_fail(SIM_EINVAL, "knn: eval.knn_k is %lld; the train set offers 1 to %lld neighbours",
+                        (long long)c->knn_k, (long long)train->count);
     if (!(c->knn_temperature > 0))
-        return sim_fail(SIM_EINVAL, "knn: eval.knn_temperature is %g; it must be above 0", c->knn_temperature);
+        return sim_fail(SIM_EINVAL, "knn: eval.knn_temperature is %g; it must be above 0",
+                        c->knn_temperature);
 
     struct knn n = {.k = c->knn_k, .temperature = c->knn_temperature, .train = train, .val = val};
     size_t dim = (size_t)train->dim;
@@ -160,18 +163,19 @@ sim_status sim_score_knn(const struct sim_features *train, const struct sim_feat
     sim_status status = SIM_OK;
     int64_t right = 0, zero = 0;
     if (!n.train_unit || !n.val_unit || !n.similarity || !n.nearest || !n.vote)
-        status = sim_fail(SIM_ENOMEM, "knn: no memory for %lld train and %lld val rows", (long long)train->count,
-                          (long long)val->count);
+        status = sim_fail(SIM_ENOMEM, "knn: no memory for %lld train and %lld val rows",
+                          (long long)train->count, (long long)val->count);
     if (status == SIM_OK) {
         zero = unit_rows(train, n.train_unit) + unit_rows(val, n.val_unit);
         status = score_rows(&n, &right);
     }
     if (status == SIM_OK) {
         sim_score_fill(out, "knn", right, train, val);
-        snprintf(out->protocol, sizeof out->protocol,
-                 "{\"features\": \"mean_patch\", \"similarity\": \"cosine\", \"k\": %lld, \"temperature\": %.9g, "
-                 "\"zero_rows\": %lld}",
-                 (long long)c->knn_k, c->knn_temperature, (long long)zero);
+        snprintf(
+            out->protocol, sizeof out->protocol,
+            "{\"features\": \"mean_patch\", \"similarity\": \"cosine\", \"k\": %lld, \"temperature\": %.9g, "
+            "\"zero_rows\": %lld}",
+            (long long)c->knn_k, c->knn_temperature, (long long)zero);
     }
     free(n.train_unit);
     free(n.val_unit);

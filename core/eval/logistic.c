@@ -8,8 +8,8 @@
 #include "logreg.h"
 #include "protocol.h"
 
-/* Mean and reciprocal deviation (biased) of every column; a constant column becomes zero: scale 0, for its deviation
- * is rounding noise that would be blown up. */
+/* Mean and reciprocal deviation (biased) of every column; a constant column becomes zero: scale 0, for its
+ * deviation is rounding noise that would be blown up. */
 static void column_moments(const struct sim_features *f, double *mean, double *scale)
 {
     for (int64_t i = 0; i < f->count; i++)
@@ -60,8 +60,8 @@ static sim_status fit_and_score(const struct sim_features *train, const struct s
                  "{\"features\": \"mean_patch\", \"standardized\": true, \"intercept\": true, \"l2\": %.9g, "
                  "\"tolerance\": %.3g, \"iterations\": %lld, \"stopped\": \"%s\", \"objective\": %.9g, "
                  "\"train_top1\": %.6g, \"train_classes\": %d}",
-                 c->logistic_l2, c->logistic_tolerance, (long long)model.iterations, model.stopped, model.objective,
-                 fitted, model.present);
+                 c->logistic_l2, c->logistic_tolerance, (long long)model.iterations, model.stopped,
+                 model.objective, fitted, model.present);
     }
     sim_logreg_close(&model);
     return status;

@@ -1,10 +1,10 @@
 /* The solver behind logreg.h.
  *
- * Everything is double: the optimum is flat (its curvature is l2), so in float32 products L-BFGS would stop where
- * rounding noise and not the tolerance says.  Matrices are padded with zeros, rows to 4, columns and classes to 8, so
- * that one kernel of 4 x 8 serves the logits and the gradient without edges; padded weights have a zero gradient and
- * stay zero.  The intercept is one more column of ones.  Each output element is summed by one thread in the order of
- * the inner index, so the number of threads changes no byte. */
+ * Everything is double: the optimum is flat (its curvature is l2), so in float32 products L-BFGS would stop
+ * where rounding noise and not the tolerance says.  Matrices are padded with zeros, rows to 4, columns and
+ * classes to 8, so that one kernel of 4 x 8 serves the logits and the gradient without edges; padded weights
+ * have a zero gradient and stay zero.  The intercept is one more column of ones.  Each output element is
+ * summed by one thread in the order of the inner index, so the number of threads changes no byte. */
 #include "logreg.h"
 
 #include <lbfgs.h>
@@ -23,10 +23,11 @@ struct solver {
     const struct sim_logreg_problem *problem;
     int64_t rows, cols;  /* padded n and dim + intercept */
     int classes, panels; /* present classes; groups of 8 of them */
-    double *z;           /* (rows, cols) standardised, the column after the last feature 1 where there is an intercept */
-    double *p;           /* (panels, rows, 8) logits, then (softmax - one hot) / n */
-    double *loss;        /* (n) cross-entropy of each row */
-    int32_t *y;          /* (n) as an index into the present classes */
+    double
+        *z; /* (rows, cols) standardised, the column after the last feature 1 where there is an intercept */
+    double *p;    /* (panels, rows, 8) logits, then (softmax - one hot) / n */
+    double *loss; /* (n) cross-entropy of each row */
+    int32_t *y;   /* (n) as an index into the present classes */
     int64_t iterations;
     struct sim_progress progress;
 };
@@ -133,8 +134,8 @@ static lbfgsfloatval_t evaluate(void *instance, const lbfgsfloatval_t *w, lbfgsf
 }
 
 static int show(void *instance, const lbfgsfloatval_t *w, const lbfgsfloatval_t *g, const lbfgsfloatval_t fx,
-                const lbfgsfloatval_t wnorm, const lbfgsfloatval_t gnorm, const lbfgsfloatval_t step, int size, int k,
-                int trials)
+                const lbfgsfloatval_t wnorm, const lbfgsfloatval_t gnorm, const lbfgsfloatval_t step,
+                int size, int k, int trials)
 {
     struct solver *s = instance;
     (void)w, (void)g, (void)fx, (void)wnorm, (void)gnorm, (void)step, (void)size, (void)trials;
@@ -179,7 +180,8 @@ static sim_status solver_open(struct solver *s, const struct sim_logreg_problem 
     }
     for (int64_t i = 0; i < p->n; i++) {
         double *z = s->z + i * s->cols;
-        for (int64_t j = 0; j < p->dim; j++) z[j] = ((double)p->x[i * p->dim + j] - m->shift[j]) * m->scale[j];
+        for (int64_t j = 0; j < p->dim; j++)
+            z[j] = ((double)p->x[i * p->dim + j] - m->shift[j]) * m->scale[j];
         if (p->intercept) z[p->dim] = 1;
         s->y[i] = index[p->y[i]];
     }
@@ -218,8 +220,10 @@ static sim_status minimise(struct sim_logreg *m, struct solver *s)
     const struct sim_logreg_problem *p = s->problem;
     int64_t size;
     if (__builtin_mul_overflow(s->panels * (int64_t)LANES, s->cols, &size) || size > INT_MAX)
-        return sim_fail(SIM_EINVAL, "logistic regression: %lld features times %d classes are more weights than liblbfgs counts",
-                        (long long)p->dim, s->classes);
+        return sim_fail(
+            SIM_EINVAL,
+            "logistic regression: %lld features times %d classes are more weights than liblbfgs counts",
+            (long long)p->dim, s->classes);
     lbfgsfloatval_t *w = lbfgs_malloc((int)size), *g = lbfgs_malloc((int)size);
     if (!w || !g) {
         lbfgs_free(w);
@@ -238,12 +242,15 @@ static sim_status minimise(struct sim_logreg *m, struct solver *s)
 
     sim_status status = SIM_OK;
     if (result == LBFGSERR_OUTOFMEMORY)
-        status = sim_fail(SIM_ENOMEM, "logistic regression: no memory for L-BFGS over %lld weights", (long long)size);
+        status = sim_fail(SIM_ENOMEM, "logistic regression: no memory for L-BFGS over %lld weights",
+                          (long long)size);
     else if (result < LBFGSERR_OUTOFINTERVAL) /* those below it say that a parameter is wrong */
         status = sim_fail(SIM_ELIB, "logistic regression: liblbfgs refuses, code %d (lbfgs.h)", result);
     else {
         keep_solution(m, s, w, g);
-        m->stopped = m->converged ? "tolerance" : result == LBFGSERR_MAXIMUMITERATION ? "max_iter" : "line_search";
+        m->stopped = m->converged                          ? "tolerance"
+                     : result == LBFGSERR_MAXIMUMITERATION ? "max_iter"
+                                                           : "line_search";
     }
     lbfgs_free(w);
     lbfgs_free(g);
@@ -253,18 +260,22 @@ static sim_status minimise(struct sim_logreg *m, struct solver *s)
 static sim_status check_problem(const struct sim_logreg_problem *p)
 {
     if (p->n < 1 || p->dim < 1 || p->classes < 1)
-        return sim_fail(SIM_EINVAL, "logistic regression: %lld rows of %lld features in %d classes; at least one of each is needed",
-                        (long long)p->n, (long long)p->dim, p->classes);
+        return sim_fail(
+            SIM_EINVAL,
+            "logistic regression: %lld rows of %lld features in %d classes; at least one of each is needed",
+            (long long)p->n, (long long)p->dim, p->classes);
     if (!(p->l2 >= 0) || !(p->tolerance > 0) || p->max_iter < 1)
-        return sim_fail(SIM_EINVAL, "logistic regression: l2 %g must be >= 0, tolerance %g > 0, max_iter %lld >= 1", p->l2,
-                        p->tolerance, (long long)p->max_iter);
+        return sim_fail(SIM_EINVAL,
+                        "logistic regression: l2 %g must be >= 0, tolerance %g > 0, max_iter %lld >= 1",
+                        p->l2, p->tolerance, (long long)p->max_iter);
     for (int64_t i = 0; i < p->n; i++)
         if (p->y[i] < 0 || p->y[i] >= p->classes)
-            return sim_fail(SIM_EINVAL, "logistic regression: row %lld has class %d; classes are 0 to %d", (long long)i,
-                            (int)p->y[i], p->classes - 1);
+            return sim_fail(SIM_EINVAL, "logistic regression: row %lld has class %d; classes are 0 to %d",
+                            (long long)i, (int)p->y[i], p->classes - 1);
     for (int64_t k = 0; k < p->n * p->dim; k++)
         if (!isfinite(p->x[k]))
-            return sim_fail(SIM_ENONFINITE, "logistic regression: feature %lld of row %lld is not a finite number",
+            return sim_fail(SIM_ENONFINITE,
+                            "logistic regression: feature %lld of row %lld is not a finite number",
                             (long long)(k % p->dim), (long long)(k / p->dim));
     return SIM_OK;
 }
@@ -282,8 +293,8 @@ sim_status sim_logreg_fit(struct sim_logreg *out, const struct sim_logreg_proble
     out->scale = sim_calloc_aligned(dim, sizeof *out->scale);
     out->seen = sim_calloc_aligned(classes, 1);
     if (!out->w || !out->b || !out->shift || !out->scale || !out->seen)
-        status = sim_fail(SIM_ENOMEM, "logistic regression: no memory for %d classes of %lld features", p->classes,
-                          (long long)p->dim);
+        status = sim_fail(SIM_ENOMEM, "logistic regression: no memory for %d classes of %lld features",
+                          p->classes, (long long)p->dim);
     for (size_t j = 0; j < dim && status == SIM_OK; j++) {
         out->shift[j] = p->shift ? p->shift[j] : 0;
         out->scale[j] = p->scale ? p->scale[j] : 1;
@@ -300,7 +311,9 @@ sim_status sim_logreg_predict(const struct sim_logreg *m, const float *x, int64_
 {
     int64_t classes = m->classes;
     double *block = sim_calloc_aligned((size_t)(omp_get_max_threads() * classes), sizeof *block);
-    if (!block) return sim_fail(SIM_ENOMEM, "logistic regression: no memory for the logits of %lld classes", (long long)classes);
+    if (!block)
+        return sim_fail(SIM_ENOMEM, "logistic regression: no memory for the logits of %lld classes",
+                        (long long)classes);
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < n; i++) {
         double *logit = block + omp_get_thread_num() * classes;

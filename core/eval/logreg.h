@@ -1,4 +1,5 @@
-/* Multinomial logistic regression: the convex problem and its solution, for the logistic score and few-shot probes. */
+/* Multinomial logistic regression: the convex problem and its solution, for the logistic score and few-shot
+ * probes. */
 #ifndef SIM_LOGREG_H
 #define SIM_LOGREG_H
 
@@ -6,17 +7,17 @@
 
 #include "status.h"
 
-/* Minimise (1/n) sum_i CE(softmax(W^T z_i + b), y_i) + (l2/2) |W|^2, where z_i is row i of x after `shift` and `scale`.
- * The intercept b is never penalised. */
+/* Minimise (1/n) sum_i CE(softmax(W^T z_i + b), y_i) + (l2/2) |W|^2, where z_i is row i of x after `shift`
+ * and `scale`. The intercept b is never penalised. */
 struct sim_logreg_problem {
-    const float *x;        /* (n, dim) */
-    const int32_t *y;      /* (n) in 0 .. classes-1 */
+    const float *x;   /* (n, dim) */
+    const int32_t *y; /* (n) in 0 .. classes-1 */
     int64_t n, dim;
     int classes;
     const double *shift, *scale; /* (dim) z = (x - shift) * scale; NULL: z = x */
-    int intercept;         /* 0: no b */
+    int intercept;               /* 0: no b */
     double l2;
-    double tolerance;      /* stop when |gradient| < tolerance * max(1, |W, b|), Euclidean norms */
+    double tolerance; /* stop when |gradient| < tolerance * max(1, |W, b|), Euclidean norms */
     int64_t max_iter;
     const char *label; /* progress is shown under it; NULL: none is */
 };
@@ -24,20 +25,21 @@ struct sim_logreg_problem {
 struct sim_logreg {
     int64_t dim;
     int classes;
-    int present;       /* classes with at least one train row; the others are never predicted */
-    double *w;         /* (dim, classes) for z; columns of absent classes are zero; owned */
-    double *b;         /* (classes); owned */
+    int present;           /* classes with at least one train row; the others are never predicted */
+    double *w;             /* (dim, classes) for z; columns of absent classes are zero; owned */
+    double *b;             /* (classes); owned */
     double *shift, *scale; /* (dim) copies, 0 and 1 where the problem had none; owned */
     unsigned char *seen;   /* (classes) 1: present in train; owned */
     double objective, gradient_norm, weight_norm; /* at the solution; weight_norm = |W| without b */
     int64_t iterations;
-    int converged;     /* the tolerance was reached */
+    int converged;       /* the tolerance was reached */
     const char *stopped; /* "tolerance", "max_iter", "line_search": why it ended; static text */
 };
 
-/* Solves by L-BFGS (liblbfgs) from zero, in double precision.  Classes without a train row have no part in the problem:
- * their intercepts would run off to minus infinity.  Not reaching the tolerance is no error: see `converged`.  The
- * result is the same bytes for any number of threads.  Memory: n * dim doubles.  The caller closes *out. */
+/* Solves by L-BFGS (liblbfgs) from zero, in double precision.  Classes without a train row have no part in
+ * the problem: their intercepts would run off to minus infinity.  Not reaching the tolerance is no error: see
+ * `converged`.  The result is the same bytes for any number of threads.  Memory: n * dim doubles.  The caller
+ * closes *out. */
 sim_status sim_logreg_fit(struct sim_logreg *out, const struct sim_logreg_problem *p);
 
 /* The most likely class of each row of x (n, dim), ties to the lower class. */

@@ -16,7 +16,8 @@ static struct sim_features make(int64_t count, int dim, int classes, uint64_t se
     f.label = malloc((size_t)count * sizeof *f.label);
     for (int64_t i = 0; i < count; i++) {
         f.label[i] = (int32_t)sim_rng_below(&r, (uint32_t)classes);
-        for (int j = 0; j < dim; j++) f.x[i * dim + j] = (float)(3 * sim_rng_normal(&r) + (j % classes == f.label[i]));
+        for (int j = 0; j < dim; j++)
+            f.x[i * dim + j] = (float)(3 * sim_rng_normal(&r) + (j % classes == f.label[i]));
     }
     return f;
 }
@@ -37,9 +38,11 @@ static double cosine(const struct sim_features *a, int64_t i, const struct sim_f
 }
 
 /* Top-1 by definition: k times the most similar row not yet taken votes. */
-static double brute_force(const struct sim_features *train, const struct sim_features *val, int64_t k, double temperature)
+static double brute_force(const struct sim_features *train, const struct sim_features *val, int64_t k,
+                          double temperature)
 {
-    double *s = malloc((size_t)train->count * sizeof *s), *vote = malloc((size_t)train->classes * sizeof *vote);
+    double *s = malloc((size_t)train->count * sizeof *s),
+           *vote = malloc((size_t)train->classes * sizeof *vote);
     int64_t right = 0;
     for (int64_t i = 0; i < val->count; i++) {
         for (int64_t j = 0; j < train->count; j++) s[j] = cosine(val, i, train, j);
@@ -68,7 +71,10 @@ START_TEST(equals_brute_force)
         int64_t train, val, k;
         int dim, classes;
         double temperature;
-    } cases[] = {{2100, 300, 20, 24, 7, 0.07}, {50, 31, 50, 5, 4, 0.5}, {9, 257, 1, 3, 2, 0.1}, {400, 64, 399, 16, 10, 1}};
+    } cases[] = {{2100, 300, 20, 24, 7, 0.07},
+                 {50, 31, 50, 5, 4, 0.5},
+                 {9, 257, 1, 3, 2, 0.1},
+                 {400, 64, 399, 16, 10, 1}};
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         struct sim_features train = make(cases[c].train, cases[c].dim, cases[c].classes, 10 + c);
         struct sim_features val = make(cases[c].val, cases[c].dim, cases[c].classes, 20 + c);
@@ -103,7 +109,8 @@ START_TEST(threads_change_nothing)
 }
 END_TEST
 
-/* Two equal votes go to the lower class, equal similarities to the lower row; neither overflows at a tiny temperature. */
+/* Two equal votes go to the lower class, equal similarities to the lower row; neither overflows at a tiny
+ * temperature. */
 START_TEST(ties)
 {
     float x[] = {1, 0, 1, 0, 0, 1}, v[] = {1, 1, 1, 0};

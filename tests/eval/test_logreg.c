@@ -1,4 +1,5 @@
-/* The solver of multinomial logistic regression: the golden optimum, the conditions of an optimum, odd problems. */
+/* The solver of multinomial logistic regression: the golden optimum, the conditions of an optimum, odd
+ * problems. */
 #include <jansson.h>
 #include <math.h>
 #include <omp.h>
@@ -26,8 +27,15 @@ static void make_rows(uint64_t seed, int classes)
 
 static struct sim_logreg_problem problem(int intercept, double l2)
 {
-    return (struct sim_logreg_problem){.x = x, .y = y, .n = N, .dim = DIM, .classes = CLASSES, .intercept = intercept,
-                                       .l2 = l2, .tolerance = 1e-9, .max_iter = 2000};
+    return (struct sim_logreg_problem){.x = x,
+                                       .y = y,
+                                       .n = N,
+                                       .dim = DIM,
+                                       .classes = CLASSES,
+                                       .intercept = intercept,
+                                       .l2 = l2,
+                                       .tolerance = 1e-9,
+                                       .max_iter = 2000};
 }
 
 static double top1(const struct sim_logreg *m, const float *rows, const int32_t *label, int64_t n)
@@ -40,14 +48,15 @@ static double top1(const struct sim_logreg *m, const float *rows, const int32_t 
     return (double)right / (double)n;
 }
 
-/* Few-shot (downstream.md, section 5): every row centred by its own mean and scaled to length 1, no intercept,
- * l2 = lambda_total / n.  The optimum stands in the golden file. */
+/* Few-shot (downstream.md, section 5): every row centred by its own mean and scaled to length 1, no
+ * intercept, l2 = lambda_total / n.  The optimum stands in the golden file. */
 START_TEST(golden_optimum)
 {
     json_error_t error;
     json_t *golden = json_load_file(test_path("golden/eval/logreg.json"), 0, &error);
     ck_assert_msg(golden != NULL, "%s", error.text);
-    int n = (int)json_integer_value(json_object_get(golden, "n")), d = (int)json_integer_value(json_object_get(golden, "d"));
+    int n = (int)json_integer_value(json_object_get(golden, "n")),
+        d = (int)json_integer_value(json_object_get(golden, "d"));
     int k = (int)json_integer_value(json_object_get(golden, "k"));
     float *rows = malloc((size_t)(n * d) * sizeof *rows);
     int32_t *label = malloc((size_t)n * sizeof *label);
@@ -55,14 +64,22 @@ START_TEST(golden_optimum)
         json_t *row = json_array_get(json_object_get(golden, "X"), (size_t)i);
         double mean = 0, squares = 0;
         for (int j = 0; j < d; j++) mean += json_number_value(json_array_get(row, (size_t)j)) / d;
-        for (int j = 0; j < d; j++) squares += pow(json_number_value(json_array_get(row, (size_t)j)) - mean, 2);
         for (int j = 0; j < d; j++)
-            rows[i * d + j] = (float)((json_number_value(json_array_get(row, (size_t)j)) - mean) / sqrt(squares));
+            squares += pow(json_number_value(json_array_get(row, (size_t)j)) - mean, 2);
+        for (int j = 0; j < d; j++)
+            rows[i * d + j] =
+                (float)((json_number_value(json_array_get(row, (size_t)j)) - mean) / sqrt(squares));
         label[i] = (int32_t)json_integer_value(json_array_get(json_object_get(golden, "y"), (size_t)i));
     }
     struct sim_logreg m;
     test_ok(sim_logreg_fit(&m, &(struct sim_logreg_problem){
-                                   .x = rows, .y = label, .n = n, .dim = d, .classes = k, .tolerance = 1e-9, .max_iter = 2000,
+                                   .x = rows,
+                                   .y = label,
+                                   .n = n,
+                                   .dim = d,
+                                   .classes = k,
+                                   .tolerance = 1e-9,
+                                   .max_iter = 2000,
                                    .l2 = json_number_value(json_object_get(golden, "lambda_total")) / n}));
     ck_assert_double_eq_tol(m.objective, json_number_value(json_object_get(golden, "objective")), 1e-7);
     ck_assert_double_eq_tol(m.objective, 0.32802679, 1e-7);
@@ -78,8 +95,8 @@ START_TEST(golden_optimum)
 }
 END_TEST
 
-/* Loss and gradient written down once more, row by row: at the solution the gradient vanishes, and the objective is the
- * one reported. */
+/* Loss and gradient written down once more, row by row: at the solution the gradient vanishes, and the
+ * objective is the one reported. */
 START_TEST(gradient_vanishes)
 {
     make_rows(1, CLASSES);
@@ -95,14 +112,16 @@ START_TEST(gradient_vanishes)
             double logit[CLASSES], sum = 0;
             for (int c = 0; c < CLASSES; c++) {
                 logit[c] = m.b[c];
-                for (int j = 0; j < DIM; j++) logit[c] += (x[i * DIM + j] - shift[j]) * scale[j] * m.w[j * CLASSES + c];
+                for (int j = 0; j < DIM; j++)
+                    logit[c] += (x[i * DIM + j] - shift[j]) * scale[j] * m.w[j * CLASSES + c];
                 sum += exp(logit[c]);
             }
             loss += (log(sum) - logit[y[i]]) / N;
             for (int c = 0; c < CLASSES; c++) {
                 double d = (exp(logit[c]) / sum - (c == y[i])) / N;
                 gb[c] += d;
-                for (int j = 0; j < DIM; j++) gw[j * CLASSES + c] += d * (x[i * DIM + j] - shift[j]) * scale[j];
+                for (int j = 0; j < DIM; j++)
+                    gw[j * CLASSES + c] += d * (x[i * DIM + j] - shift[j]) * scale[j];
             }
         }
         for (int k = 0; k < DIM * CLASSES; k++) {

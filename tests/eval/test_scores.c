@@ -1,5 +1,6 @@
-/* Features through an encoder, the logistic score, and all scores together.  The encoder here is a stand-in with known
- * features (the linker takes these functions before the room's); the real one has its own tests. */
+/* Features through an encoder, the logistic score, and all scores together.  The encoder here is a stand-in
+ * with known features (the linker takes these functions before the room's); the real one has its own tests.
+ */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -33,7 +34,8 @@ int sim_encoder_img_size(const struct sim_encoder *e)
 /* Features are the first pixels. */
 sim_status sim_encoder_mean_patch(struct sim_encoder *e, const float *x, int64_t count, float *out)
 {
-    if (count > e->max_batch) return sim_fail(SIM_EINVAL, "%d images, room for %d", (int)count, (int)e->max_batch);
+    if (count > e->max_batch)
+        return sim_fail(SIM_EINVAL, "%d images, room for %d", (int)count, (int)e->max_batch);
     e->calls++;
     for (int64_t i = 0; i < count; i++) memcpy(out + i * DIM, x + i * PIXELS, DIM * sizeof *out);
     return SIM_OK;
@@ -98,7 +100,8 @@ START_TEST(features_that_cannot_be_taken)
     test_fails(sim_features_take(&f, &encoder, &source, 0, "val features"), "batch_size 0");
     test_fails(sim_features_take(&f, &encoder, &source, 5, "val features"), "room for 4");
     set.fails_at = 7;
-    test_fails(sim_features_take(&f, &encoder, &source, 4, "val features"), "val features: image 7 is damaged");
+    test_fails(sim_features_take(&f, &encoder, &source, 4, "val features"),
+               "val features: image 7 is damaged");
     set = (struct set){.damaged_every = 1};
     test_fails(sim_features_take(&f, &encoder, &source, 4, "val features"), "all 10 images are damaged");
     set = (struct set){.shift = 2};

@@ -11,15 +11,22 @@
 
 /* A whole record; tests replace a piece of it. */
 static const char good[] =
-    "{\"schema\": 1, \"experiment\": \"e\", \"name\": \"full\", \"seed\": 3, \"status\": \"ok\", \"reason\": \"\", "
-    "\"config_hash\": \"00000000000000aa\", \"config\": {\"seed\": 3, \"model\": {\"img_size\": 64}}, \"commit\": \"abc\", "
-    "\"started\": \"2026-11-23T07:00:00Z\", \"backend\": \"cpu\", \"device\": \"d\", \"threads\": 2, \"libraries\": {}, "
-    "\"data\": {\"train_hash\": \"1\", \"val_hash\": \"2\", \"train_images\": 10, \"val_images\": 5, \"classes\": 2, \"skipped\": 1}, "
+    "{\"schema\": 1, \"experiment\": \"e\", \"name\": \"full\", \"seed\": 3, \"status\": \"ok\", \"reason\": "
+    "\"\", "
+    "\"config_hash\": \"00000000000000aa\", \"config\": {\"seed\": 3, \"model\": {\"img_size\": 64}}, "
+    "\"commit\": \"abc\", "
+    "\"started\": \"2026-11-23T07:00:00Z\", \"backend\": \"cpu\", \"device\": \"d\", \"threads\": 2, "
+    "\"libraries\": {}, "
+    "\"data\": {\"train_hash\": \"1\", \"val_hash\": \"2\", \"train_images\": 10, \"val_images\": 5, "
+    "\"classes\": 2, \"skipped\": 1}, "
     "\"model\": {\"parameters\": 1, \"trainable\": 1, \"gflop_per_image\": null, \"memory_bytes\": 1}, "
-    "\"curve\": [{\"epoch\": 1, \"step\": 5, \"loss\": 0.9, \"grad_norm\": 1.0, \"lr\": 1e-3, \"momentum\": 0.9, \"images_per_s\": 100, "
-    "\"gflops\": 1, \"gemm_share\": 0, \"seconds\": 1.0}, {\"epoch\": 2, \"step\": 10, \"loss\": null, \"grad_norm\": 2.0, \"lr\": 1e-3, "
+    "\"curve\": [{\"epoch\": 1, \"step\": 5, \"loss\": 0.9, \"grad_norm\": 1.0, \"lr\": 1e-3, \"momentum\": "
+    "0.9, \"images_per_s\": 100, "
+    "\"gflops\": 1, \"gemm_share\": 0, \"seconds\": 1.0}, {\"epoch\": 2, \"step\": 10, \"loss\": null, "
+    "\"grad_norm\": 2.0, \"lr\": 1e-3, "
     "\"momentum\": 0.9, \"images_per_s\": 400, \"gflops\": 1, \"gemm_share\": 0, \"seconds\": 3.0}], "
-    "\"scores\": [{\"encoder\": \"pretrained\", \"name\": \"knn\", \"metric\": \"top1\", \"value\": 0.5, \"standard_error\": 0.1, "
+    "\"scores\": [{\"encoder\": \"pretrained\", \"name\": \"knn\", \"metric\": \"top1\", \"value\": 0.5, "
+    "\"standard_error\": 0.1, "
     "\"train_images\": 10, \"val_images\": 5, \"protocol\": {}}], "
     "\"cost\": {\"wall_s\": 9, \"train_s\": 8.5, \"gflop\": 1, \"peak_memory_bytes\": 1}}";
 
@@ -89,7 +96,8 @@ START_TEST(folders_and_several_files)
     ck_assert_int_eq(r.count, 1);
     test_ok(sim_run_records_read(&r, file_of(other)));
     ck_assert_int_eq(r.count, 2);
-    test_fails(sim_run_records_read(&r, "no/such/file.jsonl"), "no/such/file.jsonl: the records cannot be opened");
+    test_fails(sim_run_records_read(&r, "no/such/file.jsonl"),
+               "no/such/file.jsonl: the records cannot be opened");
     sim_run_records_close(&r);
     free(other);
 }
@@ -120,13 +128,15 @@ START_TEST(wrong_fields_are_named)
     expect_error("\"seed\": 3", "\"seed\": \"3\"", "\"seed\" is text; a whole number");
     expect_error("\"seed\": 3", "\"seed\": -3", "\"seed\" is negative");
     expect_error("\"status\": \"ok\"", "\"status\": \"fine\"", "\"status\"");
-    expect_error("\"config\": {\"seed\": 3, \"model\": {\"img_size\": 64}}", "\"config\": 7", "\"config\" is a whole number; an object");
+    expect_error("\"config\": {\"seed\": 3, \"model\": {\"img_size\": 64}}", "\"config\": 7",
+                 "\"config\" is a whole number; an object");
     expect_error("\"trainable\": 1, ", "", "\"model.trainable\" is missing");
     expect_error("\"skipped\": 1", "\"skipped\": 0.5", "\"data.skipped\" is a number; a whole number");
     expect_error("\"grad_norm\": 2.0", "\"grad_norm\": true", "\"curve[1].grad_norm\" is true");
     expect_error("\"epoch\": 2", "\"epoch\": 1", "\"curve[1].epoch\" is not above the one before");
     expect_error("\"curve\": [", "\"curve\": [5, ", "\"curve[0]\" is a whole number; an object");
-    expect_error("\"value\": 0.5", "\"value\": 50", "\"scores[0].value\" is out of bounds; a number from 0 to 1");
+    expect_error("\"value\": 0.5", "\"value\": 50",
+                 "\"scores[0].value\" is out of bounds; a number from 0 to 1");
     expect_error("\"value\": 0.5", "\"value\": null", "\"scores[0].value\" is null");
     expect_error("\"encoder\": \"pretrained\"", "\"encoder\": \"finetuned\"", "\"scores[0].encoder\"");
     expect_error("\"train_s\": 8.5, ", "", "\"cost.train_s\" is missing");
@@ -147,7 +157,8 @@ START_TEST(cut_lines_are_passed_over)
         ck_assert_int_eq(r.count, 1);
         sim_run_records_close(&r);
         free(text);
-        ck_assert_int_ge(asprintf(&text, "%.*s\n%s\n", (int)cut, good, other), 0); /* taken up again behind the cut */
+        ck_assert_int_ge(asprintf(&text, "%.*s\n%s\n", (int)cut, good, other),
+                         0); /* taken up again behind the cut */
         r = (struct sim_run_records){0};
         test_ok(sim_run_records_read(&r, file_of(text)));
         ck_assert_int_eq(r.count, 1);
@@ -186,7 +197,8 @@ START_TEST(seeds_are_merged_and_failures_left_out)
     ck_assert_int_eq(no_mask->ok, 2);
     ck_assert_int_eq(no_mask->loss.n, 2);
     sim_summaries_close(&s);
-    test_fails(sim_summaries_make(&s, &r, "nothing"), "no record of experiment \"nothing\"; there are: seeds");
+    test_fails(sim_summaries_make(&s, &r, "nothing"),
+               "no record of experiment \"nothing\"; there are: seeds");
     sim_run_records_close(&r);
 }
 END_TEST

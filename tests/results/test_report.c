@@ -1,4 +1,5 @@
-/* The report: figures in the table, pictures that are pictures, the same bytes twice, names that mean harm. */
+/* The report: figures in the table, pictures that are pictures, the same bytes twice, names that mean harm.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +69,8 @@ END_TEST
 
 START_TEST(table_holds_the_figures)
 {
-    char folder[600], *shown = report("results/data/seeds.jsonl", folder), *table = contents(folder, "table.md", NULL);
+    char folder[600], *shown = report("results/data/seeds.jsonl", folder),
+                      *table = contents(folder, "table.md", NULL);
     expect(table, "| siameseim | 3 | 0.6147 ± 0.0058 | 31.3 ± 1.6 | 16.1 ± 0.3 | +15.2 ± 1.4 | 40.7 ± 1.2 |");
     expect(table, "| no_mask | 2 of 3 |");
     expect(table, "- no_mask, seed 2: diverged, in no figure above: loss is not finite at step 682");
@@ -136,7 +138,10 @@ START_TEST(texts_are_made_safe)
         void (*put)(FILE *, const char *, int);
         int most;
         const char *text, *shown;
-    } cases[] = {{sim_text_plain, 9, "a\nb\x7f\xc2\x9b" "c", "a b  c"},
+    } cases[] = {{sim_text_plain, 9,
+                  "a\nb\x7f\xc2\x9b"
+                  "c",
+                  "a b  c"},
                  {sim_text_plain, 3, "Größe", "Gr…"},
                  {sim_text_plain, 5, "Größe", "Größe"},
                  {sim_text_gnuplot, 20, "it's '", "'it''s '''"},
@@ -159,7 +164,8 @@ START_TEST(several_experiments)
     char folder[600], path[700];
     snprintf(folder, sizeof folder, "%s", test_scratch());
     test_ok(sim_results_report(paths, 3, folder, NULL, NULL));
-    static const char *const names[] = {"loss-seeds.svg", "scores-quickstart.png", "loss-exp____touch_pwned____.3.svg"};
+    static const char *const names[] = {"loss-seeds.svg", "scores-quickstart.png",
+                                        "loss-exp____touch_pwned____.3.svg"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
         ck_assert_msg(access(path, R_OK) == 0, "no %s", path);
@@ -186,16 +192,19 @@ END_TEST
 
 START_TEST(plots_of_one_run)
 {
-    const char *data = test_path("results/data/seeds.jsonl"), *quick = test_path("results/data/quickstart.jsonl");
+    const char *data = test_path("results/data/seeds.jsonl"),
+               *quick = test_path("results/data/quickstart.jsonl");
     char folder[600];
     snprintf(folder, sizeof folder, "%s/new", test_scratch());
-    test_ok(sim_results_plot_run(data, "seeds", "no_mask", 2, folder)); /* diverged: what there is of its curve */
+    test_ok(
+        sim_results_plot_run(data, "seeds", "no_mask", 2, folder)); /* diverged: what there is of its curve */
     char *svg = contents(folder, "curves.svg", NULL);
     expect(svg, "learning rate");
     expect(svg, "seed 2, diverged");
     free(svg);
     free(contents(folder, "curves.png", NULL));
-    test_fails(sim_results_plot_run(data, "seeds", "no_mask", 7, folder), "no record of experiment seeds, run no_mask, seed 7");
+    test_fails(sim_results_plot_run(data, "seeds", "no_mask", 7, folder),
+               "no record of experiment seeds, run no_mask, seed 7");
     test_fails(sim_results_plot_run(quick, "quickstart", "untrained", 0, folder), "no training curve");
 }
 END_TEST
