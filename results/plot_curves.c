@@ -111,8 +111,9 @@ static void spread_labels(struct end_label *l, int count, double height)
     for (int i = count - 1; i >= 0; i--) l[i].at = fmax(l[i].at, i < count - 1 ? l[i + 1].at + LABEL_GAP : 0);
 }
 
+/* A name and a line that leads to it from the curve's end; dotted where the curve ends early. */
 static void put_labels(FILE *to, const struct sim_summary *e, struct end_label *l, int count, struct range y,
-                       double height)
+                       double height, double last_epoch)
 {
     for (int i = 0; i < count; i++) {
         l[i].y = fmin(fmax(l[i].y, y.low), y.high);
@@ -122,8 +123,9 @@ static void put_labels(FILE *to, const struct sim_summary *e, struct end_label *
     for (int i = 0; i < count; i++) {
         const struct sim_row *row = &e->rows[l[i].row];
         fprintf(to,
-                "set arrow from first %.9g, first %.9g to graph 1.025, graph %.6f nohead lw 1 lc rgb '%s'\n",
-                l[i].x, l[i].y, l[i].at / height, sim_gnuplot_colour(l[i].row));
+                "set arrow from first %.9g, first %.9g to graph 1.025, graph %.6f nohead lw 1 dt %d lc rgb "
+                "'%s'\n",
+                l[i].x, l[i].y, l[i].at / height, l[i].x < last_epoch ? 3 : 1, sim_gnuplot_colour(l[i].row));
         fputs("set label ", to);
         sim_text_gnuplot(to, row->label, NAME_CHARACTERS);
         fprintf(to, " at graph 1.033, graph %.6f left font ',11' textcolor rgb '#222222'\n",
@@ -219,7 +221,7 @@ sim_status sim_plot_loss(const struct sim_summary *e, const char *folder, const 
         fprintf(s.to, "set yrange [%.9g:%.9g]\n", y.low, y.high);
         sim_gnuplot_tics(s.to, "y", y.low, y.high, 0);
         fputs("set xlabel 'epoch'\nset ylabel 'training loss'\n", s.to);
-        put_labels(s.to, e, ends, count, y, height - TOP - BOTTOM);
+        put_labels(s.to, e, ends, count, y, height - TOP - BOTTOM, x.high);
         put_lines(s.to, e, ends, count, x.high);
         status = sim_gnuplot_draw(&s, folder, stem, terminal);
         *drawn = status == SIM_OK;
