@@ -22,17 +22,26 @@ static struct sim_rng stream(const struct sim_data_config *c, enum sim_split spl
 
 static void pose_object(struct sim_rng *r, struct sim_procedural_object *o, double low, double high)
 {
-    o->side = draw(r, low, high);
-    o->angle = draw(r, -0.1, 0.1);
-    o->stretch = draw(r, 0.8, 1.25);
-    o->shear = draw(r, -0.15, 0.15);
+    o->side = low + (high - low) * sqrt(sim_rng_uniform(r)); /* more large ones than small */
+    o->angle = draw(r, -0.07, 0.07);
+    o->stretch = draw(r, 0.83, 1.2);
+    o->shear = draw(r, -0.12, 0.12);
     o->mirror = (int)sim_rng_below(r, 2);
     o->texture = (int)sim_rng_below(r, SIM_PROCEDURAL_TEXTURES);
     o->palette = (int)sim_rng_below(r, SIM_PROCEDURAL_PALETTES);
-    /* wholly inside the picture, a little off its edge */
-    double room = 1 - o->side - 0.06;
-    o->x = o->side / 2 + 0.03 + room * sim_rng_uniform(r);
-    o->y = o->side / 2 + 0.03 + room * sim_rng_uniform(r);
+}
+
+/* Wholly inside the picture, a little off its edge. */
+static double within(const struct sim_procedural_object *o, double share)
+{
+    return o->side / 2 + 0.03 + (1 - o->side - 0.06) * share;
+}
+
+/* Photographers centre their subject, somewhat: the mean of two draws. */
+static double centred(struct sim_rng *r)
+{
+    double a = sim_rng_uniform(r);
+    return (a + sim_rng_uniform(r)) / 2;
 }
 
 /* How far two bounding boxes are apart, negative where they overlap. */
@@ -68,6 +77,8 @@ void sim_procedural_plan(const struct sim_data_config *c, enum sim_split split, 
     struct sim_rng place = stream(c, split, i, LAYER_OBJECT);
     main->family = (int)(i % SIM_PROCEDURAL_FAMILIES);
     pose_object(&place, main, 0.3, 0.8);
+    main->x = within(main, centred(&place));
+    main->y = within(main, centred(&place));
 
     for (int k = 0; k + 1 < out->count; k++) {
         struct sim_procedural_object *o = &out->object[k], best = *o;
@@ -76,6 +87,8 @@ void sim_procedural_plan(const struct sim_data_config *c, enum sim_split split, 
         double best_gap = -9;
         for (int trial = 0; trial < 12; trial++) { /* of twelve places the one most clear of the others */
             pose_object(&place, o, 0.09, 0.16);
+            o->x = within(o, sim_rng_uniform(&place));
+            o->y = within(o, sim_rng_uniform(&place));
             double least = gap(o, main);
             for (int other = 0; other < k; other++) least = fmin(least, gap(o, &out->object[other]));
             if (least > best_gap) best = *o, best_gap = least;

@@ -58,7 +58,7 @@ static void stroke(struct outline *o, const double *x, const double *y, const do
 /* From a disk (k = 0) towards a square (k = 1): x^2 + y^2 - k^2 x^2 y^2 = 1, the superellipse that needs no powers. */
 static void disk(struct sim_rng *r, struct outline *o)
 {
-    double k = vary(r, 0.65), q = k * k;
+    double k = vary(r, 0.55), q = k * k;
     begin(o);
     for (int i = 0; i < 96; i++) {
         double c = COS(i / 96.0), s = SIN(i / 96.0), p = 2 * q * c * c * s * s;
@@ -274,7 +274,7 @@ struct leaf {
 static void frond(struct outline *o, struct map m, const struct leaf *f, int depth, int pairs)
 {
     if (depth == 0) {
-        static const double blade[][2] = {{0, 0}, {0.6, -0.2}, {1, -0.5}, {0.6, -0.8}, {0, -1}};
+        static const double blade[][2] = {{0, 0}, {0.7, -0.25}, {1, -0.5}, {0.7, -0.75}, {0, -1}};
         begin(o);
         for (int i = 0; i < 5; i++) place(o, m, f->width * blade[i][0], blade[i][1]);
         for (int i = 3; i > 0; i--) place(o, m, -f->width * blade[i][0], blade[i][1]);
@@ -287,17 +287,17 @@ static void frond(struct outline *o, struct map m, const struct leaf *f, int dep
     for (int i = 0; i < pairs; i++) {
         double at = (i + 0.35) / pairs, scale = f->shrink * (1 - f->taper * at) * (0.75 + 0.25 * (i > 0));
         struct map joint = compose(m, f->bow * at * at, -0.92 * at, 0, 1);
-        frond(o, compose(joint, 0, 0, f->angle, scale), f, depth - 1, pairs - 2);
-        frond(o, compose(joint, 0, 0, -f->angle, scale), f, depth - 1, pairs - 2);
+        frond(o, compose(joint, 0, 0, f->angle, scale), f, depth - 1, pairs - 1);
+        frond(o, compose(joint, 0, 0, -f->angle, scale), f, depth - 1, pairs - 1);
     }
     frond(o, compose(m, f->bow, -0.8, 0, 0.3), f, 0, 0);
 }
 
 static void leaf(struct sim_rng *r, struct outline *o)
 {
-    struct leaf f = {.angle = vary(r, 0.15), .shrink = vary(r, 0.62), .taper = vary(r, 0.66),
-                     .width = vary(r, 0.3), .bow = draw(r, -0.1, 0.1)};
-    frond(o, (struct map){0, 0, 1, 0}, &f, 2, 6);
+    struct leaf f = {.angle = vary(r, 0.15), .shrink = vary(r, 0.46), .taper = vary(r, 0.55),
+                     .width = vary(r, 0.24), .bow = draw(r, -0.1, 0.1)};
+    frond(o, (struct map){0, 0, 1, 0}, &f, 2, 4);
 }
 
 static void lattice(struct sim_rng *r, struct outline *o)
@@ -317,7 +317,7 @@ static void lattice(struct sim_rng *r, struct outline *o)
 /* A disk whose radius swings in a few harmonics. */
 static void blob(struct sim_rng *r, struct outline *o)
 {
-    double amplitude[6], phase[6], radius_total = vary(r, 0.5), sum = 0;
+    double amplitude[6], phase[6], total = vary(r, 0.6), sum = 0;
     for (int k = 2; k < 6; k++) {
         amplitude[k] = draw(r, 0.3, 1);
         phase[k] = sim_rng_uniform(r);
@@ -326,7 +326,7 @@ static void blob(struct sim_rng *r, struct outline *o)
     begin(o);
     for (int i = 0; i < 128; i++) {
         double t = i / 128.0, radius = 1;
-        for (int k = 2; k < 6; k++) radius += radius_total * amplitude[k] / sum * COS(k * t + phase[k]);
+        for (int k = 2; k < 6; k++) radius += total * amplitude[k] / sum * COS(k * t + phase[k]);
         put(o, radius * COS(t), radius * SIN(t));
     }
     end(o);

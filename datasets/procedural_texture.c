@@ -46,7 +46,7 @@ static float luminance(const float rgb[3])
 
 void sim_procedural_look_contrast(struct look *l, const float background[3])
 {
-    const float enough = 0.5f; /* sum of the channels' distances */
+    const float enough = 0.85f; /* sum of the channels' distances */
     float own[3], distance = 0;
     for (int k = 0; k < 3; k++) {
         own[k] = mix(l->a[k], l->b[k], 0.4f);
@@ -115,7 +115,7 @@ static struct tone hatching(const struct look *l, const struct noise *n, float x
 {
     (void)n;
     float a = inside(l, 0.1f - fabsf(fraction(x) - 0.5f)), b = inside(l, 0.1f - fabsf(fraction(y) - 0.5f));
-    return (struct tone){0.1f, 1 - 0.55f * (a > b ? a : b)};
+    return (struct tone){0.1f, 1 - 0.4f * (a > b ? a : b)};
 }
 
 static struct tone marble(const struct look *l, const struct noise *n, float x, float y)
@@ -138,7 +138,7 @@ static struct tone worley(const struct look *l, const struct noise *n, float x, 
                 second = d;
         }
     float seam = inside(l, 0.12f - (sqrtf(second) - sqrtf(first)));
-    return (struct tone){0.75f * shade, 1 - 0.5f * seam};
+    return (struct tone){0.75f * shade, 1 - 0.4f * seam};
 }
 
 static struct tone rings(const struct look *l, const struct noise *n, float x, float y)
@@ -194,6 +194,9 @@ void sim_procedural_look(const struct sim_procedural_object *object, float side_
             float swap = out->a[k];
             out->a[k] = out->b[k], out->b[k] = swap;
         }
+    /* the outline is to be stronger than the pattern */
+    float apart = (float)draw(&r, 0.45, 0.9);
+    for (int k = 0; k < 3; k++) out->b[k] = mix(out->a[k], out->b[k], apart);
     out->cosine = (float)sim_procedural_cos(turns), out->sine = (float)sim_procedural_sin(turns);
     out->frequency = (float)draw(&r, 4, 7);
     out->shift_x = (float)draw(&r, 0, NOISE_SIDE), out->shift_y = (float)draw(&r, 0, NOISE_SIDE);
