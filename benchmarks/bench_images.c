@@ -2,14 +2,17 @@
  *
  *     bench_images [FOLDER]
  *
- * Prints a JSON line per operation: {"op", "images_per_s", "crc32"}; the speed is that of the best of ROUNDS rounds, per
- * second of the thread's processor time, so that other programs disturb it little; the sum is over everything made.  With FOLDER it also writes photo.jpg and views.json there, from which
+ * Prints a JSON line per operation: {"op", "images_per_s", "crc32"}; the speed is that of the best of ROUNDS
+ * rounds, per second of the thread's processor time, so that other programs disturb it little; the sum is
+ * over everything made.
+ *
+ * With FOLDER it also writes photo.jpg and views.json there, from which
  * peers/bench_pillow.py does the same operations with Pillow and torchvision: equal sums, comparable speeds.
  *
  *   decode       JPEG to RGB                        blur         Gaussian, sigma 1, on 224 x 224
- *   crop_resize  crops as drawn, bicubic to 224     two_views    all of it: decode, both views as SiameseIM's recipe
- *   jitter       brightness, contrast, saturation,               draws them (method.md 1.6), normalised to floats
- *                hue on 224 x 224
+ *   crop_resize  crops as drawn, bicubic to 224     two_views    all of it: decode, both views as SiameseIM's
+ * recipe jitter       brightness, contrast, saturation,               draws them (method.md 1.6), normalised
+ * to floats hue on 224 x 224
  */
 #include <jansson.h>
 #include <math.h>
@@ -29,25 +32,39 @@
 enum { WIDTH = 500, HEIGHT = 375, SIZE = 224, VIEW_BYTES = SIZE * SIZE * 3, PAIRS = 32, ROUNDS = 7 };
 static const double round_s = 0.15;
 
-static const struct sim_augment_config recipe = {
-    .crop_min = 0.08, .crop_max = 1, .ratio_min = 0.75, .filter = SIM_FILTER_BICUBIC, .flip = 0.5,
-    .jitter = 0.8, .brightness = 0.4, .contrast = 0.4, .saturation = 0.2, .hue = 0.1, .grayscale = 0.2,
-    .blur1 = 1, .blur2 = 0.1, .blur_sigma_min = 0.1, .blur_sigma_max = 2, .solarize1 = 0, .solarize2 = 0.2};
+static const struct sim_augment_config recipe = {.crop_min = 0.08,
+                                                 .crop_max = 1,
+                                                 .ratio_min = 0.75,
+                                                 .filter = SIM_FILTER_BICUBIC,
+                                                 .flip = 0.5,
+                                                 .jitter = 0.8,
+                                                 .brightness = 0.4,
+                                                 .contrast = 0.4,
+                                                 .saturation = 0.2,
+                                                 .hue = 0.1,
+                                                 .grayscale = 0.2,
+                                                 .blur1 = 1,
+                                                 .blur2 = 0.1,
+                                                 .blur_sigma_min = 0.1,
+                                                 .blur_sigma_max = 2,
+                                                 .solarize1 = 0,
+                                                 .solarize2 = 0.2};
 
 struct bench {
     unsigned char *jpeg;
     unsigned long jpeg_bytes;
-    struct sim_image photo;         /* decoded */
+    struct sim_image photo; /* decoded */
     struct sim_view views[PAIRS][2];
-    uint8_t view[VIEW_BYTES];       /* the 224 x 224 input of jitter and blur */
+    uint8_t view[VIEW_BYTES]; /* the 224 x 224 input of jitter and blur */
     uint8_t out[VIEW_BYTES];
-    float *floats;                  /* (2, 3, SIZE, SIZE) */
-    uint32_t sum;                   /* of what was made */
+    float *floats; /* (2, 3, SIZE, SIZE) */
+    uint32_t sum;  /* of what was made */
 };
 
 /* ---------------------------------------------------------------- the photo */
 
-/* Slow colour gradients, a few discs with edges, grain: compresses to about 100 KB, as ImageNet's photos do. */
+/* Slow colour gradients, a few discs with edges, grain: compresses to about 100 KB, as ImageNet's photos do.
+ */
 static void draw_photo(uint8_t *rgb)
 {
     struct sim_rng r = sim_rng_make(1, SIM_PURPOSE_TEST, 0, 0, 0);
@@ -59,7 +76,8 @@ static void draw_photo(uint8_t *rgb)
     }
     for (int y = 0; y < HEIGHT; y++) {
         for (int x = 0; x < WIDTH; x++, rgb += 3) {
-            double v[3] = {120 + 70 * sin(x / 71.0 + y / 140.0), 110 + 60 * cos(y / 53.0), 60.0 + 130 * x / WIDTH};
+            double v[3] = {120 + 70 * sin(x / 71.0 + y / 140.0), 110 + 60 * cos(y / 53.0),
+                           60.0 + 130 * x / WIDTH};
             double grain = 7 * sim_rng_normal(&r) + 14 * sin(x * 0.7) * sin(y * 0.9);
             for (int d = 0; d < 12; d++) {
                 if (hypot(x - disc[d][0], y - disc[d][1]) > disc[d][2]) continue;
@@ -97,10 +115,11 @@ static void encode_photo(struct bench *b, const uint8_t *rgb)
 
 static json_t *view_json(const struct sim_view *v)
 {
-    return json_pack("{s:b, s:[iiii], s:b, s:[iiii], s:[ffff], s:b, s:b, s:b, s:f}", "flip", v->flip, "crop", v->i, v->j,
-                     v->h, v->w, "jitter", v->jitter, "order", v->order[0], v->order[1], v->order[2], v->order[3],
-                     "factor", v->factor[0], v->factor[1], v->factor[2], v->factor[3], "grayscale", v->grayscale, "blur",
-                     v->blur, "solarize", v->solarize, "sigma", v->sigma);
+    return json_pack("{s:b, s:[iiii], s:b, s:[iiii], s:[ffff], s:b, s:b, s:b, s:f}", "flip", v->flip, "crop",
+                     v->i, v->j, v->h, v->w, "jitter", v->jitter, "order", v->order[0], v->order[1],
+                     v->order[2], v->order[3], "factor", v->factor[0], v->factor[1], v->factor[2],
+                     v->factor[3], "grayscale", v->grayscale, "blur", v->blur, "solarize", v->solarize,
+                     "sigma", v->sigma);
 }
 
 static sim_status write_inputs(const struct bench *b, const char *folder)
@@ -111,7 +130,8 @@ static sim_status write_inputs(const struct bench *b, const char *folder)
     SIM_TRY(sim_file_write(path, b->jpeg, b->jpeg_bytes));
     json_t *pairs = json_array();
     for (int n = 0; n < PAIRS; n++) {
-        json_array_append_new(pairs, json_pack("[oo]", view_json(&b->views[n][0]), view_json(&b->views[n][1])));
+        json_array_append_new(pairs,
+                              json_pack("[oo]", view_json(&b->views[n][0]), view_json(&b->views[n][1])));
     }
     char *text = json_dumps(pairs, JSON_REAL_PRECISION(17));
     json_decref(pairs);
@@ -142,7 +162,8 @@ static sim_status op_decode(struct bench *b, int n, int sum)
 static sim_status op_crop_resize(struct bench *b, int n, int sum)
 {
     const struct sim_view *v = &b->views[n][0];
-    SIM_TRY(sim_pixels_crop_resize(&b->photo, 0, v->i, v->j, v->h, v->w, SIZE, SIZE, SIM_RESAMPLE_BICUBIC, b->out));
+    SIM_TRY(sim_pixels_crop_resize(&b->photo, 0, v->i, v->j, v->h, v->w, SIZE, SIZE, SIM_RESAMPLE_BICUBIC,
+                                   b->out));
     if (sum) add(b, b->out, VIEW_BYTES);
     return SIM_OK;
 }
@@ -219,11 +240,13 @@ static sim_status run(struct bench *b, const char *folder)
     draw_photo(drawn.rgb);
     encode_photo(b, drawn.rgb);
     sim_image_close(&drawn);
-    for (uint64_t n = 0; n < PAIRS; n++) sim_views_draw(&recipe, 0, 0, n, WIDTH, HEIGHT, b->views[n], geometry);
+    for (uint64_t n = 0; n < PAIRS; n++)
+        sim_views_draw(&recipe, 0, 0, n, WIDTH, HEIGHT, b->views[n], geometry);
     if (folder) SIM_TRY(write_inputs(b, folder));
 
     SIM_TRY(sim_decode(b->jpeg, b->jpeg_bytes, "photo.jpg", &b->photo));
-    SIM_TRY(sim_pixels_crop_resize(&b->photo, 0, 40, 60, 275, 366, SIZE, SIZE, SIM_RESAMPLE_BICUBIC, b->view));
+    SIM_TRY(
+        sim_pixels_crop_resize(&b->photo, 0, 40, 60, 275, 366, SIZE, SIZE, SIM_RESAMPLE_BICUBIC, b->view));
     b->floats = calloc(2 * VIEW_BYTES, sizeof *b->floats);
     if (!b->floats) return sim_fail(SIM_ENOMEM, "no memory for two views");
     SIM_TRY(measure(b, "decode", op_decode));
@@ -236,7 +259,9 @@ static sim_status run(struct bench *b, const char *folder)
 int main(int argc, char **argv)
 {
     if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
-        fputs("usage: bench_images [FOLDER]    FOLDER gets photo.jpg and views.json for peers/bench_pillow.py\n", stderr);
+        fputs("usage: bench_images [FOLDER]    FOLDER gets photo.jpg and views.json for "
+              "peers/bench_pillow.py\n",
+              stderr);
         return 2;
     }
     static struct bench b;

@@ -1,9 +1,11 @@
-/* JPEG to RGB with libjpeg-turbo, set up as Pillow sets it up: integer DCT, fancy upsampling, the library's own guess of
- * the file's colours; greyscale and YCbCr to RGB by the library, four components as inverted CMYK (Adobe's convention,
- * which Pillow assumes of every file) and then Pillow's CMYK to RGB.  EXIF orientation and colour profiles are ignored.
+/* JPEG to RGB with libjpeg-turbo, set up as Pillow sets it up: integer DCT, fancy upsampling, the library's
+ * own guess of the file's colours; greyscale and YCbCr to RGB by the library, four components as inverted
+ * CMYK (Adobe's convention, which Pillow assumes of every file) and then Pillow's CMYK to RGB.  EXIF
+ * orientation and colour profiles are ignored.
  *
- * As in Pillow the data are read through a source that suspends where they end, so that a file cut short is an error and
- * not a grey lower half; what libjpeg only warns of (damage inside the data) is accepted; a missing end marker too. */
+ * As in Pillow the data are read through a source that suspends where they end, so that a file cut short is
+ * an error and not a grey lower half; what libjpeg only warns of (damage inside the data) is accepted; a
+ * missing end marker too. */
 #include "decode_parts.h"
 
 #include <setjmp.h>
@@ -12,8 +14,8 @@
 
 #include <jpeglib.h>
 
-/* A progressive file may hold any number of scans, each of which costs a pass over the image.  Encoders write about
- * ten; this bounds the time that a hostile file can take. */
+/* A progressive file may hold any number of scans, each of which costs a pass over the image.  Encoders write
+ * about ten; this bounds the time that a hostile file can take. */
 enum { SCANS_MAX = 1000 };
 
 struct decoder {
@@ -131,7 +133,8 @@ static sim_status decode(struct decoder *d, const uint8_t *bytes, size_t count)
     int header = jpeg_read_header(j, TRUE);
     if (header == JPEG_SUSPENDED) return cut_short(d, "within the header");
     if (j->num_components != 1 && j->num_components != 3 && j->num_components != 4) {
-        return sim_fail(SIM_EFORMAT, "%s: a JPEG of %d components; 1, 3 and 4 are known", d->name, j->num_components);
+        return sim_fail(SIM_EFORMAT, "%s: a JPEG of %d components; 1, 3 and 4 are known", d->name,
+                        j->num_components);
     }
     SIM_TRY(sim_decode_open(&d->image, j->image_width, j->image_height, d->name));
     j->out_color_space = j->num_components == 4 ? JCS_CMYK : JCS_RGB;
@@ -141,7 +144,8 @@ static sim_status decode(struct decoder *d, const uint8_t *bytes, size_t count)
     }
     if (!jpeg_start_decompress(j)) return cut_short(d, "before the last scan");
     SIM_TRY(read_rows(d));
-    jpeg_finish_decompress(j); /* its complaint about a missing end marker is of no concern once all rows are there */
+    jpeg_finish_decompress(
+        j); /* its complaint about a missing end marker is of no concern once all rows are there */
     return SIM_OK;
 }
 
@@ -161,8 +165,10 @@ sim_status sim_decode_jpeg(const uint8_t *bytes, size_t count, const char *name,
     d->source.term_source = source_nothing;
     if (setjmp(d->fail) == 0) d->status = decode(d, bytes, count);
     sim_status status = d->status;
-    if (status == SIM_OK) *out = d->image;
-    else sim_image_close(&d->image);
+    if (status == SIM_OK)
+        *out = d->image;
+    else
+        sim_image_close(&d->image);
     jpeg_destroy_decompress(&d->jpeg);
     free(d->cmyk);
     free(d);

@@ -1,13 +1,15 @@
 /* PNG to RGB with libspng for the compressed data, and Pillow 9.4's way with everything around them:
  *
- *   - checksums of the chunks before the image data count, those of the image data do not; what follows the image data
- *     may be missing;
- *   - 16-bit greyscale is clipped at 255, not scaled (Pillow reads it as mode I and converts that); other 16-bit samples
- *     lose their low byte; 1, 2 and 4-bit greyscale is scaled to 0..255;
- *   - a palette index beyond the palette is the grey of its number; alpha, transparent colours and gamma are dropped.
+ *   - checksums of the chunks before the image data count, those of the image data do not; what follows the
+ * image data may be missing;
+ *   - 16-bit greyscale is clipped at 255, not scaled (Pillow reads it as mode I and converts that); other
+ * 16-bit samples lose their low byte; 1, 2 and 4-bit greyscale is scaled to 0..255;
+ *   - a palette index beyond the palette is the grey of its number; alpha, transparent colours and gamma are
+ * dropped.
  *
- * Damage to ancillary chunks' contents does not concern the pixels and passes.  In one case this is stricter than Pillow:
- * compressed data that end before the last row are an error also where their end falls between two rows. */
+ * Damage to ancillary chunks' contents does not concern the pixels and passes.  In one case this is stricter
+ * than Pillow: compressed data that end before the last row are an error also where their end falls between
+ * two rows. */
 #include "decode_parts.h"
 
 #include <stdlib.h>
@@ -47,7 +49,8 @@ static void put_big_endian(uint8_t *p, uint32_t v)
 
 /* ---------------------------------------------------------------- the walk over the chunks */
 
-/* The chunk at *at, which moves past it; 0 where no chunk starts: too few bytes, or a type that is no word. */
+/* The chunk at *at, which moves past it; 0 where no chunk starts: too few bytes, or a type that is no word.
+ */
 static int next_chunk(const uint8_t **at, const uint8_t *end, struct chunk *c)
 {
     if (end - *at < 8) return 0;
@@ -56,7 +59,8 @@ static int next_chunk(const uint8_t **at, const uint8_t *end, struct chunk *c)
     c->data = *at + 8;
     for (int i = 0; i < 4; i++) {
         uint8_t t = c->type[i];
-        if (!((t >= '0' && t <= '9') || (t >= 'A' && t <= 'Z') || (t >= 'a' && t <= 'z') || t == '_')) return 0;
+        if (!((t >= '0' && t <= '9') || (t >= 'A' && t <= 'Z') || (t >= 'a' && t <= 'z') || t == '_'))
+            return 0;
     }
     size_t left = (size_t)(end - c->data);
     c->available = c->bytes < left ? c->bytes : left;
@@ -77,7 +81,8 @@ static uint32_t checksum(const uint8_t *type, size_t data_bytes)
 
 static sim_status take_header(struct png *p, const struct chunk *c)
 {
-    if (c->bytes < HEADER_BYTES) return sim_fail(SIM_EFORMAT, "%s: the PNG header has %zu bytes, not 13", p->name, c->bytes);
+    if (c->bytes < HEADER_BYTES)
+        return sim_fail(SIM_EFORMAT, "%s: the PNG header has %zu bytes, not 13", p->name, c->bytes);
     p->header = c->data;
     p->width = big_endian(c->data);
     p->height = big_endian(c->data + 4);
@@ -90,7 +95,8 @@ static sim_status take_header(struct png *p, const struct chunk *c)
 static sim_status take_palette(struct png *p, const struct chunk *c)
 {
     if (c->bytes > PALETTE_BYTES) {
-        return sim_fail(SIM_EFORMAT, "%s: the PNG palette has %zu bytes, at most 768 make sense", p->name, c->bytes);
+        return sim_fail(SIM_EFORMAT, "%s: the PNG palette has %zu bytes, at most 768 make sense", p->name,
+                        c->bytes);
     }
     memcpy(p->palette, c->data, c->bytes / 3 * 3);
     return SIM_OK;
@@ -103,7 +109,8 @@ static sim_status walk_to_data(struct png *p, const uint8_t **at, const uint8_t 
         struct chunk c;
         const uint8_t *start = *at;
         if (!next_chunk(at, end, &c)) {
-            return sim_fail(SIM_EFORMAT, "%s: the PNG is truncated or damaged before its image data", p->name);
+            return sim_fail(SIM_EFORMAT, "%s: the PNG is truncated or damaged before its image data",
+                            p->name);
         }
         if (is_type(&c, "IDAT")) {
             *at = p->first_data = start;
@@ -115,8 +122,8 @@ static sim_status walk_to_data(struct png *p, const uint8_t **at, const uint8_t 
                             (const char *)c.type);
         }
         if (checksum(c.type, c.bytes) != big_endian(c.data + c.bytes)) {
-            return sim_fail(SIM_EFORMAT, "%s: the PNG's %.4s chunk does not have the checksum it claims", p->name,
-                            (const char *)c.type);
+            return sim_fail(SIM_EFORMAT, "%s: the PNG's %.4s chunk does not have the checksum it claims",
+                            p->name, (const char *)c.type);
         }
         if (is_type(&c, "IHDR")) SIM_TRY(take_header(p, &c));
         if (is_type(&c, "PLTE")) SIM_TRY(take_palette(p, &c));
@@ -130,7 +137,8 @@ static sim_status walk_data(struct png *p, const uint8_t *at, const uint8_t *end
     int in_data = 1;
     while (next_chunk(&at, end, &c) && !is_type(&c, "IEND")) {
         in_data = in_data && is_type(&c, "IDAT");
-        if (in_data) p->data_bytes += c.available;
+        if (in_data)
+            p->data_bytes += c.available;
         else if (c.available < c.bytes) {
             return sim_fail(SIM_EFORMAT, "%s: the PNG is truncated within its %.4s chunk", p->name,
                             (const char *)c.type);
@@ -144,10 +152,14 @@ static sim_status walk_data(struct png *p, const uint8_t *at, const uint8_t *end
 static int channels(const struct png *p)
 {
     switch (p->colour) {
-    case SPNG_COLOR_TYPE_TRUECOLOR: return 3;
-    case SPNG_COLOR_TYPE_GRAYSCALE_ALPHA: return 2;
-    case SPNG_COLOR_TYPE_TRUECOLOR_ALPHA: return 4;
-    default: return 1;
+    case SPNG_COLOR_TYPE_TRUECOLOR:
+        return 3;
+    case SPNG_COLOR_TYPE_GRAYSCALE_ALPHA:
+        return 2;
+    case SPNG_COLOR_TYPE_TRUECOLOR_ALPHA:
+        return 4;
+    default:
+        return 1;
     }
 }
 
@@ -165,15 +177,21 @@ static void expand_row(const struct png *p, const uint8_t *row, uint8_t *rgb)
         if (p->bits < 8) {
             int shift = 8 - p->bits - (int)(x * (size_t)p->bits % 8), most = (1 << p->bits) - 1;
             int v = row[x * (size_t)p->bits / 8] >> shift & most;
-            if (p->colour == SPNG_COLOR_TYPE_INDEXED) memcpy(rgb, p->palette + 3 * v, 3);
-            else memset(rgb, v * (255 / most), 3);
+            if (p->colour == SPNG_COLOR_TYPE_INDEXED)
+                memcpy(rgb, p->palette + 3 * v, 3);
+            else
+                memset(rgb, v * (255 / most), 3);
             continue;
         }
         const uint8_t *s = row + x * (size_t)step;
-        if (p->colour == SPNG_COLOR_TYPE_INDEXED) memcpy(rgb, p->palette + 3 * s[0], 3);
-        else if (is_colour) rgb[0] = s[0], rgb[1] = s[sample_bytes], rgb[2] = s[2 * sample_bytes];
-        else if (p->bits == 16 && p->colour == SPNG_COLOR_TYPE_GRAYSCALE) memset(rgb, s[0] ? 255 : s[1], 3);
-        else memset(rgb, s[0], 3);
+        if (p->colour == SPNG_COLOR_TYPE_INDEXED)
+            memcpy(rgb, p->palette + 3 * s[0], 3);
+        else if (is_colour)
+            rgb[0] = s[0], rgb[1] = s[sample_bytes], rgb[2] = s[2 * sample_bytes];
+        else if (p->bits == 16 && p->colour == SPNG_COLOR_TYPE_GRAYSCALE)
+            memset(rgb, s[0] ? 255 : s[1], 3);
+        else
+            memset(rgb, s[0], 3);
     }
 }
 
@@ -192,8 +210,8 @@ static uint8_t *chunk_end(uint8_t *data, size_t bytes)
     return data + bytes + 4;
 }
 
-/* A PNG of nothing but the header, a palette where one must be (of zeros: indices are looked up here), and all image
- * data in one chunk, with true checksums: what the library sees.  The caller frees. */
+/* A PNG of nothing but the header, a palette where one must be (of zeros: indices are looked up here), and
+ * all image data in one chunk, with true checksums: what the library sees.  The caller frees. */
 static uint8_t *strip(const struct png *p, const uint8_t *end, size_t *count)
 {
     const size_t palette_bytes = p->colour == SPNG_COLOR_TYPE_INDEXED ? (size_t)3 << (p->bits & 15) : 0;
@@ -229,7 +247,8 @@ static sim_status spoilt(const struct png *p, int error)
 static sim_status decode_rows(const struct png *p, spng_ctx *ctx, struct sim_image *out)
 {
     const size_t stride = row_bytes(p), raw_bytes = p->interlaced ? stride * p->height : stride;
-    uint8_t *raw = calloc(raw_bytes, 1); /* zeroed: the library ors interlaced pixels below 8 bits into their bytes */
+    uint8_t *raw =
+        calloc(raw_bytes, 1); /* zeroed: the library ors interlaced pixels below 8 bits into their bytes */
     if (!raw) return sim_fail(SIM_ENOMEM, "%s: no memory for %zu bytes of pixels", p->name, raw_bytes);
     int error = p->interlaced ? spng_decode_image(ctx, raw, raw_bytes, SPNG_FMT_RAW, 0)
                               : spng_decode_image(ctx, NULL, 0, SPNG_FMT_RAW, SPNG_DECODE_PROGRESSIVE);
@@ -251,7 +270,8 @@ static sim_status decode_data(const struct png *p, const uint8_t *stream, size_t
     int error = spng_set_png_buffer(ctx, stream, count);
     if (!error) error = spng_get_ihdr(ctx, &header);
     sim_status s = error ? spoilt(p, error) : sim_decode_open(out, p->width, p->height, p->name);
-    /* deflate cannot expand by more than 1032: a small file that claims a huge image is found out before it costs */
+    /* deflate cannot expand by more than 1032: a small file that claims a huge image is found out before it
+     * costs */
     if (s == SIM_OK && row_bytes(p) * p->height / 1032 > p->data_bytes) s = spoilt(p, SPNG_EIDAT_TOO_SHORT);
     if (s == SIM_OK) s = decode_rows(p, ctx, out);
     if (s != SIM_OK) sim_image_close(out);

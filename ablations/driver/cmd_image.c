@@ -14,17 +14,21 @@
 static const char help[] =
     "usage: siameseim image OP [KEY=VALUE]... IN OUT.png\n"
     "\n"
-    "Applies one image operation of the augmentation to a JPEG or PNG (told by content, made RGB as Pillow's\n"
-    "convert(\"RGB\") does) and writes a PNG.  The bytes equal those of Pillow 9.4 and torchvision; the call they\n"
+    "Applies one image operation of the augmentation to a JPEG or PNG (told by content, made RGB as "
+    "Pillow's\n"
+    "convert(\"RGB\") does) and writes a PNG.  The bytes equal those of Pillow 9.4 and torchvision; the call "
+    "they\n"
     "equal stands on the right.\n"
     "\n"
-    "  crop_resize i= j= h= w= size= [filter=bicubic|bilinear]   rows i..i+h, columns j..j+w, then size x size pixels\n"
+    "  crop_resize i= j= h= w= size= [filter=bicubic|bilinear]   rows i..i+h, columns j..j+w, then size x "
+    "size pixels\n"
     "                                 im.crop((j, i, j+w, i+h)).resize((size, size), filter)\n"
     "  hflip                          left and right exchanged: ImageOps.mirror(im)\n"
     "  brightness factor=             0 black, 1 as it is: ImageEnhance.Brightness(im).enhance(factor)\n"
     "  contrast factor=               0 flat grey, 1 as it is: ImageEnhance.Contrast(im).enhance(factor)\n"
     "  saturation factor=             0 grey, 1 as it is: ImageEnhance.Color(im).enhance(factor)\n"
-    "  hue factor=                    turns of the colour circle, -0.5 to 0.5: functional.adjust_hue(im, factor)\n"
+    "  hue factor=                    turns of the colour circle, -0.5 to 0.5: functional.adjust_hue(im, "
+    "factor)\n"
     "  grey                           luminance in all three channels: im.convert(\"L\").convert(\"RGB\")\n"
     "  blur sigma=                    im.filter(ImageFilter.GaussianBlur(sigma))\n"
     "  solarise                       values from 128 on are inverted: ImageOps.solarize(im)\n"
@@ -62,8 +66,8 @@ static sim_status crop_resize(struct sim_image *im, const struct values *v)
     struct sim_image out;
     SIM_TRY(sim_image_open(&out, size, size));
     sim_status status =
-        sim_pixels_crop_resize(im, 0, (int)v->value[I], (int)v->value[J], (int)v->value[H], (int)v->value[W], size, size,
-                               (enum sim_resample)v->value[FILTER], out.rgb);
+        sim_pixels_crop_resize(im, 0, (int)v->value[I], (int)v->value[J], (int)v->value[H], (int)v->value[W],
+                               size, size, (enum sim_resample)v->value[FILTER], out.rgb);
     if (status != SIM_OK) {
         sim_image_close(&out);
         return status;
@@ -74,12 +78,12 @@ static sim_status crop_resize(struct sim_image *im, const struct values *v)
 }
 
 /* The operations that cannot fail share one shape. */
-#define IN_PLACE(name, call)                                                                                           \
-    static sim_status name(struct sim_image *im, const struct values *v)                                               \
-    {                                                                                                                  \
-        (void)v;                                                                                                       \
-        call;                                                                                                          \
-        return SIM_OK;                                                                                                 \
+#define IN_PLACE(name, call)                                                                                 \
+    static sim_status name(struct sim_image *im, const struct values *v)                                     \
+    {                                                                                                        \
+        (void)v;                                                                                             \
+        call;                                                                                                \
+        return SIM_OK;                                                                                       \
     }
 IN_PLACE(hflip, sim_pixels_hflip(im->rgb, im->width, im->height))
 IN_PLACE(brightness, sim_pixels_brightness(im->rgb, im->width, im->height, v->value[FACTOR]))
@@ -140,12 +144,13 @@ static sim_status unknown_key(const struct operation *o, const char *word)
     const char *names[MAX_KEYS];
     char keys[80], name[32];
     snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
-    if (o->key_count == 0) return sim_fail(SIM_EINVAL, "%s takes no keys, and \"%s\" is no file", o->name, word);
+    if (o->key_count == 0)
+        return sim_fail(SIM_EINVAL, "%s takes no keys, and \"%s\" is no file", o->name, word);
     for (int k = 0; k < o->key_count; k++) names[k] = key_names[o->keys[k]];
     const char *near = sim_nearest(name, names, o->key_count);
     list_keys(o, keys, sizeof keys);
-    return sim_fail(SIM_EINVAL, "%s has no key \"%s\"%s%s; its keys: %s", o->name, name, near ? ", nearest: " : "",
-                    near ? near : "", keys);
+    return sim_fail(SIM_EINVAL, "%s has no key \"%s\"%s%s; its keys: %s", o->name, name,
+                    near ? ", nearest: " : "", near ? near : "", keys);
 }
 
 static sim_status parse_value(const struct operation *o, enum key key, const char *text, double *out)
@@ -166,8 +171,8 @@ static sim_status parse_value(const struct operation *o, enum key key, const cha
     char *end;
     double value = strtod(text, &end);
     if (end == text || *end || !(value >= o->low && value <= o->high))
-        return sim_fail(SIM_EINVAL, "%s: %s=%s; it is a number from %g to %g", o->name, key_names[key], text, o->low,
-                        o->high);
+        return sim_fail(SIM_EINVAL, "%s: %s=%s; it is a number from %g to %g", o->name, key_names[key], text,
+                        o->low, o->high);
     *out = value;
     return SIM_OK;
 }
@@ -177,12 +182,14 @@ static sim_status parse_keys(const struct operation *o, const char *const *words
     for (int i = 0; i < count; i++) {
         const char *equals = strchr(words[i], '=');
         if (!equals)
-            return sim_fail(SIM_EINVAL, "\"%s\" is no KEY=VALUE; usage: siameseim image OP [KEY=VALUE]... IN OUT.png",
+            return sim_fail(SIM_EINVAL,
+                            "\"%s\" is no KEY=VALUE; usage: siameseim image OP [KEY=VALUE]... IN OUT.png",
                             words[i]);
         enum key key = KEYS;
         for (int k = 0; k < o->key_count; k++) {
             const char *name = key_names[o->keys[k]];
-            if (strlen(name) == (size_t)(equals - words[i]) && !strncmp(words[i], name, strlen(name))) key = o->keys[k];
+            if (strlen(name) == (size_t)(equals - words[i]) && !strncmp(words[i], name, strlen(name)))
+                key = o->keys[k];
         }
         if (key == KEYS) return unknown_key(o, words[i]);
         if (v->given[key]++) return sim_fail(SIM_EINVAL, "%s is given twice", key_names[key]);
@@ -206,7 +213,8 @@ static sim_status work(const struct sim_words *words)
     struct sim_image im;
     if (words->count == 0) return sim_fail(SIM_EINVAL, "no operation given; --help lists them");
     SIM_TRY(find_operation(words->word[0], &o));
-    if (words->count < 3) return sim_fail(SIM_EINVAL, "%s needs two files: IN OUT.png, after its keys", o->name);
+    if (words->count < 3 || strchr(words->word[words->count - 2], '='))
+        return sim_fail(SIM_EINVAL, "%s needs two files: IN OUT.png, after its keys", o->name);
     const char *in = words->word[words->count - 2], *out = words->word[words->count - 1];
     SIM_TRY(parse_keys(o, words->word + 1, words->count - 3, &v));
     size_t length = strlen(out);
@@ -231,4 +239,5 @@ static int run_image_command(int argc, char **argv)
 }
 
 const struct sim_command sim_command_image = {
-    "image", "apply one image operation to a JPEG or PNG: the way to compare with Pillow", help, run_image_command};
+    "image", "apply one image operation to a JPEG or PNG: the way to compare with Pillow", help,
+    run_image_command};

@@ -1,5 +1,5 @@
-/* Decoding files made here: colours, depths, damage of every length, lies about sizes.  (Against Pillow's pixels on real
- * files: test_decode_pillow.c.) */
+/* Decoding files made here: colours, depths, damage of every length, lies about sizes.  (Against Pillow's
+ * pixels on real files: test_decode_pillow.c.) */
 #include "file.h"
 #include "images.h"
 #include "rng.h"
@@ -23,7 +23,8 @@ static const uint8_t *pattern(int channels)
 {
     static uint8_t pixels[W * H * 4];
     for (int i = 0; i < W * H; i++) {
-        for (int c = 0; c < channels; c++) pixels[i * channels + c] = (uint8_t)(i % W * 6 + i / W * (3 + c) + c * 50);
+        for (int c = 0; c < channels; c++)
+            pixels[i * channels + c] = (uint8_t)(i % W * 6 + i / W * (3 + c) + c * 50);
     }
     return pixels;
 }
@@ -55,7 +56,8 @@ static struct bytes jpeg(const uint8_t *pixels, int channels, int progressive)
 }
 
 /* A PNG of W x H samples as the file has them (`raw` big-endian, packed); palette may be NULL. */
-static struct bytes png(const void *raw, size_t count, uint8_t bits, uint8_t colour, struct spng_plte *palette)
+static struct bytes png(const void *raw, size_t count, uint8_t bits, uint8_t colour,
+                        struct spng_plte *palette)
 {
     spng_ctx *ctx = spng_ctx_new(SPNG_CTX_ENCODER);
     struct spng_ihdr header = {.width = W, .height = H, .bit_depth = bits, .color_type = colour};
@@ -102,7 +104,8 @@ END_TEST
 START_TEST(jpeg_colours)
 {
     for (int progressive = 0; progressive < 2; progressive++) {
-        struct sim_image grey = decoded(jpeg(pattern(1), 1, progressive)), rgb = decoded(jpeg(pattern(3), 3, progressive));
+        struct sim_image grey = decoded(jpeg(pattern(1), 1, progressive)),
+                         rgb = decoded(jpeg(pattern(3), 3, progressive));
         const uint8_t *wanted = pattern(1);
         for (int i = 0; i < W * H; i++) {
             ck_assert_int_le(abs(grey.rgb[3 * i] - wanted[i]), 2);
@@ -117,8 +120,10 @@ END_TEST
 /* Four components are taken as inverted: file bytes (255 - C, 255 - M, 255 - Y, 255 - K). */
 START_TEST(jpeg_cmyk_is_inverted)
 {
-    static const uint8_t cases[][7] = {{255, 255, 255, 255, 255, 255, 255}, {255, 255, 255, 0, 0, 0, 0},
-                                       {0, 255, 255, 255, 0, 255, 255},     {255, 0, 255, 128, 128, 0, 128},
+    static const uint8_t cases[][7] = {{255, 255, 255, 255, 255, 255, 255},
+                                       {255, 255, 255, 0, 0, 0, 0},
+                                       {0, 255, 255, 255, 0, 255, 255},
+                                       {255, 0, 255, 128, 128, 0, 128},
                                        {128, 255, 255, 128, 64, 128, 128}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         static uint8_t flat[W * H * 4];
@@ -134,7 +139,8 @@ START_TEST(png_sixteen_bits)
 {
     static uint8_t raw[W * H * 8];
     static const uint16_t values[] = {0, 1, 200, 255, 256, 4096, 65535};
-    for (int i = 0; i < W * H; i++) raw[2 * i] = (uint8_t)(values[i % 7] >> 8), raw[2 * i + 1] = (uint8_t)values[i % 7];
+    for (int i = 0; i < W * H; i++)
+        raw[2 * i] = (uint8_t)(values[i % 7] >> 8), raw[2 * i + 1] = (uint8_t)values[i % 7];
     struct sim_image im = decoded(png(raw, W * H * 2, 16, SPNG_COLOR_TYPE_GRAYSCALE, NULL));
     for (int i = 0; i < W * H; i++) { /* clipped, not scaled */
         int v = values[i % 7] > 255 ? 255 : values[i % 7];
@@ -153,7 +159,8 @@ END_TEST
 START_TEST(png_small_depths_and_palettes)
 {
     static uint8_t raw[W * H];
-    struct spng_plte palette = {.n_entries = 3, .entries = {{10, 20, 30, 0}, {40, 50, 60, 0}, {70, 80, 90, 0}}};
+    struct spng_plte palette = {.n_entries = 3,
+                                .entries = {{10, 20, 30, 0}, {40, 50, 60, 0}, {70, 80, 90, 0}}};
     const size_t row = (W * 2 + 7) / 8;
     for (size_t i = 0; i < row * H; i++) raw[i] = 0x1b; /* 0 1 2 3 */
     struct sim_image grey = decoded(png(raw, row * H, 2, SPNG_COLOR_TYPE_GRAYSCALE, NULL));
@@ -175,7 +182,8 @@ static void refused(const void *bytes, size_t count, const char *word)
 {
     struct sim_image im;
     test_fails(sim_decode(bytes, count, "folder/odd.jpg", &im), word);
-    ck_assert_msg(strstr(sim_error_text(), "folder/odd.jpg") != NULL, "\"%s\" does not name the file", sim_error_text());
+    ck_assert_msg(strstr(sim_error_text(), "folder/odd.jpg") != NULL, "\"%s\" does not name the file",
+                  sim_error_text());
     ck_assert_ptr_null(im.rgb);
 }
 
@@ -212,13 +220,14 @@ END_TEST
 
 /* ---------------------------------------------------------------- damage */
 
-/* Cut anywhere: an error as long as pixels are missing; only the end marker (2 bytes of a JPEG; checksum and last chunk
- * of a PNG) may go. */
+/* Cut anywhere: an error as long as pixels are missing; only the end marker (2 bytes of a JPEG; checksum and
+ * last chunk of a PNG) may go. */
 static void cut_everywhere(struct bytes b, size_t spare)
 {
     for (size_t n = 0; n < b.count; n++) {
         struct sim_image im;
-        uint8_t *part = malloc(n + 1); /* its own block, so that reading on is an error under AddressSanitizer */
+        uint8_t *part =
+            malloc(n + 1); /* its own block, so that reading on is an error under AddressSanitizer */
         memcpy(part, b.at, n);
         sim_status s = sim_decode(part, n, "cut", &im);
         free(part);
@@ -277,9 +286,10 @@ START_TEST(lies_about_sizes)
     refused(b.at, b.count, "65500 x 65500");
     free(b.at);
     /* A PNG whose header says 7000 x 7000, with a true checksum, over a handful of data. */
-    static const uint8_t huge[] = {0x89, 'P',  'N', 'G', '\r', '\n', 0x1a, '\n', 0,   0,   0,   13,  'I',  'H',
-                                   'D',  'R',  0,   0,   0x1b, 0x58, 0,    0,    0x1b, 0x58, 8, 2,   0,    0,
-                                   0,    0x16, 0xf9, 0x2c, 0xd8, 0, 0, 0, 2, 'I', 'D', 'A', 'T', 0x78, 0x9c, 0, 0, 0, 0};
+    static const uint8_t huge[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0,    0, 0,    13,
+                                   'I',  'H', 'D', 'R', 0,    0,    0x1b, 0x58, 0,    0, 0x1b, 0x58,
+                                   8,    2,   0,   0,   0,    0x16, 0xf9, 0x2c, 0xd8, 0, 0,    0,
+                                   2,    'I', 'D', 'A', 'T',  0x78, 0x9c, 0,    0,    0, 0};
     refused(huge, sizeof huge, "truncated");
 }
 END_TEST

@@ -1,5 +1,5 @@
-/* Every file of the shared image archives, decoded as Pillow 9.4 decodes it: datasets/pillow_hashes.txt holds size and
- * XXH64 of each (made by reference/pillow_hashes.py), or "error" where the file must be refused. */
+/* Every file of the shared image archives, decoded as Pillow 9.4 decodes it: datasets/pillow_hashes.txt holds
+ * size and XXH64 of each (made by reference/pillow_hashes.py), or "error" where the file must be refused. */
 #include "images.h"
 #include "support.h"
 
@@ -26,7 +26,8 @@ static struct expected *read_table(const char *archive, int *count)
     *count = 0;
     while (fgets(line, sizeof line, f)) {
         if (line[0] == '#') continue;
-        ck_assert_int_eq(sscanf(line, "%63s %255s %d %d %23s", e.archive, e.member, &e.width, &e.height, e.hash), 5);
+        ck_assert_int_eq(
+            sscanf(line, "%63s %255s %d %d %23s", e.archive, e.member, &e.width, &e.height, e.hash), 5);
         if (strcmp(e.archive, archive)) continue;
         table = realloc(table, ((size_t)*count + 1) * sizeof e);
         table[(*count)++] = e;
@@ -42,17 +43,19 @@ static void check(struct expected *e, const uint8_t *bytes, size_t size)
     e->seen = 1;
     if (!strcmp(e->hash, "error")) {
         ck_assert_msg(s == SIM_EFORMAT, "%s: Pillow refuses it, we do not (status %d)", e->member, s);
-        ck_assert_msg(strstr(sim_error_text(), e->member) != NULL, "\"%s\" does not name %s", sim_error_text(), e->member);
+        ck_assert_msg(strstr(sim_error_text(), e->member) != NULL, "\"%s\" does not name %s",
+                      sim_error_text(), e->member);
         ck_assert_ptr_null(im.rgb);
         return;
     }
     ck_assert_msg(s == SIM_OK, "%s: Pillow decodes it, we do not: %s", e->member, sim_error_text());
-    ck_assert_msg(im.width == e->width && im.height == e->height, "%s: %d x %d, Pillow makes %d x %d", e->member, im.width,
-                  im.height, e->width, e->height);
+    ck_assert_msg(im.width == e->width && im.height == e->height, "%s: %d x %d, Pillow makes %d x %d",
+                  e->member, im.width, im.height, e->width, e->height);
     uint64_t hash = XXH64(im.rgb, (size_t)im.width * (size_t)im.height * 3, 0);
     char text[24];
     snprintf(text, sizeof text, "%016" PRIx64, hash);
-    ck_assert_msg(!strcmp(text, e->hash), "%s: pixels differ from Pillow's (hash %s, not %s)", e->member, text, e->hash);
+    ck_assert_msg(!strcmp(text, e->hash), "%s: pixels differ from Pillow's (hash %s, not %s)", e->member,
+                  text, e->hash);
     sim_image_close(&im);
 }
 
@@ -68,7 +71,8 @@ static void check_archive(const char *name)
     struct archive *a = archive_read_new();
     archive_read_support_filter_all(a);
     archive_read_support_format_tar(a);
-    ck_assert_msg(archive_read_open_filename(a, path, 1 << 16) == ARCHIVE_OK, "%s: %s", path, archive_error_string(a));
+    ck_assert_msg(archive_read_open_filename(a, path, 1 << 16) == ARCHIVE_OK, "%s: %s", path,
+                  archive_error_string(a));
     for (struct archive_entry *entry; archive_read_next_header(a, &entry) == ARCHIVE_OK;) {
         const char *member = archive_entry_pathname(entry);
         size_t size = (size_t)archive_entry_size(entry);
@@ -85,13 +89,22 @@ static void check_archive(const char *name)
     free(table);
 }
 
-START_TEST(odd_and_damaged_jpegs) { check_archive("jpeg.tar.xz"); }
+START_TEST(odd_and_damaged_jpegs)
+{
+    check_archive("jpeg.tar.xz");
+}
 END_TEST
 
-START_TEST(every_kind_of_png) { check_archive("pngsuite.tar.xz"); }
+START_TEST(every_kind_of_png)
+{
+    check_archive("pngsuite.tar.xz");
+}
 END_TEST
 
-START_TEST(photos) { check_archive("imagenet_samples.tar.xz"); }
+START_TEST(photos)
+{
+    check_archive("imagenet_samples.tar.xz");
+}
 END_TEST
 
 int main(void)

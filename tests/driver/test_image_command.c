@@ -67,11 +67,11 @@ START_TEST(operations)
 {
     uint8_t rgb[W * H * 3], crop[12 * 12 * 3];
     struct sim_image src = {.width = W, .height = H, .rgb = rgb};
-#define AFTER(call, words)                                                                                             \
-    do {                                                                                                               \
-        fill(rgb);                                                                                                     \
-        call;                                                                                                          \
-        gives(words, rgb, W, H);                                                                                       \
+#define AFTER(call, words)                                                                                   \
+    do {                                                                                                     \
+        fill(rgb);                                                                                           \
+        call;                                                                                                \
+        gives(words, rgb, W, H);                                                                             \
     } while (0)
     AFTER(sim_pixels_hflip(rgb, W, H), "hflip IN OUT");
     AFTER(sim_pixels_brightness(rgb, W, H, 1.3), "brightness factor=1.3 IN OUT");
@@ -99,6 +99,7 @@ START_TEST(what_cannot_be)
     refused("blurr sigma=1 IN OUT", "nearest: blur");
     refused("hflip", "two files");
     refused("hflip OUT", "two files");
+    refused("blur sigma=1 OUT", "two files");
     refused("blur IN OUT", "blur needs sigma=");
     refused("blur sgima=1 IN OUT", "nearest: sigma");
     refused("blur sigma=1 sigma=2 IN OUT", "given twice");

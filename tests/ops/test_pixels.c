@@ -1,5 +1,5 @@
-/* Image operations against Pillow 9.4: pixel by pixel on golden/image_ops.safetensors, and by hash on the images of
- * ops/pillow_pixels.txt (made by reference/pillow_pixels.py).  The tolerance is 0. */
+/* Image operations against Pillow 9.4: pixel by pixel on golden/image_ops.safetensors, and by hash on the
+ * images of ops/pillow_pixels.txt (made by reference/pillow_pixels.py).  The tolerance is 0. */
 #include "pixels.h"
 #include "safetensors.h"
 #include "support.h"
@@ -45,15 +45,24 @@ static void same(const uint8_t *got, const uint8_t *want, size_t bytes, const ch
 /* Applies the in-place operation `op` with one parameter; 0 where there is no such operation. */
 static int apply(const char *op, uint8_t *rgb, int w, int h, double value)
 {
-    if (!strcmp(op, "hflip")) sim_pixels_hflip(rgb, w, h);
-    else if (!strcmp(op, "brightness")) sim_pixels_brightness(rgb, w, h, value);
-    else if (!strcmp(op, "contrast")) sim_pixels_contrast(rgb, w, h, value);
-    else if (!strcmp(op, "saturation")) sim_pixels_saturation(rgb, w, h, value);
-    else if (!strcmp(op, "hue")) sim_pixels_hue(rgb, w, h, value);
-    else if (!strcmp(op, "grayscale")) sim_pixels_grayscale(rgb, w, h);
-    else if (!strcmp(op, "solarize")) sim_pixels_solarize(rgb, w, h);
-    else if (!strcmp(op, "blur")) test_ok(sim_pixels_blur(rgb, w, h, value));
-    else return 0;
+    if (!strcmp(op, "hflip"))
+        sim_pixels_hflip(rgb, w, h);
+    else if (!strcmp(op, "brightness"))
+        sim_pixels_brightness(rgb, w, h, value);
+    else if (!strcmp(op, "contrast"))
+        sim_pixels_contrast(rgb, w, h, value);
+    else if (!strcmp(op, "saturation"))
+        sim_pixels_saturation(rgb, w, h, value);
+    else if (!strcmp(op, "hue"))
+        sim_pixels_hue(rgb, w, h, value);
+    else if (!strcmp(op, "grayscale"))
+        sim_pixels_grayscale(rgb, w, h);
+    else if (!strcmp(op, "solarize"))
+        sim_pixels_solarize(rgb, w, h);
+    else if (!strcmp(op, "blur"))
+        test_ok(sim_pixels_blur(rgb, w, h, value));
+    else
+        return 0;
     return 1;
 }
 
@@ -68,8 +77,8 @@ static void golden_crop(const struct sim_image *src, const json_t *spec, const s
     const char *name = json_string_value(json_object_get(spec, "filter"));
     enum sim_resample filter = strcmp(name, "bicubic") ? SIM_RESAMPLE_BILINEAR : SIM_RESAMPLE_BICUBIC;
     uint8_t *out = guarded(NULL, (size_t)want->count);
-    test_ok(sim_pixels_crop_resize(src, 0, whole(spec, "i"), whole(spec, "j"), whole(spec, "h"), whole(spec, "w"), size,
-                                   size, filter, out));
+    test_ok(sim_pixels_crop_resize(src, 0, whole(spec, "i"), whole(spec, "j"), whole(spec, "h"),
+                                   whole(spec, "w"), size, size, filter, out));
     same(out, want->data, (size_t)want->count, want->name);
     release(out, (size_t)want->count, want->name);
 }
@@ -80,7 +89,8 @@ START_TEST(golden_cases)
     test_ok(sim_tensors_open(&file, test_path("golden/image_ops.safetensors")));
     const struct sim_tensor *image = sim_tensors_find(file, "image");
     ck_assert_ptr_nonnull(image);
-    struct sim_image src = {.width = (int)image->shape[1], .height = (int)image->shape[0], .rgb = (uint8_t *)image->data};
+    struct sim_image src = {
+        .width = (int)image->shape[1], .height = (int)image->shape[0], .rgb = (uint8_t *)image->data};
     const int w = src.width, h = src.height;
     const size_t bytes = (size_t)image->count;
     json_t *specs = json_loads(sim_tensors_metadata(file, "spec"), 0, NULL), *spec;
@@ -155,14 +165,15 @@ static void hashed_crop(const char *line)
     int w, h, flip, i, j, ch, cw, ow, oh;
     char seed[16], filter[16];
     uint64_t want;
-    ck_assert_int_eq(sscanf(line, "%*s %d %d %15s %d %d %d %d %d %d %d %15s %" SCNx64, &w, &h, seed, &flip, &i, &j, &ch,
-                            &cw, &ow, &oh, filter, &want),
+    ck_assert_int_eq(sscanf(line, "%*s %d %d %15s %d %d %d %d %d %d %d %15s %" SCNx64, &w, &h, seed, &flip,
+                            &i, &j, &ch, &cw, &ow, &oh, filter, &want),
                      12);
     struct sim_image src = {.width = w, .height = h, .rgb = noise(w, h, seed)};
     size_t bytes = (size_t)ow * (size_t)oh * 3;
     uint8_t *out = guarded(NULL, bytes);
     test_ok(sim_pixels_crop_resize(&src, flip, i, j, ch, cw, ow, oh,
-                                   strcmp(filter, "bicubic") ? SIM_RESAMPLE_BILINEAR : SIM_RESAMPLE_BICUBIC, out));
+                                   strcmp(filter, "bicubic") ? SIM_RESAMPLE_BILINEAR : SIM_RESAMPLE_BICUBIC,
+                                   out));
     expect_hash(out, bytes, want, line);
     release(out, bytes, line);
     free(src.rgb);
@@ -175,8 +186,10 @@ static void hashed_in_place(const char *line)
     char op[16], seed[16];
     double value = 0;
     uint64_t want;
-    if (sscanf(line, "grayscale %d %d %15s %" SCNx64, &w, &h, seed, &want) == 4) snprintf(op, sizeof op, "grayscale");
-    else ck_assert_int_eq(sscanf(line, "%15s %d %d %15s %lf %" SCNx64, op, &w, &h, seed, &value, &want), 6);
+    if (sscanf(line, "grayscale %d %d %15s %" SCNx64, &w, &h, seed, &want) == 4)
+        snprintf(op, sizeof op, "grayscale");
+    else
+        ck_assert_int_eq(sscanf(line, "%15s %d %d %15s %lf %" SCNx64, op, &w, &h, seed, &value, &want), 6);
     size_t bytes = (size_t)w * (size_t)h * 3;
     uint8_t *plain = noise(w, h, seed), *rgb = guarded(plain, bytes);
     ck_assert_msg(apply(op, rgb, w, h, value), "unknown operation: %s", line);
@@ -193,8 +206,10 @@ START_TEST(hashes_of_pillow)
     int cases = 0;
     while (fgets(line, sizeof line, f)) {
         if (line[0] == '#') continue;
-        if (!strncmp(line, "crop_resize", 11)) hashed_crop(line);
-        else hashed_in_place(line);
+        if (!strncmp(line, "crop_resize", 11))
+            hashed_crop(line);
+        else
+            hashed_in_place(line);
         cases++;
     }
     fclose(f);
@@ -241,15 +256,16 @@ START_TEST(what_cannot_be_is_refused)
 {
     uint8_t rgb[4 * 4 * 3] = {0}, out[4 * 4 * 3];
     struct sim_image src = {.width = 4, .height = 4, .rgb = rgb}, none;
-    static const int bad[][4] = {{-1, 0, 2, 2}, {0, -1, 2, 2},          {0, 0, 0, 2},
-                                 {0, 0, 2, 0},  {3, 0, 2, 2},           {0, 3, 2, 2},
+    static const int bad[][4] = {{-1, 0, 2, 2}, {0, -1, 2, 2},         {0, 0, 0, 2},
+                                 {0, 0, 2, 0},  {3, 0, 2, 2},          {0, 3, 2, 2},
                                  {0, 0, 5, 4},  {2147483647, 0, 2, 2}, {0, 2147483647, 2, 2147483647}};
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
         test_fails(sim_pixels_crop_resize(&src, 0, bad[k][0], bad[k][1], bad[k][2], bad[k][3], 4, 4,
                                           SIM_RESAMPLE_BICUBIC, out),
                    "height 4 and width 4");
     }
-    test_fails(sim_pixels_crop_resize(&src, 0, 0, 0, 4, 4, 0, 4, SIM_RESAMPLE_BICUBIC, out), "sizes start at 1");
+    test_fails(sim_pixels_crop_resize(&src, 0, 0, 0, 4, 4, 0, 4, SIM_RESAMPLE_BICUBIC, out),
+               "sizes start at 1");
     test_fails(sim_pixels_blur(rgb, 4, 4, -1), "sigma -1");
     test_fails(sim_pixels_blur(rgb, 4, 4, 0.0 / 0.0), "sigma");
     test_fails(sim_image_open(&none, 0, 4), "empty");

@@ -1,8 +1,9 @@
-/* Pillow 9.4's GaussianBlur: three box filters along the rows, then three along the columns, each with fractional
- * edges, edge pixels repeated, rounded to 8 bits (Gwosdek et al., SSVM 2011, for the box's size).
+/* Pillow 9.4's GaussianBlur: three box filters along the rows, then three along the columns, each with
+ * fractional edges, edge pixels repeated, rounded to 8 bits (Gwosdek et al., SSVM 2011, for the box's size).
  *
  * A row of RGB pixels is a line whose neighbours are 3 bytes apart; a strip of 32 columns is a line whose
- * neighbours are 32 bytes apart.  So one routine filters both, in a padded copy that fits the first-level cache. */
+ * neighbours are 32 bytes apart.  So one routine filters both, in a padded copy that fits the first-level
+ * cache. */
 #include "pixels.h"
 
 #include <immintrin.h>
@@ -13,8 +14,8 @@
 
 enum {
     PASSES = 3,
-    STRIP = 32,       /* columns (bytes) of a strip, and the bytes filtered at once */
-    NARROW_MAX = 63,  /* the widest radius whose sum of 2r+1 bytes fits a signed 16-bit number */
+    STRIP = 32,      /* columns (bytes) of a strip, and the bytes filtered at once */
+    NARROW_MAX = 63, /* the widest radius whose sum of 2r+1 bytes fits a signed 16-bit number */
     LOW_BITS = 12
 };
 
@@ -54,13 +55,16 @@ static void repeat_edges(uint8_t *at, size_t bytes, size_t step, int radius)
 }
 
 /* 16 sums and 16 edge sums to 16 results of 16 bits.  The 24-bit weights are split at bit 12, so that one
- * multiply-add forms sum * inner + edges * edge; the upper halves are joined modulo 2^32, which holds the total. */
+ * multiply-add forms sum * inner + edges * edge; the upper halves are joined modulo 2^32, which holds the
+ * total. */
 static inline __m256i weigh(__m256i sum, __m256i edges, __m256i low, __m256i high)
 {
     const __m256i half = _mm256_set1_epi32(1 << 23);
     __m256i p = _mm256_unpacklo_epi16(sum, edges), q = _mm256_unpackhi_epi16(sum, edges);
-    __m256i a = _mm256_add_epi32(_mm256_slli_epi32(_mm256_madd_epi16(p, high), LOW_BITS), _mm256_madd_epi16(p, low));
-    __m256i b = _mm256_add_epi32(_mm256_slli_epi32(_mm256_madd_epi16(q, high), LOW_BITS), _mm256_madd_epi16(q, low));
+    __m256i a =
+        _mm256_add_epi32(_mm256_slli_epi32(_mm256_madd_epi16(p, high), LOW_BITS), _mm256_madd_epi16(p, low));
+    __m256i b =
+        _mm256_add_epi32(_mm256_slli_epi32(_mm256_madd_epi16(q, high), LOW_BITS), _mm256_madd_epi16(q, low));
     return _mm256_packs_epi32(_mm256_srli_epi32(_mm256_add_epi32(a, half), 24),
                               _mm256_srli_epi32(_mm256_add_epi32(b, half), 24));
 }
@@ -76,8 +80,10 @@ static inline __attribute__((always_inline)) void pass_narrow(uint8_t *out, cons
     for (size_t i = 0; i < bytes; i += STRIP) {
         __m256i left = _mm256_loadu_si256((const __m256i *)(in + i - beyond));
         __m256i right = _mm256_loadu_si256((const __m256i *)(in + i + beyond));
-        __m256i edges0 = _mm256_add_epi16(_mm256_unpacklo_epi8(left, zero), _mm256_unpacklo_epi8(right, zero));
-        __m256i edges1 = _mm256_add_epi16(_mm256_unpackhi_epi8(left, zero), _mm256_unpackhi_epi8(right, zero));
+        __m256i edges0 =
+            _mm256_add_epi16(_mm256_unpacklo_epi8(left, zero), _mm256_unpacklo_epi8(right, zero));
+        __m256i edges1 =
+            _mm256_add_epi16(_mm256_unpackhi_epi8(left, zero), _mm256_unpackhi_epi8(right, zero));
         __m256i sum0 = zero, sum1 = zero;
         const uint8_t *tap = in + i - (size_t)radius * step;
         for (int t = 0; t < 2 * radius + 1; t++, tap += step) {
@@ -101,7 +107,7 @@ static void pass_wide(uint8_t *out, const uint8_t *in, size_t bytes, size_t step
             const uint8_t *p = in + i;
             sum += p[reach];
             sum -= *(p - beyond);
-            uint32_t edges = (uint32_t)*(p - beyond) + p[beyond];
+            uint32_t edges = (uint32_t) * (p - beyond) + p[beyond];
             out[i] = (uint8_t)((sum * b.inner + edges * b.edge + (1u << 23)) >> 24);
         }
     }
@@ -113,10 +119,14 @@ static const uint8_t *filter_line(struct line *l, struct box b)
     for (int p = 0; p < PASSES; p++) {
         uint8_t *in = l->at[0], *out = l->at[1];
         repeat_edges(in, l->bytes, l->step, b.radius);
-        if (b.radius == 0) pass_narrow(out, in, l->bytes, l->step, b, 0);
-        else if (b.radius == 1) pass_narrow(out, in, l->bytes, l->step, b, 1);
-        else if (b.radius <= NARROW_MAX) pass_narrow(out, in, l->bytes, l->step, b, b.radius);
-        else pass_wide(out, in, l->bytes, l->step, b);
+        if (b.radius == 0)
+            pass_narrow(out, in, l->bytes, l->step, b, 0);
+        else if (b.radius == 1)
+            pass_narrow(out, in, l->bytes, l->step, b, 1);
+        else if (b.radius <= NARROW_MAX)
+            pass_narrow(out, in, l->bytes, l->step, b, b.radius);
+        else
+            pass_wide(out, in, l->bytes, l->step, b);
         l->at[0] = out, l->at[1] = in;
     }
     return l->at[0];
@@ -136,7 +146,8 @@ static void line_take(struct line *l, struct sim_arena *arena, size_t bytes, siz
 
 sim_status sim_pixels_blur(uint8_t *rgb, int w, int h, double sigma)
 {
-    if (!(sigma >= 0 && sigma <= 1000)) return sim_fail(SIM_EINVAL, "blur sigma %g is outside [0, 1000]", sigma);
+    if (!(sigma >= 0 && sigma <= 1000))
+        return sim_fail(SIM_EINVAL, "blur sigma %g is outside [0, 1000]", sigma);
     struct box b = box_for((float)sigma);
     struct line row, strip;
     struct sim_arena arena;
@@ -155,9 +166,11 @@ sim_status sim_pixels_blur(uint8_t *rgb, int w, int h, double sigma)
     }
     for (size_t x = 0; x < row_bytes; x += STRIP) {
         const size_t columns = row_bytes - x < STRIP ? row_bytes - x : STRIP;
-        for (int y = 0; y < h; y++) memcpy(strip.at[0] + (size_t)y * STRIP, rgb + (size_t)y * row_bytes + x, columns);
+        for (int y = 0; y < h; y++)
+            memcpy(strip.at[0] + (size_t)y * STRIP, rgb + (size_t)y * row_bytes + x, columns);
         const uint8_t *made = filter_line(&strip, b);
-        for (int y = 0; y < h; y++) memcpy(rgb + (size_t)y * row_bytes + x, made + (size_t)y * STRIP, columns);
+        for (int y = 0; y < h; y++)
+            memcpy(rgb + (size_t)y * row_bytes + x, made + (size_t)y * STRIP, columns);
     }
     sim_arena_close(&arena);
     return SIM_OK;

@@ -9,7 +9,8 @@
 sim_status sim_image_open(struct sim_image *out, int width, int height)
 {
     *out = (struct sim_image){0};
-    if (width < 1 || height < 1) return sim_fail(SIM_EINVAL, "an image of %d x %d pixels is empty", width, height);
+    if (width < 1 || height < 1)
+        return sim_fail(SIM_EINVAL, "an image of %d x %d pixels is empty", width, height);
     uint8_t *rgb = sim_calloc_aligned((size_t)width * (size_t)height, 3);
     if (!rgb) return sim_fail(SIM_ENOMEM, "no memory for an image of %d x %d pixels", width, height);
     *out = (struct sim_image){.width = width, .height = height, .rgb = rgb};
@@ -40,8 +41,8 @@ void sim_pixels_solarize(uint8_t *rgb, int w, int h)
     for (size_t i = 0; i < n; i++) rgb[i] = rgb[i] < 128 ? rgb[i] : 255 - rgb[i];
 }
 
-/* torchvision divides by 255, subtracts and divides again, each rounded to float32.  A byte has 256 values, so the
- * divisions are made once per value; the tables cost as much as some 300 pixels. */
+/* torchvision divides by 255, subtracts and divides again, each rounded to float32.  A byte has 256 values,
+ * so the divisions are made once per value; the tables cost as much as some 300 pixels. */
 void sim_pixels_normalize(const uint8_t *rgb, int w, int h, float *out)
 {
     static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};

@@ -1,11 +1,11 @@
 /* Crop and antialiased resize with Pillow 9.4's arithmetic: weights in double, rounded to 22 fractional bits;
  * horizontal pass first, 8 bits between the passes.
  *
- * How it is made fast without changing a bit of the sums.  A weight k is split as k = 2048 * high + low, both of which
- * fit 16 bits, so that one multiply-add instruction takes two taps at once; the two halves are summed apart and joined
- * at the end.  All sums are modulo 2^32, as the final one fits.  The horizontal pass runs four rows together, so that
- * the weights are unpacked once for four rows, and only just ahead of the vertical pass, so that the rows between the
- * passes stay in the first-level cache. */
+ * How it is made fast without changing a bit of the sums.  A weight k is split as k = 2048 * high + low, both
+ * of which fit 16 bits, so that one multiply-add instruction takes two taps at once; the two halves are
+ * summed apart and joined at the end.  All sums are modulo 2^32, as the final one fits.  The horizontal pass
+ * runs four rows together, so that the weights are unpacked once for four rows, and only just ahead of the
+ * vertical pass, so that the rows between the passes stay in the first-level cache. */
 #include "pixels.h"
 
 #include <immintrin.h>
@@ -25,11 +25,11 @@ enum {
 
 /* The taps of every output position along one axis. */
 struct axis {
-    int groups, most;  /* groups of 4 taps per position; largest number of taps */
-    int32_t *first;    /* (out) first input position */
-    int32_t *count;    /* (out) taps */
-    int16_t *weight;   /* (out, groups, 8): low halves of 4 weights, then high halves; 0 past `count` */
-    double *scratch;   /* (4 * groups) weights before rounding */
+    int groups, most; /* groups of 4 taps per position; largest number of taps */
+    int32_t *first;   /* (out) first input position */
+    int32_t *count;   /* (out) taps */
+    int16_t *weight;  /* (out, groups, 8): low halves of 4 weights, then high halves; 0 past `count` */
+    double *scratch;  /* (4 * groups) weights before rounding */
 };
 
 static double bilinear(double x)
@@ -105,17 +105,19 @@ static void axis_fill(struct axis *a, int in, int out, enum sim_resample filter,
 static inline __m256i join(__m256i low, __m256i high)
 {
     __m256i sum = _mm256_add_epi32(_mm256_slli_epi32(high, LOW_BITS), low);
-    return _mm256_srai_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(1 << (FRACTION_BITS - 1))), FRACTION_BITS);
+    return _mm256_srai_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(1 << (FRACTION_BITS - 1))),
+                             FRACTION_BITS);
 }
 
-/* Four rows, out_w pixels each.  Reads LOAD_BYTES at the first pixel of each group; writes one byte past the end. */
-static inline __attribute__((always_inline)) void horizontal_groups(const struct axis *a, int groups, int out_w,
-                                                                    const uint8_t *const row[BAND],
+/* Four rows, out_w pixels each.  Reads LOAD_BYTES at the first pixel of each group; writes one byte past the
+ * end. */
+static inline __attribute__((always_inline)) void horizontal_groups(const struct axis *a, int groups,
+                                                                    int out_w, const uint8_t *const row[BAND],
                                                                     uint8_t *const out[BAND])
 {
     /* r0 r1 g0 g1 b0 b1 - - of taps 0 and 1 in the lower half, of taps 2 and 3 in the upper, 16 bits each */
-    const __m256i pairs = _mm256_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1, 6, -1, 9, -1, 7,
-                                           -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1);
+    const __m256i pairs = _mm256_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1, 6, -1, 9,
+                                           -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1);
     const __m256i pick_low = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
     const __m256i pick_high = _mm256_setr_epi32(2, 2, 2, 2, 3, 3, 3, 3);
     const int16_t *weight = a->weight;
@@ -152,13 +154,21 @@ static inline __attribute__((always_inline)) void horizontal_groups(const struct
     }
 }
 
-static void horizontal(const struct axis *a, int out_w, const uint8_t *const row[BAND], uint8_t *const out[BAND])
+static void horizontal(const struct axis *a, int out_w, const uint8_t *const row[BAND],
+                       uint8_t *const out[BAND])
 {
     switch (a->groups) {
-    case 1: horizontal_groups(a, 1, out_w, row, out); break;
-    case 2: horizontal_groups(a, 2, out_w, row, out); break;
-    case 3: horizontal_groups(a, 3, out_w, row, out); break;
-    default: horizontal_groups(a, a->groups, out_w, row, out);
+    case 1:
+        horizontal_groups(a, 1, out_w, row, out);
+        break;
+    case 2:
+        horizontal_groups(a, 2, out_w, row, out);
+        break;
+    case 3:
+        horizontal_groups(a, 3, out_w, row, out);
+        break;
+    default:
+        horizontal_groups(a, a->groups, out_w, row, out);
     }
 }
 
@@ -225,7 +235,8 @@ static void work_take(struct work *k, struct sim_arena *arena, int w, int h, int
 }
 
 /* The horizontal pass over rows r .. r+3 of the crop (the last row stands in for rows past the end). */
-static void run_band(struct work *k, const struct sim_image *src, int i, int j, int h, int w, int out_w, int r)
+static void run_band(struct work *k, const struct sim_image *src, int i, int j, int h, int w, int out_w,
+                     int r)
 {
     const uint8_t *row[BAND];
     uint8_t *out[BAND];
@@ -241,14 +252,15 @@ static void run_band(struct work *k, const struct sim_image *src, int i, int j, 
     horizontal(&k->x, out_w, row, out);
 }
 
-sim_status sim_pixels_crop_resize(const struct sim_image *src, int flip, int i, int j, int h, int w, int out_w,
-                                  int out_h, enum sim_resample filter, uint8_t *out)
+sim_status sim_pixels_crop_resize(const struct sim_image *src, int flip, int i, int j, int h, int w,
+                                  int out_w, int out_h, enum sim_resample filter, uint8_t *out)
 {
     if (i < 0 || j < 0 || h < 1 || w < 1 || i > src->height - h || j > src->width - w) {
-        return sim_fail(SIM_EINVAL, "crop i=%d j=%d h=%d w=%d leaves an image of height %d and width %d", i, j, h, w,
-                        src->height, src->width);
+        return sim_fail(SIM_EINVAL, "crop i=%d j=%d h=%d w=%d leaves an image of height %d and width %d", i,
+                        j, h, w, src->height, src->width);
     }
-    if (out_w < 1 || out_h < 1) return sim_fail(SIM_EINVAL, "resize to %d x %d pixels: sizes start at 1", out_w, out_h);
+    if (out_w < 1 || out_h < 1)
+        return sim_fail(SIM_EINVAL, "resize to %d x %d pixels: sizes start at 1", out_w, out_h);
     struct work k = {0};
     struct sim_arena arena;
     sim_arena_measure(&arena);
