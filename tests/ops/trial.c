@@ -191,9 +191,14 @@ static void check_surroundings(const struct trial *t, const struct subject *s, i
         trial_fail(t, s, threads, "changed its input %s", b->name);
 }
 
+static double nmse_bound(const struct trial *t)
+{
+    return t->op->nmse > 0 ? t->op->nmse : 2e-13;
+}
+
 static void check_close(const struct trial *t, const struct subject *s, int threads, const struct buffer *b)
 {
-    const double nmse = t->op->nmse > 0 ? t->op->nmse : 1e-12, max = t->op->max > 0 ? t->op->max : 3e-6;
+    const double nmse = nmse_bound(t), max = t->op->max > 0 ? t->op->max : 1e-6;
     double error = 0, square = 0, largest = b->floor, worst = 0;
     int64_t count = b->rows * b->cols, at = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -252,7 +257,7 @@ static void check_agreement(const struct trial *t, const struct subject *s, int 
             error += (one - other) * (one - other);
             square += one * one;
         }
-    double bound = 4 * (t->op->nmse > 0 ? t->op->nmse : 1e-12);
+    double bound = 4 * nmse_bound(t);
     if (!(error <= bound * square))
         trial_fail(t, s, threads, "%s differs from the first subject's: NMSE %.2e (bound %.0e)", b->name, error / square,
                    bound);
@@ -381,7 +386,10 @@ void trial_operation(const struct operation *op)
     int count = subjects_open(subjects);
     if (one) {
         int64_t shape[TRIAL_DIMS] = {0};
-        int dims = sscanf(one + used, "%lldx%lldx%lldx%lldx%lldx%lld", n, n + 1, n + 2, n + 3, n + 4, n + 5);
+        int wanted = 1, dims = sscanf(one + used, "%lldx%lldx%lldx%lldx%lldx%lld", n, n + 1, n + 2, n + 3, n + 4, n + 5);
+        for (const char *c = op->dims; *c; c++) wanted += *c == ' ';
+        ck_assert_msg(dims == wanted, "SIM_CASE='%s': %s takes %d numbers, %s, with x between them", one, op->name, wanted,
+                      op->dims);
         for (int d = 0; d < dims; d++) shape[d] = n[d];
         const char *tail = strstr(one, "variant");
         if (tail) sscanf(tail, "variant %d seed %llu", &variant, &seed);

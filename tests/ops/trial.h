@@ -96,7 +96,7 @@ struct operation {
     void (*call)(struct trial *t, const struct sim_ops *o);
     int exact;        /* outputs equal the reference rounded to float */
     double nmse, max; /* bounds of the normalised mean squared error and of the largest error over the largest value;
-                       * 0: 1e-12 and 3e-6 */
+                       * 0: 2e-13 and 1e-6 */
 };
 
 /* Declaring buffers, in `declare`; each returns the buffer's index.  Inputs are standard normal. */

@@ -23,7 +23,7 @@ static inline float sim_expf(float x)
     p = fmaf(p, r, 0.5f);
     p = fmaf(p, r, 1.0f);
     p = fmaf(p, r, 1.0f);
-    int32_t bits = ((int32_t)n + 127) << 23;
+    uint32_t bits = (uint32_t)((int32_t)n + 127) << 23; /* of a NaN: any bits, p is NaN already */
     float power;
     memcpy(&power, &bits, sizeof power);
     return p * power;
