@@ -22,6 +22,7 @@ static const char help[] =
     "Says for every run of the files what it would cost on this machine: parameters, arithmetic, memory,\n"
     "steps, time.  Nothing is trained and no image is decoded.\n"
     "\n"
+    "  --run NAME        only this run; may be repeated\n"
     "  --set KEY=VALUE   change a key in all runs; may be repeated\n"
     "  --images N        take the training set to hold N images (default: as configured, or counted)\n"
     "  --threads N       measure with so many threads\n"
@@ -33,7 +34,7 @@ static const char help[] =
     "example: siameseim plan ablations/siameseim_vit_b.yaml --images 1281167\n";
 
 struct words {
-    struct sim_words files, sets;
+    struct sim_words files, sets, names;
     const char *images, *threads, *gflops;
 };
 
@@ -170,7 +171,8 @@ static sim_status plan_files(const struct words *w)
         omp_set_num_threads((int)threads);
     }
     SIM_TRY(sim_experiment_open(&experiment, w->files.word, w->files.count, w->sets.word, w->sets.count));
-    sim_status status = measure(w, &a.gflops);
+    sim_status status = sim_experiment_select(&experiment, w->names.word, w->names.count);
+    if (status == SIM_OK) status = measure(w, &a.gflops);
     if (status == SIM_OK) status = print_plan(&experiment, &a);
     sim_experiment_close(&experiment);
     return status;
@@ -179,14 +181,16 @@ static sim_status plan_files(const struct words *w)
 static int run_plan(int argc, char **argv)
 {
     struct words w = {0};
-    const struct sim_option options[] = {{"--set", NULL, NULL, &w.sets},
+    const struct sim_option options[] = {{"--run", NULL, NULL, &w.names},
+                                         {"--set", NULL, NULL, &w.sets},
                                          {"--images", NULL, &w.images, NULL},
                                          {"--threads", NULL, &w.threads, NULL},
                                          {"--gflops", NULL, &w.gflops, NULL}};
-    sim_status status = sim_options_parse(argc, argv, options, 4, &w.files);
+    sim_status status = sim_options_parse(argc, argv, options, 5, &w.files);
     if (status == SIM_OK) status = plan_files(&w);
     sim_words_close(&w.files);
     sim_words_close(&w.sets);
+    sim_words_close(&w.names);
     return status == SIM_OK ? 0 : sim_command_failed("plan");
 }
 

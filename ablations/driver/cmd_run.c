@@ -21,6 +21,7 @@ static const char help[] =
     "  --out DIR         gets records.jsonl, table.md, plots, and for every run NAME/ with config.yaml,\n"
     "                    encoder.safetensors, checkpoint.safetensors and the curves; with several seeds the\n"
     "                    folders are NAME-sSEED\n"
+    "  --run NAME        only this run; may be repeated; NAME-sSEED picks one seed\n"
     "  --set KEY=VALUE   change a key in all runs, such as train.epochs=20; may be repeated;\n"
     "                    seed=3 replaces the files' lists of seeds; siameseim config --help-keys: all keys\n"
     "  --threads N       compute threads (default: OMP_NUM_THREADS, or every core); changes no result\n"
@@ -94,6 +95,7 @@ static void run_all(struct sim_session *s, const struct sim_experiment *e, struc
         const struct sim_run *run = &e->runs[i];
         sim_session_say(s, "[%d/%d] %s: %s, seed %lld", i + 1, e->count, run->experiment, run->name,
                         (long long)run->config.seed);
+        if (run->note[0]) sim_session_say(s, "%s", run->note);
         sim_status status = sim_run_one(s, run, &outcome);
         if (status == SIM_EINTERRUPT)
             t->interrupted = 1;
@@ -138,7 +140,7 @@ static sim_status prepare(struct sim_session *s, const struct sim_experiment *e,
 }
 
 struct words {
-    struct sim_words files, sets;
+    struct sim_words files, sets, names;
     const char *out, *threads, *device;
     int resume, fresh, quiet;
 };
@@ -168,6 +170,7 @@ static int run_files(const struct words *w)
     sim_status status = check_words(w);
     if (status == SIM_OK)
         status = sim_experiment_open(&experiment, w->files.word, w->files.count, w->sets.word, w->sets.count);
+    if (status == SIM_OK) status = sim_experiment_select(&experiment, w->names.word, w->names.count);
     if (status == SIM_OK) status = prepare(&session, &experiment, w->device ? w->device : "cpu");
     if (status == SIM_OK) {
         catch_signals();
@@ -185,14 +188,15 @@ static int run_run(int argc, char **argv)
 {
     struct words w = {0};
     const struct sim_option options[] = {
-        {"--out", NULL, &w.out, NULL},         {"--set", NULL, NULL, &w.sets},
-        {"--threads", NULL, &w.threads, NULL}, {"--device", NULL, &w.device, NULL},
-        {"--resume", &w.resume, NULL, NULL},   {"--fresh", &w.fresh, NULL, NULL},
-        {"--quiet", &w.quiet, NULL, NULL}};
-    sim_status status = sim_options_parse(argc, argv, options, 7, &w.files);
+        {"--out", NULL, &w.out, NULL},       {"--run", NULL, NULL, &w.names},
+        {"--set", NULL, NULL, &w.sets},      {"--threads", NULL, &w.threads, NULL},
+        {"--device", NULL, &w.device, NULL}, {"--resume", &w.resume, NULL, NULL},
+        {"--fresh", &w.fresh, NULL, NULL},   {"--quiet", &w.quiet, NULL, NULL}};
+    sim_status status = sim_options_parse(argc, argv, options, 8, &w.files);
     int code = status == SIM_OK ? run_files(&w) : sim_command_failed("run");
     sim_words_close(&w.files);
     sim_words_close(&w.sets);
+    sim_words_close(&w.names);
     return code;
 }
 

@@ -209,6 +209,20 @@ static sim_status resolve(const struct reader *r, const struct sim_yaml *own, in
     return SIM_OK;
 }
 
+/* A run's own keys say what it is; where --set replaces one, the user should know. */
+static void note_replaced(const struct reader *r, const struct sim_yaml *own, struct sim_run *run)
+{
+    for (int i = 0; i < r->set_count; i++) {
+        char key[128];
+        snprintf(key, sizeof key, "%.*s", (int)strcspn(r->sets[i], "="), r->sets[i]);
+        const struct sim_yaml *node = find_key(own, key);
+        size_t used = strlen(run->note);
+        if (node && node->kind == SIM_YAML_SCALAR)
+            snprintf(run->note + used, sizeof run->note - used, "%s--set %s replaces this run's own %s",
+                     used ? "; " : "", r->sets[i], node->text);
+    }
+}
+
 /* Appends the run `name` (own: its overrides or NULL) once per seed. */
 static sim_status append_run(const struct reader *r, struct sim_experiment *e, const struct sim_yaml *own,
                              const char *name)
@@ -226,6 +240,7 @@ static sim_status append_run(const struct reader *r, struct sim_experiment *e, c
         snprintf(run->name, sizeof run->name, "%s", name);
         snprintf(run->file, sizeof run->file, "%s", sim_yaml_path(r->yaml));
         SIM_TRY(resolve(r, own, r->seeds[k], &run->config));
+        note_replaced(r, own, run);
         if (one_seed)
             snprintf(run->folder, sizeof run->folder, "%s", name);
         else
@@ -288,6 +303,21 @@ sim_status sim_experiment_find(const struct sim_experiment *e, const char *name,
         snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "", run->folder);
     }
     return sim_fail(SIM_EINVAL, "no run is called %s; there are: %s", name ? name : "(any)", names);
+}
+
+sim_status sim_experiment_select(struct sim_experiment *e, const char *const *names, int count)
+{
+    const struct sim_run *run;
+    int kept = 0;
+    for (int i = 0; i < count; i++) SIM_TRY(sim_experiment_find(e, names[i], &run));
+    for (int i = 0; i < e->count; i++) {
+        int wanted = !count;
+        for (int k = 0; k < count; k++)
+            wanted |= strcmp(names[k], e->runs[i].name) == 0 || strcmp(names[k], e->runs[i].folder) == 0;
+        if (wanted && kept++ < i) e->runs[kept - 1] = e->runs[i];
+    }
+    e->count = kept;
+    return SIM_OK;
 }
 
 sim_status sim_run_write_yaml(const struct sim_run *run, int with_help, char **out)

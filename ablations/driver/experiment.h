@@ -22,6 +22,7 @@ struct sim_run {
     char name[SIM_NAME_BYTES];        /* of the run, without the seed */
     char folder[SIM_NAME_BYTES + 24]; /* NAME, or NAME-sSEED where the file lists several seeds */
     char file[SIM_TEXT_BYTES];        /* the file it comes from, for messages */
+    char note[256];                   /* keys of its own that --set replaced, as a sentence; or "" */
     struct sim_run_config config;     /* resolved and checked */
     char config_hash[17];
 };
@@ -42,6 +43,9 @@ void sim_experiment_close(struct sim_experiment *e); /* a zeroed struct is legal
 /* The run of this name or folder (the first where several seeds share a name); NULL name: the first run.
  * Fails with the names there are. */
 sim_status sim_experiment_find(const struct sim_experiment *e, const char *name, const struct sim_run **out);
+
+/* Keeps the runs of these names or folders, in their order, and drops all others; no names: keeps all. */
+sim_status sim_experiment_select(struct sim_experiment *e, const char *const *names, int count);
 
 /* The run as an experiment file of its own, every key spelled out (with_help: and explained): reading it
  * again gives this run, same name, same hash.  The caller frees *out. */

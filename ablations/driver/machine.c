@@ -6,9 +6,11 @@
 #include <oneapi/dnnl/dnnl.h>
 #include <spng.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 #include <xxhash.h>
 #include <yaml.h>
 
@@ -68,6 +70,12 @@ json_t *sim_machine_libraries(void)
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "onednn", onednn, "libarchive", archive,
                      "libjpeg-turbo", jpeg, "libspng", spng_version_string(), "libyaml",
                      yaml_get_version_string(), "jansson", jansson_version_str(), "xxhash", xxhash);
+}
+
+void sim_machine_spin_briefly(char **argv)
+{
+    if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;
+    if (setenv("GOMP_SPINCOUNT", "1000", 1) == 0) execv("/proc/self/exe", argv);
 }
 
 int64_t sim_machine_peak_memory_bytes(void)

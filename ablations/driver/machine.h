@@ -20,6 +20,12 @@ void sim_machine_read(struct sim_machine *out, const struct sim_ops *ops, double
  * The caller releases it; NULL without memory. */
 json_t *sim_machine_libraries(void);
 
+/* Threads of GNU OpenMP that wait for each other spin, by default for milliseconds; with the loader's threads
+ * on the same cores that costs a multiple of the time.  The runtime reads how long to spin when it is loaded,
+ * so this starts the program anew, once, with a short spin in its environment; a user's own GOMP_SPINCOUNT or
+ * OMP_WAIT_POLICY stands.  Returns where nothing is to be done or it cannot be done. */
+void sim_machine_spin_briefly(char **argv);
+
 int64_t sim_machine_peak_memory_bytes(void); /* of this process so far */
 void sim_machine_utc(char out[32]);          /* "2026-11-23T07:00:00Z" */
 

@@ -94,5 +94,6 @@ int main(int argc, char **argv)
             fputs(command->help, stdout);
             return 0;
         }
+    if (command == &sim_command_run) sim_machine_spin_briefly(argv);
     return command->run(argc - 1, argv + 1);
 }

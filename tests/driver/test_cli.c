@@ -190,6 +190,7 @@ START_TEST(mistakes_on_the_command_line)
     expect(tool("run %s --out %s --set data.kind=folder --set data.train=no/images --set data.val=no/images",
                 smoke(), fresh()) == 1,
            "no/images");
+    expect(tool("run %s --out %s --run nobody", smoke(), fresh()) == 1, "nobody");
     expect(tool("config %s --run nobody", smoke()) == 1, "nobody");
     expect(tool("plan") == 1, "FILE");
 }

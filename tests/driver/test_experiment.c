@@ -75,6 +75,23 @@ START_TEST(runs_override_base_and_set_overrides_all)
 }
 END_TEST
 
+START_TEST(runs_are_selected_and_a_replaced_key_is_told)
+{
+    test_ok(
+        open_set("seeds: [0, 1]\nruns:\n  a: {}\n  b: {train: {epochs: 0}}\n  c: {}\n", "train.epochs=2"));
+    ck_assert_str_eq(e.runs[0].note, "");
+    ck_assert_str_eq(e.runs[2].note, "--set train.epochs=2 replaces this run's own 0");
+    test_fails(sim_experiment_select(&e, (const char *const[]){"b", "d"}, 2), "d");
+    test_ok(sim_experiment_select(&e, NULL, 0));
+    ck_assert_int_eq(e.count, 6);
+    test_ok(sim_experiment_select(&e, (const char *const[]){"c", "a-s1"}, 2));
+    ck_assert_int_eq(e.count, 3);
+    ck_assert_str_eq(e.runs[0].folder, "a-s1");
+    ck_assert_str_eq(e.runs[2].folder, "c-s1");
+    sim_experiment_close(&e);
+}
+END_TEST
+
 START_TEST(set_seed_replaces_the_list)
 {
     test_ok(open_set("seeds: [0, 1, 2]\n", "seed=9"));
@@ -233,6 +250,7 @@ int main(void)
     TCase *right = tcase_create("right"), *wrong = tcase_create("wrong");
     tcase_add_test(right, empty_base_is_the_presets);
     tcase_add_test(right, runs_override_base_and_set_overrides_all);
+    tcase_add_test(right, runs_are_selected_and_a_replaced_key_is_told);
     tcase_add_test(right, set_seed_replaces_the_list);
     tcase_add_test(right, hash_leaves_out_what_changes_no_result);
     tcase_add_test(right, shipped_files_resolve);
