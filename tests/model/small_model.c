@@ -1,5 +1,6 @@
 #include "small_model.h"
 
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,7 @@ int64_t small_patches(const struct small *s)
 struct sim_ops small_ops(void)
 {
     struct sim_ops ops;
+    omp_set_num_threads(1);
     test_ok(sim_ops_cpu_open(&ops));
     return ops;
 }

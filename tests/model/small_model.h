@@ -22,7 +22,8 @@ struct small small_model(void);
 struct small vit_b(void);
 int64_t small_patches(const struct small *s);
 
-/* The CPU backend; the caller closes it.  Opened in the process that uses it, as its threads do not survive a fork. */
+/* The CPU backend on one thread, as models of this size gain nothing from more; the caller closes it.  Opened in the
+ * process that uses it: threads do not survive a fork. */
 struct sim_ops small_ops(void);
 /* An open objective over `ops`, weights from `seed`; the caller closes it. */
 struct sim_objective small_open(const struct sim_ops *ops, const struct small *s, uint64_t seed);
