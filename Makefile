@@ -110,6 +110,26 @@ $(BENCH_BINS): $(O)/%: $(O)/%.o $(BENCH_COMMON) $(call archives,$(ROOMS))
 	$(CC) $(CFLAGS) $(BASE) -o $@ $< $(BENCH_COMMON) -Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group $(LDFLAGS) $(LIBS)
 $(BENCH_COMMON) $(addsuffix .o,$(BENCH_BINS)): INCLUDES = $(call includes,$(SEES_ALL) benchmarks)
 
+ROUNDS ?= 5
+SHAPES ?= # all
+bench: deps
+	@$(MAKE) --no-print-directory $(JOBS) bench-built
+	@$(O)/benchmarks/bench_step --rounds $(ROUNDS) --peers $(O)/peers --out $(O)/bench.json $(SHAPES)
+	@$(O)/benchmarks/bench_beside_pillow --rounds $(ROUNDS) --peers $(O)/peers --out $(O)/bench_images.json \
+	  $(O)/benchmarks/bench_images $(O)/bench_images
+.PHONY: bench-built
+bench-built: $(BENCH_BINS)
+
+# The copy of the list is made last: where it stands, the environment is complete.
+PYTHON ?= python3
+peers: $(O)/peers/requirements.txt
+$(O)/peers/requirements.txt: benchmarks/peers/requirements.txt
+	@$(PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+	  echo 'make peers needs Python 3.11 with venv (Debian 12: python3-venv); another one than $(PYTHON): PYTHON=...'; exit 1; }
+	$(PYTHON) -m venv $(O)/peers
+	$(O)/peers/bin/python -m pip install --disable-pip-version-check --only-binary :all: -r $<
+	@cp $< $@
+
 # ------------------------------------------------------------------ targets for people
 PACKAGES := gcc make libdnnl-dev libyaml-dev libjansson-dev libxxhash-dev libjpeg62-turbo-dev libspng-dev \
             zlib1g-dev libarchive-dev liblbfgs-dev check libsubunit-dev gnuplot-nox fonts-dejavu-core
@@ -121,7 +141,9 @@ help:
 	  'make quickstart   install what is missing, build, pre-train and score four small encoders, show table and plots' \
 	  'make test         install what is missing, build, run every test' \
 	  'make sanitize     the same tests under AddressSanitizer and UBSan' \
-	  'make deps         install the Debian packages that are missing' \
+	  'make bench        images per second, beside the products alone and PyTorch (ROUNDS=5, SHAPES="vit_ti_64 ...")' \
+  'make peers        PyTorch, torchvision, Pillow and timm for make bench, under $(O)/peers (3 GB)' \
+  'make deps         install the Debian packages that are missing' \
 	  'make fuzz         throw hostile YAML, safetensors, images and archives at the readers (clang; FUZZ_SECONDS=60 each)' \
 	  'make clean        remove what was built' \
 	  '' \

@@ -75,8 +75,12 @@ sim_status sim_peer_run(const char *const argv[], json_t **lines)
 
 int sim_peer_python(const char *folder, char *path, size_t room)
 {
-    int length = snprintf(path, room, "%s/bin/python", folder);
-    return length > 0 && (size_t)length < room && access(path, X_OK) == 0;
+    const char *const parts[] = {"requirements.txt", "bin/python"}; /* the first is put there last */
+    for (int i = 0; i < 2; i++) {
+        int length = snprintf(path, room, "%s/%s", folder, parts[i]);
+        if (length < 0 || (size_t)length >= room || access(path, i ? X_OK : R_OK) != 0) return 0;
+    }
+    return 1;
 }
 
 static int ascending(const void *a, const void *b)

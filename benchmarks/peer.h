@@ -10,7 +10,7 @@
  * caller.  What it writes to stderr is passed through.  A line that is no JSON, or another exit status than 0, fails. */
 sim_status sim_peer_run(const char *const argv[], json_t **lines);
 
-/* The Python of a virtual environment made by `make peers`, in path; 0 where there is none. */
+/* The Python of a virtual environment made by `make peers`, in path; 0 where there is none, or a half-made one. */
 int sim_peer_python(const char *folder, char *path, size_t room);
 
 /* The middle of count numbers (the mean of the middle two), which are sorted by this. */

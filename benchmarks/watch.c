@@ -206,7 +206,7 @@ sim_status sim_watch_open(struct sim_watch *w)
     return SIM_OK;
 }
 
-/* name, isa, context, 28 operations, finish, close */
+/* name, isa, context, the operations, finish, close */
 _Static_assert(sizeof(struct sim_ops) == 33 * sizeof(void *), "an operation came or went: give it its watch below");
 
 void sim_watch_on(struct sim_watch *w)
