@@ -70,7 +70,8 @@ struct sim_ops {
      * the backward, or both NULL.  y may be x. */
     void (*layernorm)(const struct sim_ops *o, float *y, float *mean, float *rstd, const float *x, const float *w,
                       const float *b, int64_t rows, int64_t dim, double eps);
-    /* dx += or = (accumulate 0) gradient; dw, db (D), or both NULL.  dx may be dy. */
+    /* dx += or = (accumulate 0) gradient; dw, db (D), or both NULL (as they must
+     * be where w is NULL).  dx may be dy. */
     void (*layernorm_backward)(const struct sim_ops *o, float *dx, int accumulate, float *dw, float *db, const float *dy,
                                const float *x, const float *mean, const float *rstd, const float *w, int64_t rows,
                                int64_t dim);
@@ -126,7 +127,8 @@ struct sim_ops {
     /* dx (B, N, D) = dy (B, D) / N in every row. */
     void (*mean_rows_backward)(const struct sim_ops *o, float *dx, const float *dy, int64_t batch, int64_t tokens,
                                int64_t dim);
-    /* Features of view 2's patch positions in view-1 patch units (method.md 1.4): (B, g g, 2 D) from geometry (B, 6). */
+    /* Features of view 2's patch positions in view-1 patch units (method.md 1.4): (B, g g, 2 D) from geometry (B, 6).
+     * D is a multiple of 4. */
     void (*relative_features)(const struct sim_ops *o, float *features, const float *geometry, int64_t batch,
                               int64_t grid, int64_t dim, enum sim_features_mode mode);
 

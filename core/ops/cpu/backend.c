@@ -1,6 +1,7 @@
 /* The CPU backend: opening, choosing the instruction set, scratch memory, failures. */
 #include "cpu.h"
 
+#include <dnnl.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +72,7 @@ sim_status sim_ops_cpu_open(struct sim_ops *out)
     if (!c) return sim_fail(SIM_ENOMEM, "no memory for the CPU backend");
     const char *wish = getenv("SIM_ISA");
     int narrow = wish && strcmp(wish, "avx2") == 0;
+    if (narrow) dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx2); /* heeded where oneDNN has not yet been used in this process */
     if (!narrow && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd")) {
         c->k.isa = "avx512";

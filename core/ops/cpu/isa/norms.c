@@ -10,13 +10,20 @@ static void layernorm_rows(float *y, float *mean, float *rstd, const float *x, c
     for (int64_t r = 0; r < rows; r++) {
         const float *in = x + r * dim;
         float *out = y + r * dim;
-        float sum = 0, squares = 0;
+        float sum = 0, rest = 0, squares = 0;
 #pragma omp simd reduction(+ : sum)
         for (int64_t c = 0; c < dim; c++) sum += in[c];
         float mu = sum / (float)dim;
-#pragma omp simd reduction(+ : squares)
-        for (int64_t c = 0; c < dim; c++) squares += (in[c] - mu) * (in[c] - mu);
-        float scale = (float)(1.0 / sqrt((double)squares / (double)dim + eps));
+#pragma omp simd reduction(+ : rest, squares)
+        for (int64_t c = 0; c < dim; c++) {
+            float d = in[c] - mu;
+            rest += d;
+            squares += d * d;
+        }
+        /* what rounding the mean left over: nothing for centred rows, digits for rows far from zero */
+        double shift = (double)rest / (double)dim;
+        mu += (float)shift;
+        float scale = (float)(1.0 / sqrt((double)squares / (double)dim - shift * shift + eps));
         if (w) {
 #pragma omp simd
             for (int64_t c = 0; c < dim; c++) out[c] = fmaf((in[c] - mu) * scale, w[c], b[c]);
