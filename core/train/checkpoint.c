@@ -1,5 +1,6 @@
 #include "checkpoint.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,8 +74,11 @@ static sim_status load(const struct sim_tensors *file, const char *path, struct 
     SIM_TRY(sim_tensors_expect(file, "train.position", SIM_F64, 1, (int64_t[]){POSITION_NUMBERS}, &t));
     double numbers[POSITION_NUMBERS];
     memcpy(numbers, t->data, sizeof numbers);
+    for (int i = 0; i < 2; i++) /* before they become integers */
+        if (!(numbers[i] >= 0 && numbers[i] <= 0x1p53) || numbers[i] != floor(numbers[i]))
+            return sim_fail(SIM_EFORMAT, "%s: train.position holds %g where a count of steps belongs", path, numbers[i]);
     *at = (struct sim_position){(int64_t)numbers[0], (int64_t)numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]};
-    if (at->steps_per_epoch != steps_per_epoch || at->step < 0)
+    if (at->steps_per_epoch != steps_per_epoch)
         return sim_fail(SIM_EINVAL, "%s counts %ld steps an epoch, this data set gives %ld", path,
                         (long)at->steps_per_epoch, (long)steps_per_epoch);
     SIM_TRY(sim_params_load(params, file));

@@ -18,22 +18,28 @@ struct run {
     char checkpoint[4096], curve[4096];
     struct sim_progress progress;
     int64_t last, epoch_first; /* steps in all; the epoch's first step made by this process */
+    int64_t saved;             /* the step that the checkpoint holds; -1: none of this run */
     double epoch_started_s;
 };
 
 static sim_status save(struct run *r)
 {
-    if (!r->job->folder) return SIM_OK;
+    if (!r->job->folder || r->saved == r->at.step) return SIM_OK;
     SIM_TRY(sim_curve_save(r->curve, r->result->curve, r->result->epochs)); /* first: it may run ahead of the checkpoint */
-    return sim_checkpoint_save(r->checkpoint, r->job->objective->params, &r->at, r->job->config_hash);
+    SIM_TRY(sim_checkpoint_save(r->checkpoint, r->job->objective->params, &r->at, r->job->config_hash));
+    r->saved = r->at.step;
+    return SIM_OK;
 }
 
 static sim_status resume(struct run *r)
 {
     const struct sim_train_job *job = r->job;
     SIM_TRY(sim_checkpoint_load(r->checkpoint, job->objective->params, &r->at, job->source->steps_per_epoch, job->config_hash));
-    r->optimiser.step = r->at.step;
-    int64_t finished = r->at.step / r->at.steps_per_epoch;
+    const int64_t whole = job->config->epochs * r->at.steps_per_epoch;
+    if (r->at.step > whole)
+        return sim_fail(SIM_EINVAL, "%s has finished %ld steps, this run has only %ld", r->checkpoint, (long)r->at.step, (long)whole);
+    r->optimiser.step = r->saved = r->at.step;
+    int64_t finished = whole > 0 ? r->at.step / r->at.steps_per_epoch : 0;
     struct sim_epoch_stats *curve;
     SIM_TRY(sim_curve_load(r->curve, finished, &curve));
     memcpy(r->result->curve, curve, (size_t)finished * sizeof *curve);
@@ -96,16 +102,12 @@ static sim_status steps(struct run *r)
     while (r->at.step < r->last) {
         SIM_TRY(one_step(r));
         int64_t epoch = r->at.step / per_epoch;
-        int whole = r->at.step % per_epoch == 0, saved = 0;
-        if (whole) {
+        if (r->at.step % per_epoch == 0) {
             epoch_ends(r);
-            if (c->save_every_epochs > 0 && epoch % c->save_every_epochs == 0) {
-                SIM_TRY(save(r));
-                saved = 1;
-            }
+            if (c->save_every_epochs > 0 && epoch % c->save_every_epochs == 0) SIM_TRY(save(r));
             epoch_starts(r);
         }
-        if (!saved && c->save_every_steps > 0 && r->at.step % c->save_every_steps == 0) SIM_TRY(save(r));
+        if (c->save_every_steps > 0 && r->at.step % c->save_every_steps == 0) SIM_TRY(save(r));
         if (r->job->stop && *r->job->stop) {
             SIM_TRY(save(r));
             return sim_fail(SIM_EINTERRUPT, "stopped at step %ld of %ld as asked", (long)r->at.step, (long)r->last);
@@ -125,7 +127,9 @@ static sim_status train(struct run *r)
     r->last = job->config->epochs * r->at.steps_per_epoch;
     if (job->config->max_steps > 0 && job->config->max_steps < r->last) r->last = job->config->max_steps;
     if (job->folder) {
-        snprintf(r->checkpoint, sizeof r->checkpoint, "%s/checkpoint.safetensors", job->folder);
+        int length = snprintf(r->checkpoint, sizeof r->checkpoint, "%s/checkpoint.safetensors", job->folder);
+        if (length < 0 || (size_t)length >= sizeof r->checkpoint)
+            return sim_fail(SIM_EINVAL, "%.200s...: the folder's name is too long", job->folder);
         snprintf(r->curve, sizeof r->curve, "%s/curve.json", job->folder);
     }
     r->result->curve = calloc((size_t)job->config->epochs + 1, sizeof *r->result->curve);
@@ -150,7 +154,7 @@ static sim_status train(struct run *r)
 
 sim_status sim_train_run(const struct sim_train_job *job, struct sim_train_result *result)
 {
-    struct run r = {.job = job, .result = result};
+    struct run r = {.job = job, .result = result, .saved = -1};
     *result = (struct sim_train_result){0};
     sim_status s = train(&r);
     sim_optimiser_close(&r.optimiser);
