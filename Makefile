@@ -4,7 +4,9 @@
 # above it only, so a wrong include does not build.
 
 O      ?= build
-CC     ?= gcc
+ifeq ($(origin CC),default)
+CC     := gcc
+endif
 SHELL  := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := all

@@ -45,7 +45,6 @@ static sim_status resume(struct run *r)
     memcpy(r->result->curve, curve, (size_t)finished * sizeof *curve);
     free(curve);
     r->result->epochs = (int)finished;
-    sim_log("resuming at step %ld (epoch %ld)", (long)r->at.step, (long)finished + 1);
     return SIM_OK;
 }
 

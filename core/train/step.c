@@ -26,6 +26,9 @@ sim_status sim_train_step(const struct sim_objective *objective, struct sim_opti
     if (!isfinite(result->loss)) return sim_fail(SIM_ENONFINITE, "the loss is %g", result->loss);
     if (!isfinite(result->grad_norm))
         return sim_fail(SIM_ENONFINITE, "the gradient norm is %g at loss %g", result->grad_norm, result->loss);
+    if (c->clip_grad <= 0 && result->grad_norm > 1e19) /* its square is past float: Adam's second moment would be inf for good */
+        return sim_fail(SIM_ENONFINITE, "the gradient norm is %g, too large for Adam's moments (train.clip_grad bounds it)",
+                        result->grad_norm);
     double clip = c->clip_grad > 0 ? c->clip_grad / (result->grad_norm + 1e-6) : 1;
     struct sim_adamw h = {.lr = lr, .beta1 = c->beta1, .beta2 = c->beta2, .eps = c->eps, .step = ++optimiser->step,
                           .grad_scale = clip < 1 ? clip : 1};
