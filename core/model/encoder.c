@@ -16,39 +16,55 @@ struct sim_encoder {
     int64_t max_batch;
 };
 
-static int row_of(const struct sim_params *p, sim_status *status, const char *prefix, const char *name)
+/* Finding rows by name; the first that is missing or of another size ends up in `status`. */
+struct finder {
+    const struct sim_params *p;
+    sim_status status;
+    char prefix[32];
+};
+
+static int row_of(struct finder *f, const char *name, int64_t rows, int64_t columns)
 {
     char path[96];
-    snprintf(path, sizeof path, "%s%s", prefix, name);
-    int row = sim_params_find(p, path);
-    if (row < 0) *status = sim_fail(SIM_EINVAL, "the encoder needs %s, which the parameter table lacks", path);
+    snprintf(path, sizeof path, "%s%s", f->prefix, name);
+    int row = sim_params_find(f->p, path);
+    if (f->status != SIM_OK) return row;
+    if (row < 0) f->status = sim_fail(SIM_EINVAL, "the encoder needs %s, which the parameter table lacks", path);
+    else if (f->p->row[row].count != rows * columns)
+        f->status = sim_fail(SIM_EINVAL, "the encoder needs %s of %ld x %ld numbers, the parameter table's has %ld", path,
+                             (long)rows, (long)columns, (long)f->p->row[row].count);
     return row;
+}
+
+static struct sim_norm_rows norm_of(struct finder *f, const char *weight, const char *bias, int64_t dim)
+{
+    struct sim_norm_rows r = {.mean = -1, .var = -1, .counter = -1};
+    r.w = row_of(f, weight, dim, 1);
+    r.b = row_of(f, bias, dim, 1);
+    return r;
 }
 
 static sim_status find_rows(struct sim_encoder *e, const struct sim_vit_config *vit)
 {
-    const struct sim_params *p = &e->view;
-    sim_status s = SIM_OK;
-    e->embedding.cls = row_of(p, &s, "", "cls_token");
-    e->embedding.pos = row_of(p, &s, "", "pos_embed");
-    e->embedding.w = row_of(p, &s, "patch_embed.proj.", "weight");
-    e->embedding.b = row_of(p, &s, "patch_embed.proj.", "bias");
+    struct finder f = {.p = &e->view};
+    const int64_t d = vit->embed_dim, hidden = d * vit->mlp_ratio;
+    e->embedding.cls = row_of(&f, "cls_token", 1, d);
+    e->embedding.pos = row_of(&f, "pos_embed", 1 + e->embedding.patches, d);
+    e->embedding.w = row_of(&f, "patch_embed.proj.weight", d, 3 * vit->patch_size * vit->patch_size);
+    e->embedding.b = row_of(&f, "patch_embed.proj.bias", d, 1);
     for (int i = 0; i < e->blocks.depth; i++) {
-        char at[32];
-        snprintf(at, sizeof at, "blocks.%d.", i);
-        struct sim_norm_rows none = {-1, -1, -1, -1, -1};
         struct sim_block_rows *r = &e->blocks.rows[i];
-        *r = (struct sim_block_rows){.norm1 = none, .norm2 = none, .ls1 = -1, .ls2 = -1};
-        r->norm1.w = row_of(p, &s, at, "norm1.weight"), r->norm1.b = row_of(p, &s, at, "norm1.bias");
-        r->norm2.w = row_of(p, &s, at, "norm2.weight"), r->norm2.b = row_of(p, &s, at, "norm2.bias");
-        r->qkv_w = row_of(p, &s, at, "attn.qkv.weight"), r->qkv_b = row_of(p, &s, at, "attn.qkv.bias");
-        r->proj_w = row_of(p, &s, at, "attn.proj.weight"), r->proj_b = row_of(p, &s, at, "attn.proj.bias");
-        r->fc1_w = row_of(p, &s, at, "mlp.fc1.weight"), r->fc1_b = row_of(p, &s, at, "mlp.fc1.bias");
-        r->fc2_w = row_of(p, &s, at, "mlp.fc2.weight"), r->fc2_b = row_of(p, &s, at, "mlp.fc2.bias");
-        if (vit->init_values > 0)
-            r->ls1 = row_of(p, &s, at, "ls1.gamma"), r->ls2 = row_of(p, &s, at, "ls2.gamma");
+        *r = (struct sim_block_rows){.ls1 = -1, .ls2 = -1};
+        snprintf(f.prefix, sizeof f.prefix, "blocks.%d.", i);
+        r->norm1 = norm_of(&f, "norm1.weight", "norm1.bias", d);
+        r->norm2 = norm_of(&f, "norm2.weight", "norm2.bias", d);
+        r->qkv_w = row_of(&f, "attn.qkv.weight", 3 * d, d), r->qkv_b = row_of(&f, "attn.qkv.bias", 3 * d, 1);
+        r->proj_w = row_of(&f, "attn.proj.weight", d, d), r->proj_b = row_of(&f, "attn.proj.bias", d, 1);
+        r->fc1_w = row_of(&f, "mlp.fc1.weight", hidden, d), r->fc1_b = row_of(&f, "mlp.fc1.bias", hidden, 1);
+        r->fc2_w = row_of(&f, "mlp.fc2.weight", d, hidden), r->fc2_b = row_of(&f, "mlp.fc2.bias", d, 1);
+        if (vit->init_values > 0) r->ls1 = row_of(&f, "ls1.gamma", d, 1), r->ls2 = row_of(&f, "ls2.gamma", d, 1);
     }
-    return s;
+    return f.status;
 }
 
 static sim_status plan(struct sim_encoder *e)
