@@ -76,7 +76,7 @@ static sim_status run_round(struct bench *b, const char *python, int round)
     json_decref(peer);
     if (round) json_decref(lines);
     else b->first = lines;
-    sim_log("images: round %d of %d done", round + 1, b->rounds);
+    if (status == SIM_OK) sim_log("images: round %d of %d done", round + 1, b->rounds);
     return status;
 }
 
