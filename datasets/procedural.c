@@ -22,8 +22,11 @@ static struct sim_rng stream(const struct sim_data_config *c, enum sim_split spl
 
 static void pose_object(struct sim_rng *r, struct sim_procedural_object *o, double low, double high)
 {
-    o->side = low + (high - low) * sqrt(sim_rng_uniform(r)); /* more large ones than small */
-    o->angle = draw(r, -0.07, 0.07);
+    /* the largest of three draws: more large ones than small */
+    double share = sim_rng_uniform(r);
+    for (int k = 0; k < 2; k++) share = fmax(share, sim_rng_uniform(r));
+    o->side = low + (high - low) * share;
+    o->angle = draw(r, -0.06, 0.06);
     o->stretch = draw(r, 0.83, 1.2);
     o->shear = draw(r, -0.12, 0.12);
     o->mirror = (int)sim_rng_below(r, 2);
@@ -162,9 +165,9 @@ static void set_close(void *self)
 static void manifest(const struct set *s, char out[17])
 {
     char text[256];
-    int n = snprintf(text, sizeof text, "pw-cls version=%d split=%s seed=%lld images=%lld size=%lld", SIM_PROCEDURAL_VERSION,
-                     split_name(s->split), (long long)s->config.procedural_seed, (long long)s->count,
-                     (long long)s->config.procedural_size);
+    int n = snprintf(text, sizeof text, "pw-cls version=%d split=%s seed=%lld images=%lld size=%lld",
+                     SIM_PROCEDURAL_VERSION, split_name(s->split), (long long)s->config.procedural_seed,
+                     (long long)s->count, (long long)s->config.procedural_size);
     if (s->split == SIM_TRAIN)
         n += snprintf(text + n, sizeof text - (size_t)n, " shortcut=%.17g", s->config.procedural_shortcut);
     snprintf(out, 17, "%016llx", (unsigned long long)XXH64(text, (size_t)n, 0));
@@ -178,12 +181,14 @@ sim_status sim_procedural_open(struct sim_images *out, const struct sim_data_con
         return sim_fail(SIM_EINVAL, "data.procedural_%s_per_class: %lld is not in 1 .. 1000000", split_name(split),
                         (long long)per_class);
     if (c->procedural_size < 16 || c->procedural_size > 1024)
-        return sim_fail(SIM_EINVAL, "data.procedural_size: %lld px is not in 16 .. 1024", (long long)c->procedural_size);
+        return sim_fail(SIM_EINVAL, "data.procedural_size: %lld px is not in 16 .. 1024",
+                        (long long)c->procedural_size);
     struct set *s = malloc(sizeof *s);
     if (!s) return sim_fail(SIM_ENOMEM, "no memory to open pw-cls");
     *s = (struct set){.config = *c, .split = split, .count = per_class * SIM_PROCEDURAL_FAMILIES};
-    *out = (struct sim_images){.self = s, .count = s->count, .classes = SIM_PROCEDURAL_FAMILIES, .read = set_read,
-                               .label = set_label, .name = set_name, .class_name = set_class_name, .close = set_close};
+    *out = (struct sim_images){.self = s, .count = s->count, .classes = SIM_PROCEDURAL_FAMILIES,
+                               .read = set_read, .label = set_label, .name = set_name,
+                               .class_name = set_class_name, .close = set_close};
     manifest(s, out->manifest_hash);
     return SIM_OK;
 }

@@ -175,7 +175,7 @@ void sim_procedural_background(const struct sim_procedural_scene *scene, const s
             }
             float *out = canvas + 3 * ((size_t)y * (size_t)size + (size_t)x);
             for (int k = 0; k < 3; k++) out[k] = mix(up[k], down[k], share);
-            if (stuff) stuff[(size_t)y * (size_t)size + (size_t)x] = (uint8_t)(share >= 0.5f ? scene->below : scene->above);
+            if (stuff) *stuff++ = (uint8_t)(share >= 0.5f ? scene->below : scene->above);
         }
     }
 }

@@ -25,7 +25,8 @@ static int patch_side(int size)
 static sim_status easel_open(struct easel *e, int size)
 {
     size_t pixels = (size_t)size * (size_t)size, patch = (size_t)patch_side(size) * (size_t)patch_side(size);
-    size_t bytes = sizeof(struct outline) + sizeof(struct noise) + 3 * pixels * sizeof(float) + 3 * patch * sizeof(int32_t);
+    size_t bytes = sizeof(struct outline) + sizeof(struct noise) + 3 * pixels * sizeof(float) +
+                   3 * patch * sizeof(int32_t);
     char *p = malloc(bytes);
     if (!p) return sim_fail(SIM_ENOMEM, "no memory for a procedural scene of %d x %d pixels", size, size);
     e->size = size;
@@ -52,7 +53,8 @@ struct light {
 static struct window object_window(const struct sim_procedural_object *o, int size, int margin)
 {
     double half = o->side * size / 2;
-    int edge = size / 4 + 7, x0 = (int)floor(o->x * size - half) - margin, y0 = (int)floor(o->y * size - half) - margin;
+    int edge = size / 4 + 7;
+    int x0 = (int)floor(o->x * size - half) - margin, y0 = (int)floor(o->y * size - half) - margin;
     int x1 = (int)floor(o->x * size + half) + 1 + margin, y1 = (int)floor(o->y * size + half) + 1 + margin;
     x0 = x0 < -edge ? -edge : x0 > size ? size : x0, x1 = x1 > size + edge ? size + edge : x1 < x0 ? x0 : x1;
     y0 = y0 < -edge ? -edge : y0 > size ? size : y0, y1 = y1 > size + edge ? size + edge : y1 < y0 ? y0 : y1;
@@ -110,8 +112,8 @@ static void paint_object(struct easel *e, const struct sim_procedural_scene *sce
                          uint8_t *instances)
 {
     const struct sim_procedural_object *o = &scene->object[index];
-    const float side = (float)(o->side * e->size), centre_x = (float)(o->x * e->size), centre_y = (float)(o->y * e->size);
-    const float reach = 0.09f * side + 0.5f;
+    const float centre_x = (float)(o->x * e->size), centre_y = (float)(o->y * e->size);
+    const float side = (float)(o->side * e->size), reach = 0.09f * side + 0.5f;
     const int radius = (int)(0.035f * side + 0.5f) + 1, margin = 2 * radius + 2;
     struct window at = object_window(o, e->size, margin);
 
@@ -158,8 +160,8 @@ static sim_status check(const struct sim_procedural_scene *s)
         return sim_fail(SIM_EINVAL, "procedural scene: %d objects are not in 0 .. %d", s->count,
                         SIM_PROCEDURAL_MAX_OBJECTS);
     if ((int)s->above < 0 || s->above >= SIM_STUFF_KINDS || (int)s->below < 0 || s->below >= SIM_STUFF_KINDS)
-        return sim_fail(SIM_EINVAL, "procedural scene: stuff %d over %d is not in 0 .. %d", (int)s->above, (int)s->below,
-                        SIM_STUFF_KINDS - 1);
+        return sim_fail(SIM_EINVAL, "procedural scene: stuff %d over %d is not in 0 .. %d", (int)s->above,
+                        (int)s->below, SIM_STUFF_KINDS - 1);
     for (int i = 0; i < s->count; i++) {
         const struct sim_procedural_object *o = &s->object[i];
         if (!sim_procedural_family_name(o->family) || !sim_procedural_texture_name(o->texture) ||
@@ -168,7 +170,7 @@ static sim_status check(const struct sim_procedural_scene *s)
                             o->family, o->texture, o->palette);
         /* also refuses NaN; a centre far outside would overflow the vertex grid */
         if (!(o->side > 0.01 && o->side <= 4 && fabs(o->x) <= 4 && fabs(o->y) <= 4))
-            return sim_fail(SIM_EINVAL, "procedural scene: object %d lies at %g, %g with side %g; expected within 4 sides",
+            return sim_fail(SIM_EINVAL, "procedural scene: object %d lies at %g, %g with side %g; expected within 4",
                             i, o->x, o->y, o->side);
     }
     return SIM_OK;
@@ -192,8 +194,8 @@ sim_status sim_procedural_render(const struct sim_procedural_scene *scene, struc
     sim_procedural_background(scene, e.noise, e.canvas, stuff);
 
     float flat = sqrtf((float)(1 - scene->elevation * scene->elevation));
-    struct light light = {flat * (float)sim_procedural_cos(scene->light), flat * (float)sim_procedural_sin(scene->light),
-                          (float)scene->elevation};
+    struct light light = {flat * (float)sim_procedural_cos(scene->light),
+                          flat * (float)sim_procedural_sin(scene->light), (float)scene->elevation};
     if (instances) memset(instances, 0, (size_t)size * (size_t)size);
     for (int i = 0; i < scene->count; i++) paint_object(&e, scene, i, light, instances);
 

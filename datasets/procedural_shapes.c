@@ -55,7 +55,7 @@ static void stroke(struct outline *o, const double *x, const double *y, const do
 
 /* ------------------------------------------------------------------ families */
 
-/* From a disk (k = 0) towards a square (k = 1): x^2 + y^2 - k^2 x^2 y^2 = 1, the superellipse that needs no powers. */
+/* From a disk (k = 0) towards a square (k = 1): x^2 + y^2 - k^2 x^2 y^2 = 1, a superellipse without powers. */
 static void disk(struct sim_rng *r, struct outline *o)
 {
     double k = vary(r, 0.55), q = k * k;
@@ -184,7 +184,7 @@ static void s_bend(struct sim_rng *r, struct outline *o)
 
 static void heart(struct sim_rng *r, struct outline *o)
 {
-    double lobe = vary(r, 5), notch = vary(r, 2.2), width = vary(r, 16);
+    double lobe = vary(r, 5.5), notch = vary(r, 2.4), width = vary(r, 16);
     begin(o);
     for (int i = 0; i < 96; i++) {
         double t = i / 96.0, s = SIN(t);
@@ -338,10 +338,11 @@ static const struct {
     const char *name;
     void (*outline)(struct sim_rng *r, struct outline *o);
 } families[SIM_PROCEDURAL_FAMILIES] = {
-    {"disk", disk},     {"polygon", polygon}, {"star", star},           {"gear", gear},       {"cross", cross},
-    {"ring", ring},     {"crescent", crescent}, {"arrow", arrow},       {"letter_l", letter_l}, {"letter_t", letter_t},
-    {"s_bend", s_bend}, {"heart", heart},     {"drop", drop},           {"lens", lens},       {"hourglass", hourglass},
-    {"comb", comb},     {"spiral", spiral},   {"leaf", leaf},           {"lattice", lattice}, {"blob", blob},
+    {"disk", disk}, {"polygon", polygon}, {"star", star}, {"gear", gear},
+    {"cross", cross}, {"ring", ring}, {"crescent", crescent}, {"arrow", arrow},
+    {"letter_l", letter_l}, {"letter_t", letter_t}, {"s_bend", s_bend}, {"heart", heart},
+    {"drop", drop}, {"lens", lens}, {"hourglass", hourglass}, {"comb", comb},
+    {"spiral", spiral}, {"leaf", leaf}, {"lattice", lattice}, {"blob", blob},
 };
 
 const char *sim_procedural_family_name(int family)

@@ -100,7 +100,8 @@ static struct tone stripes(const struct look *l, const struct noise *n, float x,
 static struct tone checks(const struct look *l, const struct noise *n, float x, float y)
 {
     (void)n;
-    float a = inside(l, 0.25f - fabsf(fraction(0.6f * x) - 0.5f)), b = inside(l, 0.25f - fabsf(fraction(0.6f * y) - 0.5f));
+    float a = inside(l, 0.25f - fabsf(fraction(0.6f * x) - 0.5f));
+    float b = inside(l, 0.25f - fabsf(fraction(0.6f * y) - 0.5f));
     return (struct tone){a + b - 2 * a * b, 1};
 }
 
