@@ -14,21 +14,33 @@ struct small small_model(void)
     return (struct small){
         .name = "small",
         .vit = {.img_size = 16, .patch_size = 4, .embed_dim = 24, .depth = 2, .num_heads = 3, .mlp_ratio = 4},
-        .c = {.decoder_embed_dim = 16, .decoder_num_heads = 2, .projector_depth = 1, .predictor_depth = 1,
-              .neg_weight = 0.02, .momentum = 0.995},
+        .c = {.decoder_embed_dim = 16,
+              .decoder_num_heads = 2,
+              .projector_depth = 1,
+              .predictor_depth = 1,
+              .neg_weight = 0.02,
+              .momentum = 0.995},
         .batch = 4,
         .hidden = 9};
 }
 
 struct small vit_b(void)
 {
-    return (struct small){
-        .name = "ViT-B/16",
-        .vit = {.img_size = 224, .patch_size = 16, .embed_dim = 768, .depth = 12, .num_heads = 12, .mlp_ratio = 4},
-        .c = {.decoder_embed_dim = 768, .decoder_num_heads = 16, .projector_depth = 2, .predictor_depth = 4,
-              .neg_weight = 0.02, .momentum = 0.995},
-        .batch = 1,
-        .hidden = 118};
+    return (struct small){.name = "ViT-B/16",
+                          .vit = {.img_size = 224,
+                                  .patch_size = 16,
+                                  .embed_dim = 768,
+                                  .depth = 12,
+                                  .num_heads = 12,
+                                  .mlp_ratio = 4},
+                          .c = {.decoder_embed_dim = 768,
+                                .decoder_num_heads = 16,
+                                .projector_depth = 2,
+                                .predictor_depth = 4,
+                                .neg_weight = 0.02,
+                                .momentum = 0.995},
+                          .batch = 1,
+                          .hidden = 118};
 }
 
 int64_t small_patches(const struct small *s)
@@ -54,8 +66,15 @@ struct sim_objective small_open(const struct sim_ops *ops, const struct small *s
 
 struct sim_train_config small_training(const struct small *s)
 {
-    return (struct sim_train_config){.epochs = 4, .batch_size = s->batch, .lr = 1e-3, .warmup_epochs = 1,
-                                     .weight_decay = 0.05, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .clip_grad = 1};
+    return (struct sim_train_config){.epochs = 4,
+                                     .batch_size = s->batch,
+                                     .lr = 1e-3,
+                                     .warmup_epochs = 1,
+                                     .weight_decay = 0.05,
+                                     .beta1 = 0.9,
+                                     .beta2 = 0.95,
+                                     .eps = 1e-8,
+                                     .clip_grad = 1};
 }
 
 /* ------------------------------------------------------------------ batches */
@@ -93,7 +112,11 @@ struct sim_batch *small_batch(const struct small *s, uint64_t number)
         draw_geometry(&r, geometry + 6 * i);
         index[i] = (int64_t)number * s->batch + i;
     }
-    *b = (struct sim_batch){.size = s->batch, .view1 = view, .view2 = view + pixels, .mask = mask, .geometry = geometry,
+    *b = (struct sim_batch){.size = s->batch,
+                            .view1 = view,
+                            .view2 = view + pixels,
+                            .mask = mask,
+                            .geometry = geometry,
                             .index = index};
     return b;
 }

@@ -1,4 +1,5 @@
-/* The frozen encoder: equal to the online network's own blocks, the same at every call, and written out under timm's names. */
+/* The frozen encoder: equal to the online network's own blocks, the same at every call, and written out under
+ * timm's names. */
 #include "encoder.h"
 #include "small_model.h"
 
@@ -79,7 +80,8 @@ START_TEST(mean_of_the_online_blocks_patches)
     for (int64_t i = 0; i < s.batch; i++)
         for (int64_t k = 0; k < 24; k++) {
             double sum = 0;
-            for (int64_t n = 1; n < 17; n++) sum += (double)w.data[(i * 17 + n) * 24 + k]; /* without the cls token */
+            for (int64_t n = 1; n < 17; n++)
+                sum += (double)w.data[(i * 17 + n) * 24 + k]; /* without the cls token */
             ck_assert_double_eq_tol(mean[i * 24 + k], sum / 16, 1e-5 * fmax(1, fabs(sum / 16)));
         }
     free(w.data);
@@ -188,14 +190,17 @@ END_TEST
 /* The names of timm's VisionTransformer with a class token, but for its final norm and head. */
 static void timm_names(char names[64][64], int *count, int depth, int layer_scale)
 {
-    static const char *const front[] = {"cls_token", "pos_embed", "patch_embed.proj.weight", "patch_embed.proj.bias"};
-    static const char *const block[] = {"norm1.weight", "norm1.bias", "attn.qkv.weight", "attn.qkv.bias", "attn.proj.weight",
-                                        "attn.proj.bias", "norm2.weight", "norm2.bias", "mlp.fc1.weight", "mlp.fc1.bias",
-                                        "mlp.fc2.weight", "mlp.fc2.bias", "ls1.gamma", "ls2.gamma"};
+    static const char *const front[] = {"cls_token", "pos_embed", "patch_embed.proj.weight",
+                                        "patch_embed.proj.bias"};
+    static const char *const block[] = {
+        "norm1.weight",   "norm1.bias",   "attn.qkv.weight", "attn.qkv.bias",  "attn.proj.weight",
+        "attn.proj.bias", "norm2.weight", "norm2.bias",      "mlp.fc1.weight", "mlp.fc1.bias",
+        "mlp.fc2.weight", "mlp.fc2.bias", "ls1.gamma",       "ls2.gamma"};
     *count = 0;
     for (int i = 0; i < 4; i++) snprintf(names[(*count)++], 64, "%s", front[i]);
     for (int d = 0; d < depth; d++)
-        for (int i = 0; i < (layer_scale ? 14 : 12); i++) snprintf(names[(*count)++], 64, "blocks.%d.%s", d, block[i]);
+        for (int i = 0; i < (layer_scale ? 14 : 12); i++)
+            snprintf(names[(*count)++], 64, "blocks.%d.%s", d, block[i]);
 }
 
 START_TEST(the_file_holds_timms_names)
@@ -235,7 +240,8 @@ START_TEST(kept_for_timm)
     const char *folder = getenv("SIM_KEEP");
     if (!folder) folder = test_scratch();
     struct small s = small_model();
-    s.vit = (struct sim_vit_config){.img_size = 48, .patch_size = 8, .embed_dim = 96, .depth = 3, .num_heads = 6, .mlp_ratio = 3};
+    s.vit = (struct sim_vit_config){
+        .img_size = 48, .patch_size = 8, .embed_dim = 96, .depth = 3, .num_heads = 6, .mlp_ratio = 3};
     s.batch = 5, s.hidden = 20;
     if (_i) s.vit.init_values = 0.2;
     struct bench b;

@@ -1,5 +1,5 @@
-/* The loop: stopping and resuming change nothing, threads change nothing, and whatever goes wrong leaves the last good
- * checkpoint. */
+/* The loop: stopping and resuming change nothing, threads change nothing, and whatever goes wrong leaves the
+ * last good checkpoint. */
 #include "file.h"
 #include "loop.h"
 #include "progress.h"
@@ -53,8 +53,13 @@ struct plan {
 
 static struct plan plan_of(const struct small *s, const char *folder)
 {
-    return (struct plan){.s = *s, .c = small_training(s), .steps_per_epoch = STEPS_PER_EPOCH, .threads = 1, .folder = folder,
-                         .hash = "0123456789abcdef", .fake = {.s = *s, .nan_at = -1, .broken_at = -1, .stop_at = -1}};
+    return (struct plan){.s = *s,
+                         .c = small_training(s),
+                         .steps_per_epoch = STEPS_PER_EPOCH,
+                         .threads = 1,
+                         .folder = folder,
+                         .hash = "0123456789abcdef",
+                         .fake = {.s = *s, .nan_at = -1, .broken_at = -1, .stop_at = -1}};
 }
 
 /* A whole process's work: model opened, trained, closed.  The caller frees result->curve. */
@@ -64,11 +69,20 @@ static sim_status train(struct plan *p, struct sim_train_result *result)
     struct sim_ops ops = small_ops();
     omp_set_num_threads(p->threads);
     struct sim_objective o = small_open(&ops, &p->s, 7);
-    struct sim_source source = {.self = &p->fake, .images = p->steps_per_epoch * p->s.batch,
-                                .steps_per_epoch = p->steps_per_epoch, .next = fake_next};
-    struct sim_train_job job = {.objective = &o, .config = &p->c, .source = &source, .folder = p->folder,
-                                .config_hash = p->hash, .seed = 7, .resume = p->resume, .stop = &p->fake.stop,
-                                .on_epoch = p->on_epoch, .context = p->context};
+    struct sim_source source = {.self = &p->fake,
+                                .images = p->steps_per_epoch * p->s.batch,
+                                .steps_per_epoch = p->steps_per_epoch,
+                                .next = fake_next};
+    struct sim_train_job job = {.objective = &o,
+                                .config = &p->c,
+                                .source = &source,
+                                .folder = p->folder,
+                                .config_hash = p->hash,
+                                .seed = 7,
+                                .resume = p->resume,
+                                .stop = &p->fake.stop,
+                                .on_epoch = p->on_epoch,
+                                .context = p->context};
     sim_status s = sim_train_run(&job, result);
     small_batch_close(p->fake.batch);
     p->fake.batch = NULL;
@@ -213,7 +227,8 @@ END_TEST
 START_TEST(threads_change_no_byte)
 {
     struct small s = everything_on();
-    s.vit.img_size = 32, s.vit.embed_dim = 48, s.c.decoder_embed_dim = 64, s.c.decoder_num_heads = 4; /* several tiles of everything */
+    s.vit.img_size = 32, s.vit.embed_dim = 48, s.c.decoder_embed_dim = 64,
+    s.c.decoder_num_heads = 4; /* several tiles of everything */
     s.batch = 6, s.hidden = 38;
     const char *folder[3];
     for (int i = 0; i < 3; i++) {
@@ -273,7 +288,8 @@ START_TEST(the_curve_says_what_happened)
         ck_assert_int_eq(curve[i].step, (i + 1) * STEPS_PER_EPOCH);
         ck_assert_double_eq_tol(curve[i].lr, sim_lr_at(&p.c, e), 1e-15);
         ck_assert_double_eq_tol(curve[i].momentum, sim_momentum_at(0.995, 0, e, EPOCHS), 1e-15);
-        ck_assert(isfinite(curve[i].loss) && curve[i].grad_norm > 0 && curve[i].images_per_s > 0 && curve[i].gflops > 0);
+        ck_assert(isfinite(curve[i].loss) && curve[i].grad_norm > 0 && curve[i].images_per_s > 0 &&
+                  curve[i].gflops > 0);
         ck_assert_double_eq(curve[i].gemm_share, 0); /* the machine's rate was not given */
     }
 }
@@ -312,7 +328,8 @@ START_TEST(no_epochs_leaves_the_initial_weights)
     test_ok(sim_tensors_open(&file, checkpoint_in(p.folder)));
     for (int i = 0; i < o.params->count; i++) {
         const struct sim_param *row = &o.params->row[i];
-        ck_assert_mem_eq(sim_tensors_find(file, row->name)->data, sim_value(o.params, i), (size_t)row->count * sizeof(float));
+        ck_assert_mem_eq(sim_tensors_find(file, row->name)->data, sim_value(o.params, i),
+                         (size_t)row->count * sizeof(float));
     }
     sim_tensors_close(file);
     o.close(&o);
@@ -341,13 +358,13 @@ START_TEST(another_runs_checkpoint_is_refused)
     train_well(&p, NULL);
     copy_file(checkpoint_in(p.folder), checkpoint_in(kept));
     copy_file(file_in(p.folder, "curve.json"), file_in(kept, "curve.json"));
-#define REFUSED(plan, word)                                                                                                          \
-    do {                                                                                                                             \
-        (plan).resume = 1;                                                                                                           \
-        test_fails(train(&(plan), &r), word);                                                                                        \
-        free(r.curve);                                                                                                               \
-        small_same_files(checkpoint_in(p.folder), checkpoint_in(kept));                                                              \
-        small_same_files(file_in(p.folder, "curve.json"), file_in(kept, "curve.json"));                                              \
+#define REFUSED(plan, word)                                                                                  \
+    do {                                                                                                     \
+        (plan).resume = 1;                                                                                   \
+        test_fails(train(&(plan), &r), word);                                                                \
+        free(r.curve);                                                                                       \
+        small_same_files(checkpoint_in(p.folder), checkpoint_in(kept));                                      \
+        small_same_files(file_in(p.folder, "curve.json"), file_in(kept, "curve.json"));                      \
     } while (0)
     struct plan other = p;
     other.hash = "fedcba9876543210";
@@ -390,8 +407,9 @@ START_TEST(a_lying_position_is_named)
     static const struct {
         double step;
         const char *word;
-    } cases[] = {{NAN, "train.position"}, {INFINITY, "train.position"}, {-1, "train.position"}, {2.5, "train.position"},
-                 {1e300, "train.position"}, {21, "has finished 21 steps"}, {1e15, "has finished"}, {15, "at least 3 epochs"}};
+    } cases[] = {{NAN, "train.position"}, {INFINITY, "train.position"}, {-1, "train.position"},
+                 {2.5, "train.position"}, {1e300, "train.position"},    {21, "has finished 21 steps"},
+                 {1e15, "has finished"},  {15, "at least 3 epochs"}};
     struct small s = small_model();
     struct plan p = plan_of(&s, fresh_folder());
     struct sim_train_result r;
@@ -443,31 +461,36 @@ START_TEST(a_loss_that_is_no_number_keeps_the_last_checkpoint)
     p.c.save_every_epochs = 1, p.fake.nan_at = cases[_i].nan_at;
     ck_assert_int_eq(train(&p, &r), SIM_ENONFINITE);
     ck_assert(r.diverged);
-    ck_assert_msg(strstr(r.reason, cases[_i].reason) && strstr(r.reason, "the loss is"), "reason: %s", r.reason);
+    ck_assert_msg(strstr(r.reason, cases[_i].reason) && strstr(r.reason, "the loss is"), "reason: %s",
+                  r.reason);
     ck_assert_int_eq(r.epochs, cases[_i].kept / STEPS_PER_EPOCH);
     ck_assert_int_eq(saved_step(p.folder), cases[_i].kept);
     free(r.curve);
-    if (cases[_i].kept == 0) good.c.epochs = 0, good.c.warmup_epochs = 0;
-    else good.c.max_steps = cases[_i].kept; /* no trace of the step that failed */
+    if (cases[_i].kept == 0)
+        good.c.epochs = 0, good.c.warmup_epochs = 0;
+    else
+        good.c.max_steps = cases[_i].kept; /* no trace of the step that failed */
     train_well(&good, NULL);
     small_same_files(checkpoint_in(p.folder), checkpoint_in(good.folder));
     free((void *)p.folder), free((void *)good.folder);
 }
 END_TEST
 
-/* Every write, fsync and rename of a save fails once: the checkpoint there is the old one or the new one, whole, and
- * resuming from it ends where the undisturbed run ends. */
+/* Every write, fsync and rename of a save fails once: the checkpoint there is the old one or the new one,
+ * whole, and resuming from it ends where the undisturbed run ends. */
 START_TEST(a_full_disk_leaves_the_previous_checkpoint)
 {
     struct small s = small_model();
     s.vit.depth = 1; /* fewer tensors, fewer writes to fail */
-    struct plan old = plan_of(&s, fresh_folder()), whole = plan_of(&s, fresh_folder()), p = plan_of(&s, fresh_folder());
+    struct plan old = plan_of(&s, fresh_folder()), whole = plan_of(&s, fresh_folder()),
+                p = plan_of(&s, fresh_folder());
     struct sim_train_result r;
     old.c.max_steps = 5, whole.c.max_steps = 7;
     train_well(&old, NULL);
     train_well(&whole, NULL);
     size_t size, new_size;
-    char *bytes = small_read(checkpoint_in(old.folder), &size), *new_bytes = small_read(checkpoint_in(whole.folder), &new_size);
+    char *bytes = small_read(checkpoint_in(old.folder), &size),
+         *new_bytes = small_read(checkpoint_in(whole.folder), &new_size);
     p.c.max_steps = 7, p.resume = 1;
     int64_t failures = 0, n = 1;
     for (int failed = 1; failed; n++) {
@@ -523,8 +546,8 @@ END_TEST
 int main(void)
 {
     Suite *s = suite_create("loop");
-    TCase *bytes = tcase_create("same bytes"), *record = tcase_create("record"), *refused = tcase_create("refused"),
-          *faults = tcase_create("faults");
+    TCase *bytes = tcase_create("same bytes"), *record = tcase_create("record"),
+          *refused = tcase_create("refused"), *faults = tcase_create("faults");
     tcase_set_timeout(bytes, 60), tcase_set_timeout(faults, 120);
     tcase_add_test(bytes, two_runs_one_file);
     tcase_add_loop_test(bytes, cut_and_resumed_is_never_cut, 0, 4);

@@ -1,4 +1,5 @@
-/* The parameter table: counts, names and order of the public checkpoint (method.md 1.2), initialisation, loading. */
+/* The parameter table: counts, names and order of the public checkpoint (method.md 1.2), initialisation,
+ * loading. */
 #include "positions.h"
 #include "siameseim_model.h"
 #include "small_model.h"
@@ -39,11 +40,16 @@ START_TEST(vit_b_counts)
     int64_t plain = 0, plain_rows = 0, decayed = 0, decayed_rows = 0, frozen = 0, copies = 0, buffers = 0;
     for (int i = 0; i < m->params.count; i++) {
         const struct sim_param *r = &m->params.row[i];
-        if (r->flags & SIM_ROW_BUFFER) buffers += r->count;
-        else if (r->partner >= 0) copies += r->count;
-        else if (!(r->flags & SIM_ROW_TRAINED)) frozen += r->count;
-        else if (r->flags & SIM_ROW_DECAYED) decayed += r->count, decayed_rows++;
-        else plain += r->count, plain_rows++;
+        if (r->flags & SIM_ROW_BUFFER)
+            buffers += r->count;
+        else if (r->partner >= 0)
+            copies += r->count;
+        else if (!(r->flags & SIM_ROW_TRAINED))
+            frozen += r->count;
+        else if (r->flags & SIM_ROW_DECAYED)
+            decayed += r->count, decayed_rows++;
+        else
+            plain += r->count, plain_rows++;
     }
     ck_assert_int_eq(plain, 182016);
     ck_assert_int_eq(plain_rows, 147);
@@ -80,7 +86,8 @@ START_TEST(what_is_decayed)
         const struct sim_param *r = &m->params.row[i];
         if (!(r->flags & SIM_ROW_TRAINED)) continue;
         int wanted = r->dims > 1 && !ends_with(r->name, ".bias");
-        ck_assert_msg(!(r->flags & SIM_ROW_DECAYED) == !wanted, "%s: decay is %s", r->name, wanted ? "missing" : "wrong");
+        ck_assert_msg(!(r->flags & SIM_ROW_DECAYED) == !wanted, "%s: decay is %s", r->name,
+                      wanted ? "missing" : "wrong");
         ck_assert_msg(strncmp(r->name, "mm_", 3) != 0, "%s is trained", r->name);
     }
     ck_assert(m->params.row[sim_params_find(&m->params, "cls_token")].flags & SIM_ROW_DECAYED);
@@ -96,7 +103,8 @@ START_TEST(what_is_followed)
     const struct sim_params *p = &m->params;
     for (int i = 0; i < p->count; i++) {
         const struct sim_param *r = &p->row[i];
-        int copy = strncmp(r->name, "mm_", 3) == 0 && !(r->flags & SIM_ROW_BUFFER); /* mm_'s BN statistics are its own */
+        int copy = strncmp(r->name, "mm_", 3) == 0 &&
+                   !(r->flags & SIM_ROW_BUFFER); /* mm_'s BN statistics are its own */
         ck_assert_msg((r->partner >= 0) == copy, "%s: partner %d", r->name, r->partner);
         if (!copy) continue;
         ck_assert_str_eq(p->row[r->partner].name, r->name + 3);
@@ -110,13 +118,15 @@ END_TEST
 
 static struct small golden_variant(int i)
 {
-    static const char *const names[] = {"base", "layernorm", "layer_scale", "no_projector", "no_scale", "no_relative",
-                                        "global_loss", "shared_target", "no_mask"};
+    static const char *const names[] = {"base",         "layernorm",     "layer_scale",
+                                        "no_projector", "no_scale",      "no_relative",
+                                        "global_loss",  "shared_target", "no_mask"};
     struct small s = small_model();
     s.name = names[i];
     s.vit.img_size = 32, s.vit.embed_dim = 48;
     s.c.decoder_embed_dim = 32, s.c.decoder_num_heads = 4, s.c.predictor_depth = 2;
-    if (i == 1) s.c.projector_norm = s.c.predictor_norm = SIM_NORM_LN, s.c.online_ln = s.c.train_patch_embed = 1;
+    if (i == 1)
+        s.c.projector_norm = s.c.predictor_norm = SIM_NORM_LN, s.c.online_ln = s.c.train_patch_embed = 1;
     if (i == 2) s.vit.init_values = 0.1;
     if (i == 3) s.c.projector_depth = 0;
     return s;
@@ -151,7 +161,8 @@ START_TEST(names_shapes_and_order_are_the_references)
     test_ok(sim_params_load(o.params, file));
     for (int i = 0; i < count; i++) {
         const struct sim_tensor *theirs = sim_tensors_at(file, i);
-        ck_assert(memcmp(ours[i].data, theirs->data, (size_t)theirs->count * sim_dtype_bytes(theirs->dtype)) == 0);
+        ck_assert(
+            memcmp(ours[i].data, theirs->data, (size_t)theirs->count * sim_dtype_bytes(theirs->dtype)) == 0);
     }
     free(ours);
     sim_tensors_close(file);
@@ -173,7 +184,8 @@ START_TEST(absolute_positions_are_the_references)
         test_ok(sim_tensors_expect(file, name, SIM_F32, 2, (int64_t[]){1 + grid * grid, dim}, &t));
         float *ours = malloc((size_t)t->count * sizeof *ours);
         sim_absolute_positions(ours, grid, dim);
-        for (int64_t k = 0; k < t->count; k++) ck_assert_float_eq_tol(ours[k], ((const float *)t->data)[k], 1e-7);
+        for (int64_t k = 0; k < t->count; k++)
+            ck_assert_float_eq_tol(ours[k], ((const float *)t->data)[k], 1e-7);
         free(ours);
     }
     sim_tensors_close(file);
@@ -194,7 +206,8 @@ static void assert_uniform(const float *v, int64_t count, double bound, const ch
     ck_assert_msg(largest <= bound * (1 + 1e-6), "%s: %g beyond %g", what, largest, bound);
     ck_assert_msg(largest > bound * (1 - 20 / n), "%s: nothing near %g, only %g", what, bound, largest);
     ck_assert_msg(fabs(sum / n) < 5 * deviation / sqrt(n), "%s: mean %g", what, sum / n);
-    ck_assert_msg(fabs(sqrt(squares / n) / deviation - 1) < 3 / sqrt(n), "%s: deviation %g", what, sqrt(squares / n));
+    ck_assert_msg(fabs(sqrt(squares / n) / deviation - 1) < 3 / sqrt(n), "%s: deviation %g", what,
+                  sqrt(squares / n));
 }
 
 /* ViT-B's own shapes, with the bounds that method.md 1.2 prints. */
@@ -215,7 +228,9 @@ START_TEST(vit_b_bounds)
                  {"decoder_pos_mlp.weight", 2, {768, 1536}, 0.051031}};
     enum { CASES = sizeof cases / sizeof *cases };
     for (int i = 0; i < CASES; i++)
-        ck_assert_int_eq(sim_params_add(&p, 0, SIM_INIT_XAVIER, 0, -1, cases[i].dims, cases[i].shape, "%s", cases[i].name), i);
+        ck_assert_int_eq(
+            sim_params_add(&p, 0, SIM_INIT_XAVIER, 0, -1, cases[i].dims, cases[i].shape, "%s", cases[i].name),
+            i);
     int bias = sim_params_add(&p, 0, SIM_INIT_FAN_IN, 768, -1, 1, (int64_t[]){20000}, "bias");
     int token = sim_params_add(&p, 0, SIM_INIT_NORMAL, 0.02, -1, 3, (int64_t[]){1, 1, 20000}, "token");
     test_ok(sim_params_allocate(&p, 0));
@@ -261,17 +276,22 @@ START_TEST(each_row_has_its_initialiser)
         double constant = constant_of(r->name);
         int token = ends_with(r->name, "_token");
         if (r->partner >= 0) {
-            ck_assert_msg(memcmp(v, sim_value(p, r->partner), (size_t)r->count * sizeof *v) == 0, "%s is no copy", r->name);
+            ck_assert_msg(memcmp(v, sim_value(p, r->partner), (size_t)r->count * sizeof *v) == 0,
+                          "%s is no copy", r->name);
         } else if (constant >= 0) {
-            for (int64_t k = 0; k < r->count; k++) ck_assert_msg(v[k] == (float)constant, "%s holds %g", r->name, (double)v[k]);
+            for (int64_t k = 0; k < r->count; k++)
+                ck_assert_msg(v[k] == (float)constant, "%s holds %g", r->name, (double)v[k]);
         } else if (r->init == SIM_INIT_XAVIER || r->init == SIM_INIT_FAN_IN) {
             /* of the patch embedding's (24, 3, 4, 4) weight and its bias: fan-in 48 */
-            double bound = r->dims == 1 ? 1 / sqrt(48.0) : sqrt(6.0 / (double)(r->shape[0] + r->count / r->shape[0]));
+            double bound =
+                r->dims == 1 ? 1 / sqrt(48.0) : sqrt(6.0 / (double)(r->shape[0] + r->count / r->shape[0]));
             double largest = 0;
             for (int64_t k = 0; k < r->count; k++) largest = fmax(largest, fabs(v[k]));
-            ck_assert_msg(largest <= bound * (1 + 1e-6) && largest > 0.8 * bound, "%s: largest %g, bound %g", r->name, largest, bound);
+            ck_assert_msg(largest <= bound * (1 + 1e-6) && largest > 0.8 * bound, "%s: largest %g, bound %g",
+                          r->name, largest, bound);
         } else if (token) {
-            for (int64_t k = 0; k < r->count; k++) ck_assert_msg(fabsf(v[k]) < 0.12f && v[k] != 0, "%s: %g", r->name, (double)v[k]);
+            for (int64_t k = 0; k < r->count; k++)
+                ck_assert_msg(fabsf(v[k]) < 0.12f && v[k] != 0, "%s: %g", r->name, (double)v[k]);
         } else {
             ck_assert_msg(ends_with(r->name, "pos_embed"), "%s: from where?", r->name);
             for (int64_t k = 0; k < r->shape[2]; k++) ck_assert_float_eq(v[k], 0); /* cls */
@@ -287,17 +307,21 @@ START_TEST(the_seed_decides)
 {
     struct sim_ops ops = small_ops();
     struct small s = small_model();
-    struct sim_objective a = small_open(&ops, &s, 5), b = small_open(&ops, &s, 5), c = small_open(&ops, &s, 6);
+    struct sim_objective a = small_open(&ops, &s, 5), b = small_open(&ops, &s, 5),
+                         c = small_open(&ops, &s, 6);
     size_t bytes = (size_t)a.params->value_count * sizeof(float);
     ck_assert(memcmp(a.params->value, b.params->value, bytes) == 0);
     for (int i = 0; i < a.params->count; i++) {
         const struct sim_param *r = &a.params->row[i];
         int drawn = r->init == SIM_INIT_XAVIER || r->init == SIM_INIT_NORMAL || r->init == SIM_INIT_FAN_IN;
-        int same = memcmp(sim_value(a.params, i), sim_value(c.params, i), (size_t)r->count * sizeof(float)) == 0;
-        ck_assert_msg(same == !drawn, "%s is %s under another seed", r->name, same ? "the same" : "different");
+        int same =
+            memcmp(sim_value(a.params, i), sim_value(c.params, i), (size_t)r->count * sizeof(float)) == 0;
+        ck_assert_msg(same == !drawn, "%s is %s under another seed", r->name,
+                      same ? "the same" : "different");
     }
     /* rows of one shape do not repeat each other */
-    int first = sim_params_find(a.params, "blocks.0.mlp.fc1.weight"), second = sim_params_find(a.params, "blocks.1.mlp.fc1.weight");
+    int first = sim_params_find(a.params, "blocks.0.mlp.fc1.weight"),
+        second = sim_params_find(a.params, "blocks.1.mlp.fc1.weight");
     ck_assert(memcmp(sim_value(a.params, first), sim_value(a.params, second), 24 * 96 * sizeof(float)) != 0);
     a.close(&a), b.close(&b), c.close(&c);
     ops.close(&ops);
@@ -306,7 +330,8 @@ END_TEST
 
 /* ------------------------------------------------------------------ loading */
 
-/* Writes the model's tensors with one of them dropped (change 0), given another shape (1) or another type (2). */
+/* Writes the model's tensors with one of them dropped (change 0), given another shape (1) or another type
+ * (2). */
 static const char *damaged_copy(const struct sim_params *p, const char *victim, int change)
 {
     static char path[600];

@@ -1,5 +1,5 @@
-/* One optimiser step: the whole model's gradient against finite differences, clipping, decay, EMA, what stays put, and
- * batches that cannot be. */
+/* One optimiser step: the whole model's gradient against finite differences, clipping, decay, EMA, what stays
+ * put, and batches that cannot be. */
 #include "rng.h"
 #include "small_model.h"
 #include "step.h"
@@ -16,18 +16,64 @@ static struct small variant(int i)
 {
     struct small s = small_model();
     switch (i) {
-    case 0: s.name = "base"; break;
-    case 1: s.name = "layer norms, online_ln"; s.c.projector_norm = s.c.predictor_norm = SIM_NORM_LN; s.c.online_ln = 1; break;
-    case 2: s.name = "trained patch embedding"; s.c.train_patch_embed = 1; break;
-    case 3: s.name = "LayerScale"; s.vit.init_values = 0.5; break;
-    case 4: s.name = "drop path"; s.vit.drop_path_rate = 0.5; s.vit.depth = 3; break;
-    case 5: s.name = "drop path and LayerScale"; s.vit.drop_path_rate = 0.5; s.vit.init_values = 0.5; s.vit.depth = 3; break;
-    case 6: s.name = "global loss"; s.c.loss = SIM_LOSS_GLOBAL; break;
-    case 7: s.name = "global loss, online_ln"; s.c.loss = SIM_LOSS_GLOBAL; s.c.online_ln = 1; break;
-    case 8: s.name = "no projector, no scales"; s.c.projector_depth = 0; s.c.relative_position = SIM_RELATIVE_NO_SCALE; break;
-    case 9: s.name = "no mask, no geometry"; s.hidden = 0; s.c.relative_position = SIM_RELATIVE_NONE; break;
-    default: s.name = "odd sizes"; s.vit.embed_dim = 20; s.vit.num_heads = 5; s.vit.mlp_ratio = 3; s.c.decoder_embed_dim = 28;
-             s.c.decoder_num_heads = 2; s.batch = 3; s.vit.img_size = 15; s.vit.patch_size = 5; s.hidden = 2; s.c.neg_weight = 0.5;
+    case 0:
+        s.name = "base";
+        break;
+    case 1:
+        s.name = "layer norms, online_ln";
+        s.c.projector_norm = s.c.predictor_norm = SIM_NORM_LN;
+        s.c.online_ln = 1;
+        break;
+    case 2:
+        s.name = "trained patch embedding";
+        s.c.train_patch_embed = 1;
+        break;
+    case 3:
+        s.name = "LayerScale";
+        s.vit.init_values = 0.5;
+        break;
+    case 4:
+        s.name = "drop path";
+        s.vit.drop_path_rate = 0.5;
+        s.vit.depth = 3;
+        break;
+    case 5:
+        s.name = "drop path and LayerScale";
+        s.vit.drop_path_rate = 0.5;
+        s.vit.init_values = 0.5;
+        s.vit.depth = 3;
+        break;
+    case 6:
+        s.name = "global loss";
+        s.c.loss = SIM_LOSS_GLOBAL;
+        break;
+    case 7:
+        s.name = "global loss, online_ln";
+        s.c.loss = SIM_LOSS_GLOBAL;
+        s.c.online_ln = 1;
+        break;
+    case 8:
+        s.name = "no projector, no scales";
+        s.c.projector_depth = 0;
+        s.c.relative_position = SIM_RELATIVE_NO_SCALE;
+        break;
+    case 9:
+        s.name = "no mask, no geometry";
+        s.hidden = 0;
+        s.c.relative_position = SIM_RELATIVE_NONE;
+        break;
+    default:
+        s.name = "odd sizes";
+        s.vit.embed_dim = 20;
+        s.vit.num_heads = 5;
+        s.vit.mlp_ratio = 3;
+        s.c.decoder_embed_dim = 28;
+        s.c.decoder_num_heads = 2;
+        s.batch = 3;
+        s.vit.img_size = 15;
+        s.vit.patch_size = 5;
+        s.hidden = 2;
+        s.c.neg_weight = 0.5;
     }
     return s;
 }
@@ -38,7 +84,8 @@ struct bench {
     float *start; /* the weights to come back to */
 };
 
-/* The loss at start + h direction over the floats of `gradient`.  Momentum 1: the target stays where it is. */
+/* The loss at start + h direction over the floats of `gradient`.  Momentum 1: the target stays where it is.
+ */
 static double loss_at(struct bench *b, const float *direction, double h)
 {
     struct sim_params *p = b->o.params;
@@ -46,7 +93,8 @@ static double loss_at(struct bench *b, const float *direction, double h)
     for (int i = 0; i < p->count; i++) {
         const struct sim_param *r = &p->row[i];
         for (int64_t k = 0; r->gradient >= 0 && k < r->count; k++)
-            p->value[r->offset + k] = (float)((double)p->value[r->offset + k] + h * (double)direction[r->gradient + k]);
+            p->value[r->offset + k] =
+                (float)((double)p->value[r->offset + k] + h * (double)direction[r->gradient + k]);
     }
     double loss;
     test_ok(b->o.step(b->o.self, b->batch, 1, 3, NULL, &loss));
@@ -57,7 +105,8 @@ static double loss_at(struct bench *b, const float *direction, double h)
 static double slope_along(struct bench *b, const float *direction, double h)
 {
     return (8 * (loss_at(b, direction, h) - loss_at(b, direction, -h)) -
-            (loss_at(b, direction, 2 * h) - loss_at(b, direction, -2 * h))) / (12 * h);
+            (loss_at(b, direction, 2 * h) - loss_at(b, direction, -2 * h))) /
+           (12 * h);
 }
 
 static double dot(const float *a, const float *b, int64_t count)
@@ -67,7 +116,8 @@ static double dot(const float *a, const float *b, int64_t count)
     return sum;
 }
 
-/* float32 losses of about 1 carry an error of about 1e-7, which a difference over h turns into ROUNDING / h. */
+/* float32 losses of about 1 carry an error of about 1e-7, which a difference over h turns into ROUNDING / h.
+ */
 #define ROUNDING 3e-7
 
 START_TEST(gradient_is_the_slope_of_the_loss)
@@ -89,7 +139,8 @@ START_TEST(gradient_is_the_slope_of_the_loss)
 
     for (int64_t i = 0; i < n; i++) direction[i] = (float)(gradient[i] / norm);
     double slope = slope_along(&b, direction, h);
-    ck_assert_msg(fabs(slope - norm) <= 1e-4 * norm, "%s: along the gradient %.9g, finite differences %.9g", s.name, norm, slope);
+    ck_assert_msg(fabs(slope - norm) <= 1e-4 * norm, "%s: along the gradient %.9g, finite differences %.9g",
+                  s.name, norm, slope);
 
     for (int i = 0; i < p->count; i++) { /* and every tensor for itself */
         const struct sim_param *r = &p->row[i];
@@ -99,8 +150,8 @@ START_TEST(gradient_is_the_slope_of_the_loss)
         for (int64_t k = 0; own > 0 && k < r->count; k++)
             direction[r->gradient + k] = (float)(gradient[r->gradient + k] / own);
         slope = slope_along(&b, direction, h);
-        ck_assert_msg(fabs(slope - own) <= 1e-3 * own + ROUNDING / h, "%s: %s: %.9g, finite differences %.9g", s.name, r->name, own,
-                      slope);
+        ck_assert_msg(fabs(slope - own) <= 1e-3 * own + ROUNDING / h, "%s: %s: %.9g, finite differences %.9g",
+                      s.name, r->name, own, slope);
     }
     free(b.start), free(gradient), free(direction);
     small_batch_close((struct sim_batch *)b.batch);
@@ -152,14 +203,16 @@ static struct sim_step_result trial_step(struct trial *t, double lr, double mome
 static int unchanged(const struct trial *t, int row)
 {
     const struct sim_param *r = &t->o.params->row[row];
-    return memcmp(t->before + r->offset, t->o.params->value + r->offset, (size_t)r->count * sizeof(float)) == 0;
+    return memcmp(t->before + r->offset, t->o.params->value + r->offset, (size_t)r->count * sizeof(float)) ==
+           0;
 }
 
 /* The first moments after one step are (1 - beta1) times the clipped gradient. */
 static double clipped_share(const struct trial *t)
 {
     const struct sim_params *p = t->o.params;
-    double m = sqrt(dot(p->moment1, p->moment1, p->gradient_count)), g = sqrt(dot(p->gradient, p->gradient, p->gradient_count));
+    double m = sqrt(dot(p->moment1, p->moment1, p->gradient_count)),
+           g = sqrt(dot(p->gradient, p->gradient, p->gradient_count));
     return m / ((1 - t->c.beta1) * g);
 }
 
@@ -176,7 +229,9 @@ START_TEST(clipping)
         t.c.clip_grad = clips[i] * norm;
         struct sim_step_result r = trial_step(&t, 1e-3, 1);
         ck_assert_double_eq(r.grad_norm, norm); /* reported before clipping */
-        ck_assert_double_eq_tol(norm, sqrt(dot(t.o.params->gradient, t.o.params->gradient, t.o.params->gradient_count)), 1e-9 * norm);
+        ck_assert_double_eq_tol(
+            norm, sqrt(dot(t.o.params->gradient, t.o.params->gradient, t.o.params->gradient_count)),
+            1e-9 * norm);
         double wanted = clips[i] == 0 || clips[i] > 1 ? 1 : clips[i] * norm / (norm + 1e-6);
         ck_assert_double_eq_tol(clipped_share(&t) / wanted, 1, 1e-6);
         trial_close(&t);
@@ -191,7 +246,8 @@ START_TEST(adamw_by_the_book)
     struct small s = small_model();
     trial_open(&t, &s);
     struct sim_params *p = t.o.params;
-    double *w = calloc((size_t)p->gradient_count, sizeof *w), *m = calloc((size_t)p->gradient_count, sizeof *m),
+    double *w = calloc((size_t)p->gradient_count, sizeof *w),
+           *m = calloc((size_t)p->gradient_count, sizeof *m),
            *v = calloc((size_t)p->gradient_count, sizeof *v);
     static const double rates[] = {0, 1e-2, 3e-3};
     t.c.clip_grad = 0.05;
@@ -203,14 +259,17 @@ START_TEST(adamw_by_the_book)
             for (int64_t k = 0; row->gradient >= 0 && k < row->count; k++) {
                 int64_t at = row->gradient + k;
                 if (step == 0) w[at] = (double)t.before[row->offset + k];
-                double g = scale * (double)p->gradient[at], decay = row->flags & SIM_ROW_DECAYED ? t.c.weight_decay : 0;
+                double g = scale * (double)p->gradient[at],
+                       decay = row->flags & SIM_ROW_DECAYED ? t.c.weight_decay : 0;
                 m[at] = t.c.beta1 * m[at] + (1 - t.c.beta1) * g;
                 v[at] = t.c.beta2 * v[at] + (1 - t.c.beta2) * g * g;
-                double m_hat = m[at] / (1 - pow(t.c.beta1, step + 1)), v_hat = v[at] / (1 - pow(t.c.beta2, step + 1));
+                double m_hat = m[at] / (1 - pow(t.c.beta1, step + 1)),
+                       v_hat = v[at] / (1 - pow(t.c.beta2, step + 1));
                 w[at] = w[at] * (1 - rates[step] * decay) - rates[step] * m_hat / (sqrt(v_hat) + t.c.eps);
                 /* the key third of a qkv bias has only rounding for a gradient: of its size, eps decides */
                 double ours = (double)p->value[row->offset + k];
-                ck_assert_msg(fabs(ours - w[at]) <= 2e-6, "step %d, %s[%ld]: %.9g, by the book %.9g", step, row->name, (long)k, ours, w[at]);
+                ck_assert_msg(fabs(ours - w[at]) <= 2e-6, "step %d, %s[%ld]: %.9g, by the book %.9g", step,
+                              row->name, (long)k, ours, w[at]);
             }
         }
         if (step == 0) /* lr 0 moves the moments only */
@@ -238,7 +297,8 @@ START_TEST(decay_touches_decayed_rows_only)
         for (int64_t k = r->offset; k < r->offset + r->count; k++) {
             double lost = (double)p->value[k] - (double)q->value[k];
             double wanted = r->flags & SIM_ROW_DECAYED ? 1e-2 * 0.5 * (double)none.before[k] : 0;
-            ck_assert_msg(wanted == 0 ? lost == 0 : fabs(lost - wanted) < 1e-7, "%s lost %g, not %g", r->name, lost, wanted);
+            ck_assert_msg(wanted == 0 ? lost == 0 : fabs(lost - wanted) < 1e-7, "%s lost %g, not %g", r->name,
+                          lost, wanted);
         }
     }
     trial_close(&none), trial_close(&some);
@@ -258,11 +318,15 @@ START_TEST(momentum_follows_the_weights_before_the_step)
     for (int i = 0; i < t.o.params->count; i++) {
         const struct sim_param *r = &t.o.params->row[i];
         if (r->partner < 0) continue;
-        const float *own = t.before + r->offset, *online = t.before + t.o.params->row[r->partner].offset, *now = sim_value(t.o.params, i);
+        const float *own = t.before + r->offset, *online = t.before + t.o.params->row[r->partner].offset,
+                    *now = sim_value(t.o.params, i);
         for (int64_t k = 0; k < r->count; k++) {
             double wanted = m * (double)own[k] + (1 - m) * (double)online[k];
-            if (m == 0 || m == 1) ck_assert_msg(now[k] == (float)wanted, "%s: %g, not %g", r->name, (double)now[k], wanted);
-            else ck_assert_msg(fabs((double)now[k] - wanted) < 1e-7, "%s: %g, not %g", r->name, (double)now[k], wanted);
+            if (m == 0 || m == 1)
+                ck_assert_msg(now[k] == (float)wanted, "%s: %g, not %g", r->name, (double)now[k], wanted);
+            else
+                ck_assert_msg(fabs((double)now[k] - wanted) < 1e-7, "%s: %g, not %g", r->name, (double)now[k],
+                              wanted);
         }
     }
     trial_close(&t);
@@ -302,7 +366,8 @@ START_TEST(frozen_rows_stay)
         for (int step = 0; step < 3; step++) trial_step(&t, 1e-2, 1);
         for (int i = 0; i < t.o.params->count; i++) {
             const struct sim_param *r = &t.o.params->row[i];
-            int frozen = strstr(r->name, "pos_embed") || (strncmp(r->name, "mm_", 3) == 0 && !(r->flags & SIM_ROW_BUFFER)) ||
+            int frozen = strstr(r->name, "pos_embed") ||
+                         (strncmp(r->name, "mm_", 3) == 0 && !(r->flags & SIM_ROW_BUFFER)) ||
                          (strncmp(r->name, "patch_embed", 11) == 0 && !train_patch_embed);
             ck_assert_msg(unchanged(&t, i) == frozen, "%s %s", r->name, frozen ? "moved" : "stayed");
         }
@@ -321,7 +386,8 @@ START_TEST(bad_batches_are_refused)
     trial_open(&t, &s);
     uint8_t *mask = (uint8_t *)t.batch->mask, whole[4 * 16];
     memcpy(whole, mask, sizeof whole);
-#define REFUSED(word) test_fails(sim_train_step(&t.o, &t.optimiser, &t.c, t.batch, 1e-2, 0.5, 0, NULL, &r), word)
+#define REFUSED(word)                                                                                        \
+    test_fails(sim_train_step(&t.o, &t.optimiser, &t.c, t.batch, 1e-2, 0.5, 0, NULL, &r), word)
     for (int i = 0; i < 16; i++)
         if (!mask[2 * 16 + i]) {
             mask[2 * 16 + i] = 1;
@@ -356,7 +422,8 @@ START_TEST(fewer_visible_patches_than_planned)
     test_ok(a.step(a.self, batch, 0.9, 0, NULL, &x));
     test_ok(b.step(b.self, batch, 0.9, 0, NULL, &y));
     ck_assert_double_eq(x, y);
-    ck_assert(memcmp(a.params->gradient, b.params->gradient, (size_t)a.params->gradient_count * sizeof(float)) == 0);
+    ck_assert(memcmp(a.params->gradient, b.params->gradient,
+                     (size_t)a.params->gradient_count * sizeof(float)) == 0);
     small_batch_close(batch);
     a.close(&a), b.close(&b);
     ops.close(&ops);
@@ -371,7 +438,7 @@ START_TEST(a_loss_that_is_no_number_moves_nothing)
     trial_open(&t, &s);
     ((float *)t.batch->view1)[0] = NAN;
     t.batch->mask = memset((uint8_t *)t.batch->mask, 0, 64);
-    for (int i = 0; i < 4; i++) memset((uint8_t *)t.batch->mask + 16 * i + 7, 1, 9);  /* pixel 0 is seen */
+    for (int i = 0; i < 4; i++) memset((uint8_t *)t.batch->mask + 16 * i + 7, 1, 9); /* pixel 0 is seen */
     ck_assert_int_eq(sim_train_step(&t.o, &t.optimiser, &t.c, t.batch, 1e-2, 1, 0, NULL, &r), SIM_ENONFINITE);
     ck_assert_ptr_nonnull(strstr(sim_error_text(), "the loss is"));
     ck_assert_int_eq(t.optimiser.step, 0);
@@ -381,7 +448,8 @@ START_TEST(a_loss_that_is_no_number_moves_nothing)
 }
 END_TEST
 
-/* Which branches drop is a function of (seed, epoch, sample): not of where the sample stands, nor of earlier calls. */
+/* Which branches drop is a function of (seed, epoch, sample): not of where the sample stands, nor of earlier
+ * calls. */
 START_TEST(drop_path_is_a_function)
 {
     struct small s = small_model();
@@ -410,7 +478,8 @@ END_TEST
 int main(void)
 {
     Suite *s = suite_create("step");
-    TCase *gradients = tcase_create("gradients"), *update = tcase_create("update"), *batches = tcase_create("batches");
+    TCase *gradients = tcase_create("gradients"), *update = tcase_create("update"),
+          *batches = tcase_create("batches");
     tcase_set_timeout(gradients, 60);
     tcase_add_loop_test(gradients, gradient_is_the_slope_of_the_loss, 0, VARIANTS);
     tcase_add_test(update, clipping);
