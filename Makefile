@@ -171,7 +171,7 @@ quickstart: deps
 
 test: deps
 	@$(MAKE) --no-print-directory $(JOBS) tests-built
-	SIM_TOOL=$(TOOL) tests/run $(TEST_BINS)
+	SIM_TOOL=$(TOOL) SIM_PEERS_PYTHON=$(O)/peers/bin/python tests/run $(TEST_BINS)
 .PHONY: tests-built
 tests-built: $(TOOL) $(TEST_BINS)
 

@@ -228,7 +228,7 @@ static sim_status write_encoder(const struct work *w)
 {
     char path[PATH_MAX], seed[24];
     snprintf(seed, sizeof seed, "%lld", (long long)w->run->config.seed);
-    const char *const metadata[] = {"experiment",  w->run->experiment,  "run", w->run->name, "seed", seed,
+    const char *const metadata[] = {"format", "pt", "experiment",  w->run->experiment,  "run", w->run->name, "seed", seed,
                                     "config_hash", w->run->config_hash, NULL};
     SIM_TRY(put_path(path, w->folder, "encoder.safetensors"));
     return sim_params_write_encoder(w->objective.params, path, metadata);

@@ -78,7 +78,7 @@ void sim_block_plan(struct sim_block_saved *s, struct sim_arena *a, const struct
     s->y = take(a, rows * d);
     s->n2 = training ? take(a, rows * d) : s->n1; /* without a backward norm1's output is dead by then */
     s->hidden = take(a, rows * shape->hidden);
-    s->z = take(a, rows * d);
+    s->z = training ? take(a, rows * d) : NULL; /* without a backward the output overwrites the input */
     s->mean1 = take(a, stats), s->rstd1 = take(a, stats);
     s->mean2 = take(a, stats), s->rstd2 = take(a, stats);
     if (training) {

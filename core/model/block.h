@@ -38,11 +38,11 @@ struct sim_block_saved {
 };
 
 /* Takes the buffers from an arena (also a measuring one).  For inference (training 0) one struct serves every block in
- * turn: slope, lse and the branches of a block without LayerScale are left out, and x and z may be swapped by the caller. */
+ * turn: slope, lse and the branches of a block without LayerScale are left out, and the caller sets z (it may be x). */
 void sim_block_plan(struct sim_block_saved *s, struct sim_arena *a, const struct sim_block_shape *shape, int64_t batch,
                     int64_t tokens, int training, int branches);
 
-/* s->x must be set; fills s->z.  BN updates its running statistics and counter. */
+/* s->x must be set, and s->z (which may be x); fills s->z.  BN updates its running statistics and counter. */
 void sim_block_forward(const struct sim_ops *o, struct sim_params *p, const struct sim_block_rows *rows,
                        const struct sim_block_shape *shape, struct sim_block_saved *s, int64_t batch, int64_t tokens);
 

@@ -35,21 +35,14 @@ void sim_stack_close(struct sim_stack *s)
 float *sim_stack_forward(const struct sim_ops *o, struct sim_params *p, struct sim_stack *s, float *x, int64_t batch,
                          int64_t tokens, void (*after)(void *context, int block, const float *z), void *context)
 {
-    float *own = s->training || s->depth == 0 ? NULL : s->saved[0].z;
     for (int i = 0; i < s->depth; i++) {
         struct sim_block_saved *v = &s->saved[s->training ? i : 0];
         v->x = x;
+        if (!s->training) v->z = x; /* the block reads x for the last time before it writes z */
         sim_block_forward(o, p, &s->rows[i], &s->shape, v, batch, tokens);
         if (after) after(context, i, v->z);
-        if (s->training) {
-            x = v->z;
-        } else { /* the input's buffer is dead: the next block writes there */
-            float *dead = x;
-            x = v->z;
-            v->z = dead;
-        }
+        x = v->z;
     }
-    if (own) s->saved[0].z = own; /* the next forward's x is the caller's buffer again */
     return x;
 }
 

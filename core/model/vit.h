@@ -24,8 +24,8 @@ sim_status sim_stack_plan(struct sim_stack *s, struct sim_arena *a, int64_t batc
                           int drop_path);
 void sim_stack_close(struct sim_stack *s);
 
-/* x (B, N, D) through every block; the result stays in the stack's buffers (x itself when depth is 0).  after: called
- * with each block's number and output, may be NULL. */
+/* x (B, N, D) through every block; returns the result: the last block's buffer when training, x overwritten when not.
+ * after: called with each block's number and output, may be NULL. */
 float *sim_stack_forward(const struct sim_ops *o, struct sim_params *p, struct sim_stack *s, float *x, int64_t batch,
                          int64_t tokens, void (*after)(void *context, int block, const float *z), void *context);
 /* d as in sim_block_backward, through every block from the last. */
