@@ -8,6 +8,7 @@ const struct sim_field sim_eval_fields[] = {
     F(logistic, SIM_FIELD_BOOL, 0, 0, "true", "score by multinomial logistic regression on frozen features"),
     F(knn_k, SIM_FIELD_INT, 1, 10000, "20", "neighbours"),
     F(knn_temperature, SIM_FIELD_REAL, 1e-4, 100, "0.07", "votes weigh exp(cosine similarity / temperature)"),
+    F(logistic_standardize, SIM_FIELD_BOOL, 0, 0, "true", "give every feature mean 0 and deviation 1 over the train images first"),
     F(logistic_l2, SIM_FIELD_REAL, 0, 1e6, "1e-4", "L2 penalty lambda in mean CE + lambda/2 |W|^2"),
     F(logistic_max_iter, SIM_FIELD_INT, 1, 100000, "500", "L-BFGS iterations at most"),
     F(logistic_tolerance, SIM_FIELD_REAL, 1e-12, 1, "1e-5", "stop when |gradient| / max(1, |weights|) is below"),

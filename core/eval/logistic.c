@@ -1,8 +1,7 @@
-/* The logistic score: multinomial regression on standardised frozen features. */
+/* The logistic score: multinomial regression on frozen features, standardised or as they are. */
 #include <math.h>
-#include <stdlib.h>
-
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "arena.h"
 #include "logreg.h"
@@ -38,14 +37,14 @@ static sim_status fit_and_score(const struct sim_features *train, const struct s
                                 struct sim_score *out)
 {
     struct sim_logreg model;
-    column_moments(train, mean, scale);
+    if (c->logistic_standardize) column_moments(train, mean, scale);
     SIM_TRY(sim_logreg_fit(&model, &(struct sim_logreg_problem){.x = train->x,
                                                                 .y = train->label,
                                                                 .n = train->count,
                                                                 .dim = train->dim,
                                                                 .classes = train->classes,
-                                                                .shift = mean,
-                                                                .scale = scale,
+                                                                .shift = c->logistic_standardize ? mean : NULL,
+                                                                .scale = c->logistic_standardize ? scale : NULL,
                                                                 .intercept = 1,
                                                                 .l2 = c->logistic_l2,
                                                                 .tolerance = c->logistic_tolerance,
@@ -57,10 +56,10 @@ static sim_status fit_and_score(const struct sim_features *train, const struct s
     if (status == SIM_OK) {
         sim_score_fill(out, "logistic", count_right(said, val->label, val->count), train, val);
         snprintf(out->protocol, sizeof out->protocol,
-                 "{\"features\": \"mean_patch\", \"standardized\": true, \"intercept\": true, \"l2\": %.9g, "
+                 "{\"features\": \"mean_patch\", \"standardized\": %s, \"intercept\": true, \"l2\": %.9g, "
                  "\"tolerance\": %.3g, \"iterations\": %lld, \"stopped\": \"%s\", \"objective\": %.9g, "
                  "\"train_top1\": %.6g, \"train_classes\": %d}",
-                 c->logistic_l2, c->logistic_tolerance, (long long)model.iterations, model.stopped,
+                 c->logistic_standardize ? "true" : "false", c->logistic_l2, c->logistic_tolerance, (long long)model.iterations, model.stopped,
                  model.objective, fitted, model.present);
     }
     sim_logreg_close(&model);

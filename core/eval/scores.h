@@ -36,7 +36,7 @@ sim_status sim_score_knn(const struct sim_features *train, const struct sim_feat
                          const struct sim_eval_config *c, struct sim_score *out);
 
 /* Multinomial logistic regression with intercept by L-BFGS (liblbfgs) on features standardised with the train
- * set's mean and deviation.  Not reaching the tolerance in max_iter is recorded in the protocol, not an error. */
+ * set's mean and deviation (or as they are: logistic_standardize).  Not reaching the tolerance in max_iter is recorded in the protocol, not an error. */
 sim_status sim_score_logistic(const struct sim_features *train, const struct sim_features *val,
                               const struct sim_eval_config *c, struct sim_score *out);
 
