@@ -17,6 +17,7 @@ struct work {
     struct sim_session *session;
     const struct sim_run *run;
     char folder[PATH_MAX], checkpoint[PATH_MAX];
+    int lock; /* of the folder; -1: not held */
     struct sim_loader_config loader;
     struct sim_objective objective;
     struct sim_train_result result;
@@ -56,16 +57,26 @@ static sim_status check_checkpoint(const struct work *w)
     return status;
 }
 
-/* Makes the folder, finds out whether the run is recorded, and whether its checkpoint can be continued. */
+static sim_status find_record(const struct work *w, int *recorded)
+{
+    *recorded = 0;
+    if (w->session->fresh) return SIM_OK;
+    return sim_record_find(w->session->records, w->run->name, w->run->config_hash, recorded);
+}
+
+/* Finds out whether the run is recorded; if not, makes the folder, holds it, and finds out whether its checkpoint
+ * can be continued. */
 static sim_status look_around(struct work *w, int *recorded)
 {
     *recorded = 0;
     SIM_TRY(put_path(w->folder, w->session->out, w->run->folder));
     SIM_TRY(put_path(w->checkpoint, w->folder, "checkpoint.safetensors"));
-    if (!w->session->fresh)
-        SIM_TRY(sim_record_find(w->session->records, w->run->name, w->run->config_hash, recorded));
+    SIM_TRY(find_record(w, recorded));
     if (*recorded) return SIM_OK;
     SIM_TRY(sim_make_folder(w->folder));
+    SIM_TRY(sim_folder_lock(&w->lock, w->folder));
+    SIM_TRY(find_record(w, recorded)); /* by who held the folder until now */
+    if (*recorded) return SIM_OK;
     if (!w->session->fresh) return check_checkpoint(w);
     if (unlink(w->checkpoint) == 0 || errno == ENOENT) return SIM_OK;
     return sim_fail(SIM_EIO, "%s cannot be removed: %s", w->checkpoint, strerror(errno));
@@ -291,7 +302,7 @@ sim_status sim_run_one(struct sim_session *s, const struct sim_run *run, enum si
     int recorded;
     struct work *w = calloc(1, sizeof *w);
     if (!w) return sim_fail(SIM_ENOMEM, "no memory to start run %s", run->folder);
-    w->session = s, w->run = run, w->started_s = sim_now_s();
+    w->session = s, w->run = run, w->lock = -1, w->started_s = sim_now_s();
     w->record = (struct sim_record){.run = run, .machine = &s->machine, .status = "ok", .reason = ""};
     sim_machine_utc(w->record.started);
     sim_status status = look_around(w, &recorded);
@@ -302,6 +313,7 @@ sim_status sim_run_one(struct sim_session *s, const struct sim_run *run, enum si
     *outcome = recorded ? SIM_RUN_SKIPPED : strcmp(w->record.status, "ok") ? SIM_RUN_DIVERGED : SIM_RUN_OK;
     if (w->objective.close) w->objective.close(&w->objective);
     free(w->result.curve);
+    sim_folder_unlock(&w->lock);
     free(w);
     return status;
 }

@@ -1,5 +1,6 @@
 #include "file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -281,4 +282,43 @@ sim_status sim_make_folder(const char *path)
     free(part);
     return writable ? SIM_OK
                     : sim_fail(SIM_EIO, "%s: the folder cannot be written: %s", path, strerror(code));
+}
+
+/* ".NAME.PID-NUMBER.tmp", as temporary_name makes it. */
+static int is_temporary(const char *name)
+{
+    const char *end = strrchr(name, '.'), *number = end;
+    if (name[0] != '.' || !end || strcmp(end, ".tmp") != 0) return 0;
+    while (number > name && number[-1] != '.') number--;
+    return number > name + 1 && number < end && strspn(number, "0123456789-") == (size_t)(end - number);
+}
+
+static void remove_temporaries(int fd, const char *folder)
+{
+    DIR *d = opendir(folder);
+    for (struct dirent *entry; d && (entry = readdir(d));)
+        if (is_temporary(entry->d_name)) unlinkat(fd, entry->d_name, 0);
+    if (d) closedir(d);
+}
+
+sim_status sim_folder_lock(int *lock, const char *folder)
+{
+    *lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*lock < 0) return sim_fail(SIM_EIO, "%s: cannot open the folder: %s", folder, strerror(errno));
+    int r;
+    do r = flock(*lock, LOCK_EX | LOCK_NB);
+    while (r != 0 && errno == EINTR);
+    if (r == 0)
+        remove_temporaries(*lock, folder);
+    else if (errno == EWOULDBLOCK) {
+        sim_folder_unlock(lock);
+        return sim_fail(SIM_EIO, "%s: another process is at work in this folder", folder);
+    }
+    return SIM_OK;
+}
+
+void sim_folder_unlock(int *lock)
+{
+    if (*lock >= 0) close(*lock);
+    *lock = -1;
 }
