@@ -180,20 +180,23 @@ static const struct sim_yaml *find_key(const struct sim_yaml *map, const char *d
     return map && map->kind == SIM_YAML_MAP ? sim_yaml_find(map, dot + 1) : NULL;
 }
 
-/* A failed check of the resolved configuration begins with the key at fault: says where that key was set. */
+/* A failed check of the resolved configuration names the key at fault, then the keys it does not agree with: says
+ * where the first of them that the user set was set. */
 static sim_status locate(const struct reader *r, const struct sim_yaml *own, const char *name,
                          sim_status code)
 {
-    char key[128], where[WHERE_BYTES];
-    const struct sim_yaml *node;
-    snprintf(key, sizeof key, "%.*s", (int)strcspn(sim_error_text(), ": "), sim_error_text());
-    for (int i = 0; i < r->set_count; i++)
-        if (pair_is(r->sets[i], key)) return sim_context(code, "--set %s: run %s", r->sets[i], name);
-    node = find_key(own, key);
-    if (!node) node = find_key(r->base, key);
-    if (!node) return sim_context(code, "%s: run %s", sim_yaml_path(r->yaml), name);
-    sim_yaml_where(r->yaml, node, where, sizeof where);
-    return sim_context(code, "%s: run %s", where, name);
+    char sentence[2048], where[WHERE_BYTES], *rest;
+    snprintf(sentence, sizeof sentence, "%s", sim_error_text());
+    for (char *key = strtok_r(sentence, " :,;", &rest); key; key = strtok_r(NULL, " :,;", &rest)) {
+        for (int i = 0; i < r->set_count; i++)
+            if (pair_is(r->sets[i], key)) return sim_context(code, "--set %s: run %s", r->sets[i], name);
+        const struct sim_yaml *node = find_key(own, key);
+        if (!node) node = find_key(r->base, key);
+        if (!node) continue;
+        sim_yaml_where(r->yaml, node, where, sizeof where);
+        return sim_context(code, "%s: run %s", where, name);
+    }
+    return sim_context(code, "%s: run %s", sim_yaml_path(r->yaml), name);
 }
 
 static sim_status resolve(const struct reader *r, const struct sim_yaml *own, int64_t seed,

@@ -52,11 +52,11 @@ static sim_status check_data(const struct sim_run_config *c)
     if (d->kind == SIM_DATA_FOLDER && !d->train[0])
         return sim_fail(
             SIM_EINVAL,
-            "data.train: kind folder needs the path of the training images (a folder or an archive)");
+            "data.train: data.kind folder needs the path of the training images (a folder or an archive)");
     if (d->kind == SIM_DATA_FOLDER && !d->val[0] && (c->eval.knn || c->eval.logistic))
         return sim_fail(SIM_EINVAL,
-                        "data.val: scoring needs the path of validation images; or set eval.knn and "
-                        "eval.logistic to false");
+                        "data.val: data.kind folder needs the path of validation images to score; or set "
+                        "eval.knn and eval.logistic to false");
     if (c->train.epochs > 0 && images && images < c->train.batch_size)
         return sim_fail(SIM_EINVAL,
                         "train.batch_size: a batch of %ld is larger than the %ld images of the training set",

@@ -6,27 +6,41 @@
 
 static _Thread_local char text[2048];
 
+/* Room for a sentence before it is cut: two paths and the old sentence. */
+#define DRAFT_BYTES (5 * sizeof text)
+
+/* Keeps the draft; where it is too long, its middle is left out, since the reason stands at the end. */
+static void keep(const char *draft)
+{
+    static const char gap[] = " ... ";
+    const size_t length = strlen(draft), half = (sizeof text - sizeof gap) / 2;
+    if (length < sizeof text)
+        memcpy(text, draft, length + 1);
+    else
+        snprintf(text, sizeof text, "%.*s%s%s", (int)half, draft, gap, draft + length - half);
+}
+
 sim_status sim_fail(sim_status code, const char *format, ...)
 {
-    char fresh[sizeof text]; /* built apart: an argument may be the old sentence itself */
+    char draft[DRAFT_BYTES]; /* built apart: an argument may be the old sentence itself */
     va_list args;
     va_start(args, format);
-    vsnprintf(fresh, sizeof fresh, format, args);
+    vsnprintf(draft, sizeof draft, format, args);
     va_end(args);
-    memcpy(text, fresh, sizeof text);
+    keep(draft);
     return code;
 }
 
 sim_status sim_context(sim_status code, const char *format, ...)
 {
-    char fresh[sizeof text];
+    char draft[DRAFT_BYTES];
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(fresh, sizeof fresh, format, args);
+    int n = vsnprintf(draft, sizeof draft - sizeof text - 2, format, args);
     va_end(args);
-    if (n < 0) n = 0;
-    if ((size_t)n < sizeof fresh) snprintf(fresh + n, sizeof fresh - (size_t)n, ": %s", text);
-    memcpy(text, fresh, sizeof text);
+    size_t used = n < 0 ? 0 : strlen(draft);
+    snprintf(draft + used, sizeof draft - used, ": %s", text);
+    keep(draft);
     return code;
 }
 

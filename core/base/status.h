@@ -15,7 +15,8 @@ typedef enum sim_status {
 } sim_status;
 
 /* Records the sentence (printf format, no trailing newline or full stop needed) for this thread and
- * returns `code`, so that `return sim_fail(SIM_EIO, "...")` is the whole error path. */
+ * returns `code`, so that `return sim_fail(SIM_EIO, "...")` is the whole error path.  A sentence of more than
+ * 2047 bytes keeps its two ends. */
 sim_status sim_fail(sim_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Puts "context: " before the sentence already recorded on this thread; returns `code`. */

@@ -23,10 +23,14 @@ START_TEST(long_sentences_are_cut)
     char text[5000];
     memset(text, 'x', sizeof text);
     text[sizeof text - 1] = '\0';
-    sim_fail(SIM_EIO, "%s", text);
-    ck_assert_uint_eq(strlen(sim_error_text()), 2047);
-    sim_context(SIM_EIO, "%s", text);
-    ck_assert_uint_eq(strlen(sim_error_text()), 2047);
+    sim_fail(SIM_EIO, "first: %s: the reason", text);
+    ck_assert_uint_le(strlen(sim_error_text()), 2047);
+    ck_assert_uint_gt(strlen(sim_error_text()), 2000);
+    ck_assert_ptr_eq(strstr(sim_error_text(), "first: xxx"), sim_error_text());
+    ck_assert_ptr_nonnull(strstr(sim_error_text(), "xxx: the reason"));
+    sim_context(SIM_EIO, "%s%s%s", text, text, text);
+    ck_assert_uint_le(strlen(sim_error_text()), 2047);
+    ck_assert_ptr_nonnull(strstr(sim_error_text(), "xxx: the reason"));
 }
 END_TEST
 
