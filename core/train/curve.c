@@ -60,6 +60,11 @@ sim_status sim_curve_load(const char *path, int64_t most, struct sim_epoch_stats
         double v[NUMBERS];
         json_t *row = json_array_get(list, (size_t)i);
         for (int k = 0; k < NUMBERS; k++) v[k] = json_number_value(json_object_get(row, names[k]));
+        if (v[0] != (double)(i + 1) || v[1] < 1) { /* a record made of it could not be read back */
+            json_decref(list);
+            free(out);
+            return sim_fail(SIM_EFORMAT, "%s: entry %ld is not that of epoch %ld", path, (long)i + 1, (long)i + 1);
+        }
         out[i] = (struct sim_epoch_stats){(int64_t)v[0], (int64_t)v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9]};
     }
     json_decref(list);

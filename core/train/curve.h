@@ -6,7 +6,7 @@
 #include "loop.h"
 
 sim_status sim_curve_save(const char *path, const struct sim_epoch_stats *curve, int count);
-/* Entries of epochs 1..most; fewer there than that is an error.  The caller frees *curve. */
+/* Entries of epochs 1..most; fewer there than that, or others, are an error.  The caller frees *curve. */
 sim_status sim_curve_load(const char *path, int64_t most, struct sim_epoch_stats **curve);
 
 #endif
