@@ -134,8 +134,7 @@ static sim_status print_plan(const struct sim_experiment *e, const struct assump
         printf("The training images of %d run%s are not here, so steps and time are open: set data.train, or "
                "--images N.\n",
                unknown, unknown == 1 ? "" : "s");
-    return fflush(stdout) == 0 ? SIM_OK
-                               : sim_fail(SIM_EIO, "the plan could not be written to standard output");
+    return SIM_OK;
 }
 
 static sim_status measure(const struct words *w, double *gflops)

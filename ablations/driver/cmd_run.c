@@ -31,7 +31,8 @@ static const char help[] =
     "  --quiet           no progress, no table: only errors\n"
     "\n"
     "Ctrl-C stops after the current step with a checkpoint; the same command goes on from there and ends\n"
-    "with the same bytes.  Exit status: 0 all done, 1 a run failed or diverged, 130 interrupted.\n"
+    "with the same bytes.  Exit status: 0 all done, 1 a run failed or diverged or the report could not be\n"
+    "written, 130 interrupted.\n"
     "\n"
     "example: siameseim run ablations/quickstart.yaml --out runs/quick --set train.epochs=20\n";
 
@@ -85,7 +86,7 @@ static sim_status check_paths(const struct sim_experiment *e)
 
 /* ------------------------------------------------------------------ all runs */
 struct tally {
-    int done, skipped, diverged, failed, interrupted;
+    int done, skipped, diverged, failed, interrupted, undrawn;
 };
 
 static void run_all(struct sim_session *s, const struct sim_experiment *e, struct tally *t)
@@ -112,7 +113,7 @@ static void run_all(struct sim_session *s, const struct sim_experiment *e, struc
     }
 }
 
-static void summarise(const struct sim_session *s, const struct tally *t)
+static void summarise(const struct sim_session *s, struct tally *t)
 {
     const char *const records[] = {s->records};
     if (t->interrupted) {
@@ -120,8 +121,11 @@ static void summarise(const struct sim_session *s, const struct tally *t)
         return;
     }
     if (s->drawing && access(s->records, R_OK) == 0 &&
-        s->drawing->all(records, 1, s->out, NULL, s->quiet ? NULL : stdout) != SIM_OK)
-        sim_log("the report could not be finished: %s", sim_error_text());
+        s->drawing->all(records, 1, s->out, NULL, s->quiet ? NULL : stdout) != SIM_OK) {
+        t->undrawn = 1;
+        sim_context(SIM_EIO, "the runs are done, but the report could not be finished");
+        sim_command_failed("run");
+    }
     sim_session_say(s, "%d done, %d recorded before, %d diverged, %d failed; records in %s", t->done,
                     t->skipped, t->diverged, t->failed, s->records);
 }
@@ -181,7 +185,7 @@ static int run_files(const struct words *w)
     sim_run_images_close(&session.images);
     if (session.ops.close) session.ops.close(&session.ops);
     sim_experiment_close(&experiment);
-    return tally.interrupted ? 130 : status != SIM_OK || tally.failed || tally.diverged;
+    return tally.interrupted ? 130 : status != SIM_OK || tally.failed || tally.diverged || tally.undrawn;
 }
 
 static int run_run(int argc, char **argv)

@@ -1,5 +1,6 @@
 /* The program: strings the subcommands together and gives `run` the hands that draw.  The one file that sees
  * every room, results included. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -68,7 +69,7 @@ static int is_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
-int main(int argc, char **argv)
+static int dispatch(int argc, char **argv)
 {
     static const struct sim_drawing drawing = {sim_results_plot_run, sim_results_report};
     report.summary = sim_results_summary, report.help = sim_results_help;
@@ -96,4 +97,13 @@ int main(int argc, char **argv)
         }
     if (command == &sim_command_run) sim_machine_spin_briefly(argv);
     return command->run(argc - 1, argv + 1);
+}
+
+/* What was printed must have arrived: a full disk behind `siameseim config > file` is a failure too. */
+int main(int argc, char **argv)
+{
+    int code = dispatch(argc, argv);
+    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    fprintf(stderr, "siameseim: standard output could not be written: %s\n", strerror(errno));
+    return code ? code : 1;
 }

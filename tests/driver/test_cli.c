@@ -215,6 +215,17 @@ START_TEST(config_prints_what_run_would_use)
 }
 END_TEST
 
+START_TEST(words_that_do_not_arrive_are_a_failure)
+{
+    static const char *const commands[] = {"--help", "config", "config --help-keys"};
+    for (int i = 0; i < 3; i++) {
+        int status;
+        ck_assert_int_gt(waitpid(start("/dev/full", commands[i]), &status, 0), 0);
+        ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "%s onto a full disk succeeds", commands[i]);
+    }
+}
+END_TEST
+
 /* ------------------------------------------------------------------ the same bytes */
 START_TEST(two_runs_and_two_threads_give_the_same_bytes)
 {
@@ -252,6 +263,35 @@ START_TEST(a_recorded_run_is_skipped_and_another_configuration_is_not_mixed_in)
     json_t *second = record_of(a, 1);
     ck_assert_uint_eq(json_array_size(json_object_get(second, "curve")), 3);
     json_decref(second);
+}
+END_TEST
+
+START_TEST(a_folder_at_work_is_left_alone)
+{
+    const char *out = fresh();
+    char folder[800], stale[900];
+    int lock;
+    snprintf(folder, sizeof folder, "%s/smoke", out);
+    snprintf(stale, sizeof stale, "%s/.checkpoint.safetensors.1-2.tmp", folder);
+    test_ok(sim_make_folder(folder));
+    test_ok(sim_folder_lock(&lock, folder));
+    expect(tool("run %s --out %s --threads 1", smoke(), out) == 1, "another process is at work");
+    sim_folder_unlock(&lock);
+    test_ok(sim_file_write(stale, "x", 1)); /* as a killed run leaves it */
+    expect(tool("run %s --out %s --threads 1", smoke(), out) == 0, "1 done");
+    ck_assert_int_ne(access(stale, F_OK), 0);
+}
+END_TEST
+
+START_TEST(a_report_that_cannot_be_written_is_a_failure)
+{
+    const char *out = fresh();
+    made_file(out, "records.jsonl", "no record\n");
+    expect(tool("run %s --out %s --threads 1 --set train.epochs=0", smoke(), out) == 1, "report could not be");
+    expect(1, "records.jsonl:1");
+    json_t *r = record_of(out, 1);
+    assert_text(r, "status", "ok"); /* the run itself is recorded */
+    json_decref(r);
 }
 END_TEST
 
@@ -392,12 +432,15 @@ int main(void)
     tcase_add_test(words, mistakes_on_the_command_line);
     tcase_add_test(words, an_unwritable_folder_is_found_before_any_work);
     tcase_add_test(words, config_prints_what_run_would_use);
+    tcase_add_test(words, words_that_do_not_arrive_are_a_failure);
     tcase_add_test(bytes, two_runs_and_two_threads_give_the_same_bytes);
     tcase_add_test(bytes, a_recorded_run_is_skipped_and_another_configuration_is_not_mixed_in);
+    tcase_add_test(bytes, a_folder_at_work_is_left_alone);
     tcase_add_test(bytes, killed_and_resumed_is_never_stopped);
     tcase_add_test(bytes, interrupted_and_resumed_is_never_stopped);
     tcase_add_test(wrong, a_diverged_run_is_recorded_and_the_others_go_on);
     tcase_add_test(wrong, a_damaged_image_stops_the_run_or_is_counted);
+    tcase_add_test(wrong, a_report_that_cannot_be_written_is_a_failure);
     tcase_add_test(wrong, an_untrained_run_is_scored_once);
     TCase *const all[] = {words, bytes, wrong};
     for (int i = 0; i < 3; i++) {
