@@ -4,6 +4,7 @@
 #define SIM_ARENA_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "status.h"
 
@@ -24,6 +25,12 @@ sim_status sim_arena_open(struct sim_arena *a, size_t size_bytes);
 /* count elements of element_bytes each, 64-byte aligned; NULL while measuring, and NULL with
  * `failed` set where the block is too small.  Owned by the arena. */
 void *sim_arena_take(struct sim_arena *a, size_t count, size_t element_bytes);
+
+/* The same for floats. */
+static inline float *sim_arena_floats(struct sim_arena *a, int64_t count)
+{
+    return sim_arena_take(a, (size_t)count, sizeof(float));
+}
 
 /* Releases the block; legal on a zeroed or measuring arena. */
 void sim_arena_close(struct sim_arena *a);

@@ -61,42 +61,37 @@ struct sim_block_rows sim_block_add(struct sim_params *p, const struct sim_block
 
 /* ------------------------------------------------------------------ memory */
 
-static float *take(struct sim_arena *a, int64_t count)
-{
-    return sim_arena_take(a, (size_t)count, sizeof(float));
-}
-
 void sim_block_plan(struct sim_block_saved *s, struct sim_arena *a, const struct sim_block_shape *shape, int64_t batch,
                     int64_t tokens, int training, int branches)
 {
     const int64_t rows = batch * tokens, d = shape->dim;
     const int64_t stats = shape->norm == SIM_BLOCK_BN ? d : rows;
     *s = (struct sim_block_saved){0};
-    s->n1 = take(a, rows * d);
-    s->qkv = take(a, rows * 3 * d);
-    s->att = take(a, rows * d);
-    s->y = take(a, rows * d);
-    s->n2 = training ? take(a, rows * d) : s->n1; /* without a backward norm1's output is dead by then */
-    s->hidden = take(a, rows * shape->hidden);
-    s->z = training ? take(a, rows * d) : NULL; /* without a backward the output overwrites the input */
-    s->mean1 = take(a, stats), s->rstd1 = take(a, stats);
-    s->mean2 = take(a, stats), s->rstd2 = take(a, stats);
+    s->n1 = sim_arena_floats(a, rows * d);
+    s->qkv = sim_arena_floats(a, rows * 3 * d);
+    s->att = sim_arena_floats(a, rows * d);
+    s->y = sim_arena_floats(a, rows * d);
+    s->n2 = training ? sim_arena_floats(a, rows * d) : s->n1; /* without a backward norm1's output is dead by then */
+    s->hidden = sim_arena_floats(a, rows * shape->hidden);
+    s->z = training ? sim_arena_floats(a, rows * d) : NULL; /* without a backward the output overwrites the input */
+    s->mean1 = sim_arena_floats(a, stats), s->rstd1 = sim_arena_floats(a, stats);
+    s->mean2 = sim_arena_floats(a, stats), s->rstd2 = sim_arena_floats(a, stats);
     if (training) {
-        s->slope = take(a, rows * shape->hidden);
-        s->lse = take(a, rows * shape->heads);
+        s->slope = sim_arena_floats(a, rows * shape->hidden);
+        s->lse = sim_arena_floats(a, rows * shape->heads);
     }
     if (branches) {
-        s->branch1 = take(a, rows * d);
-        s->branch2 = training ? take(a, rows * d) : s->branch1;
+        s->branch1 = sim_arena_floats(a, rows * d);
+        s->branch2 = training ? sim_arena_floats(a, rows * d) : s->branch1;
     }
 }
 
 void sim_block_scratch_plan(struct sim_block_scratch *s, struct sim_arena *a, int64_t rows, int64_t dim, int64_t hidden)
 {
-    s->hidden = take(a, rows * hidden);
-    s->wide = take(a, rows * 3 * dim);
-    s->narrow = take(a, rows * dim);
-    s->branch = take(a, rows * dim);
+    s->hidden = sim_arena_floats(a, rows * hidden);
+    s->wide = sim_arena_floats(a, rows * 3 * dim);
+    s->narrow = sim_arena_floats(a, rows * dim);
+    s->branch = sim_arena_floats(a, rows * dim);
 }
 
 /* ------------------------------------------------------------------ forward */

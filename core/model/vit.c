@@ -53,16 +53,11 @@ void sim_stack_backward(const struct sim_ops *o, struct sim_params *p, struct si
         sim_block_backward(o, p, &s->rows[i], &s->shape, &s->saved[i], batch, tokens, scratch, d);
 }
 
-static float *take(struct sim_arena *a, int64_t count)
-{
-    return sim_arena_take(a, (size_t)count, sizeof(float));
-}
-
 void sim_embedding_plan(struct sim_embedding *e, struct sim_arena *a, int64_t batch, int64_t taken)
 {
-    e->rows = take(a, batch * taken * 3 * e->patch_size * e->patch_size);
-    e->x = take(a, batch * taken * e->dim);
-    e->tokens = take(a, batch * (1 + taken) * e->dim);
+    e->rows = sim_arena_floats(a, batch * taken * 3 * e->patch_size * e->patch_size);
+    e->x = sim_arena_floats(a, batch * taken * e->dim);
+    e->tokens = sim_arena_floats(a, batch * (1 + taken) * e->dim);
 }
 
 float *sim_embedding_forward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,

@@ -86,18 +86,13 @@ void sim_siameseim_add_rows(struct sim_siameseim *m)
 
 /* ------------------------------------------------------------------ memory */
 
-static float *take(struct sim_arena *a, int64_t count)
-{
-    return sim_arena_take(a, (size_t)count, sizeof(float));
-}
-
 static sim_status plan_branch(struct sim_siameseim *m, struct sim_branch *b, int64_t taken, int training)
 {
     struct sim_arena *a = &m->arena;
     int drop = training && m->vit.drop_path_rate > 0;
     sim_embedding_plan(&b->embedding, a, m->batch, taken);
     SIM_TRY(sim_stack_plan(&b->blocks, a, m->batch, 1 + taken, training, drop));
-    b->z0 = take(a, m->batch * (1 + taken) * m->c.decoder_embed_dim);
+    b->z0 = sim_arena_floats(a, m->batch * (1 + taken) * m->c.decoder_embed_dim);
     return sim_stack_plan(&b->projector, a, m->batch, 1 + taken, training, 0);
 }
 
@@ -112,36 +107,36 @@ sim_status sim_siameseim_plan(struct sim_siameseim *m)
     const int64_t batch = m->batch, l = m->patches, v = m->max_visible, dd = m->c.decoder_embed_dim;
     const int64_t all = 1 + v + l, m_rows = batch * l;
     m->index = sim_arena_take(a, (size_t)(batch * v), sizeof(int32_t));
-    if (m->vit.drop_path_rate > 0) m->keep = take(a, 2 * m->vit.depth * batch);
+    if (m->vit.drop_path_rate > 0) m->keep = sim_arena_floats(a, 2 * m->vit.depth * batch);
     SIM_TRY(plan_branch(m, &m->online, v, 1));
-    m->features = take(a, m_rows * 2 * dd);
-    m->place = take(a, m_rows * dd);
-    m->joined = take(a, batch * all * dd);
+    m->features = sim_arena_floats(a, m_rows * 2 * dd);
+    m->place = sim_arena_floats(a, m_rows * dd);
+    m->joined = sim_arena_floats(a, batch * all * dd);
     SIM_TRY(sim_stack_plan(&m->predictor, a, batch, all, 1, 0));
-    m->queries = take(a, m_rows * dd);
-    m->pred = take(a, m_rows * dd);
+    m->queries = sim_arena_floats(a, m_rows * dd);
+    m->pred = sim_arena_floats(a, m_rows * dd);
     if (m->c.online_ln) {
-        m->normed = take(a, m_rows * dd);
-        m->normed_mean = take(a, m_rows), m->normed_rstd = take(a, m_rows);
+        m->normed = sim_arena_floats(a, m_rows * dd);
+        m->normed_mean = sim_arena_floats(a, m_rows), m->normed_rstd = sim_arena_floats(a, m_rows);
     }
-    m->goal = take(a, m_rows * dd);
+    m->goal = sim_arena_floats(a, m_rows * dd);
     if (m->c.loss == SIM_LOSS_GLOBAL) {
-        m->pooled = take(a, batch * dd), m->pooled_goal = take(a, batch * dd);
-        m->d_pooled = take(a, batch * dd);
+        m->pooled = sim_arena_floats(a, batch * dd), m->pooled_goal = sim_arena_floats(a, batch * dd);
+        m->d_pooled = sim_arena_floats(a, batch * dd);
     }
-    m->covariance = take(a, dd * dd);
-    m->pc = take(a, m_rows * dd);
+    m->covariance = sim_arena_floats(a, dd * dd);
+    m->pc = sim_arena_floats(a, m_rows * dd);
 
     /* The target's activations are dead once `goal` is made, and only then do the gradients live: one place for both. */
     size_t mark = a->used_bytes;
     SIM_TRY(plan_branch(m, &m->target, l, 0));
     size_t target_end = a->used_bytes;
     a->used_bytes = mark;
-    m->d_pred = take(a, m_rows * dd);
-    m->d_joined = take(a, batch * all * dd);
-    m->d_z = take(a, batch * (1 + v) * dd);
-    m->d_place = take(a, m_rows * dd);
-    m->d_tokens = take(a, batch * (1 + v) * m->vit.embed_dim);
+    m->d_pred = sim_arena_floats(a, m_rows * dd);
+    m->d_joined = sim_arena_floats(a, batch * all * dd);
+    m->d_z = sim_arena_floats(a, batch * (1 + v) * dd);
+    m->d_place = sim_arena_floats(a, m_rows * dd);
+    m->d_tokens = sim_arena_floats(a, batch * (1 + v) * m->vit.embed_dim);
     sim_block_scratch_plan(&m->scratch, a, batch * larger(all, 1 + v), larger(dd, m->vit.embed_dim),
                            larger(dd, m->vit.embed_dim) * m->vit.mlp_ratio);
     if (a->used_bytes < target_end) a->used_bytes = target_end;
