@@ -1,4 +1,5 @@
 /* siameseim run: every run of the files given, one after the other. */
+#include <errno.h>
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,9 +31,9 @@ static const char help[] =
     "  --fresh           start every run again, over what stands in DIR\n"
     "  --quiet           no progress, no table: only errors\n"
     "\n"
-    "Ctrl-C stops after the current step with a checkpoint; the same command goes on from there and ends\n"
-    "with the same bytes.  Exit status: 0 all done, 1 a run failed or diverged or the report could not be\n"
-    "written, 130 interrupted.\n"
+    "Ctrl-C stops after the current step with a checkpoint, a second one at once; the same command goes on\n"
+    "from there and ends with the same bytes.  Exit status: 0 all done, 1 a run failed or diverged or the\n"
+    "report could not be written, 130 interrupted.\n"
     "\n"
     "example: siameseim run ablations/quickstart.yaml --out runs/quick --set train.epochs=20\n";
 
@@ -47,8 +48,14 @@ void sim_run_set_drawing(const struct sim_drawing *given)
 /* The first signal asks the loop to stop; its handler is gone then, so that a second one ends the program. */
 static void on_signal(int number)
 {
+    static const char note[] =
+        "\nstopping after this step, or when the scores are done; once more: at once, back to the "
+        "last checkpoint\n";
+    const int code = errno; /* of whatever call was interrupted */
     (void)number;
     stop = 1;
+    if (write(STDERR_FILENO, note, sizeof note - 1) >= 0) return;
+    errno = code; /* nobody can be told; who asked will see it stop */
 }
 
 static void catch_signals(void)
