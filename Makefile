@@ -112,7 +112,7 @@ $(BENCH_BINS): $(O)/%: $(O)/%.o $(BENCH_COMMON) $(call archives,$(ROOMS))
 	$(CC) $(CFLAGS) $(BASE) -o $@ $< $(BENCH_COMMON) -Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group $(LDFLAGS) $(LIBS)
 $(BENCH_COMMON) $(addsuffix .o,$(BENCH_BINS)): INCLUDES = $(call includes,$(SEES_ALL) benchmarks)
 
-ROUNDS ?= 5
+ROUNDS ?= 3
 SHAPES ?= # all
 bench: deps
 	@$(MAKE) --no-print-directory $(JOBS) bench-built
@@ -143,7 +143,7 @@ help:
 	  'make quickstart   install what is missing, build, pre-train and score four small encoders, show table and plots' \
 	  'make test         install what is missing, build, run every test' \
 	  'make sanitize     the same tests under AddressSanitizer and UBSan' \
-	  'make bench        images per second, beside the products alone and PyTorch (ROUNDS=5, SHAPES="vit_ti_64 ...")' \
+	  'make bench        images per second, beside the products alone and PyTorch (ROUNDS=3, SHAPES="vit_ti_64 ...")' \
   'make peers        PyTorch, torchvision, Pillow and timm for make bench, under $(O)/peers (3 GB)' \
   'make deps         install the Debian packages that are missing' \
 	  'make fuzz         throw hostile YAML, safetensors, images and archives at the readers (clang; FUZZ_SECONDS=60 each)' \
