@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,14 +110,21 @@ static sim_status run_child(const struct streams *f)
     char program[] = "gnuplot", option[] = "-d";
     char *const arguments[] = {program, option, NULL};
     posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none;
     pid_t child;
     int code = 0;
+    sigemptyset(&none); /* whatever this program blocks, gnuplot can be stopped */
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, f->in, 0);
     posix_spawn_file_actions_adddup2(&actions, f->out, 1);
     posix_spawn_file_actions_adddup2(&actions, f->err, 2);
-    int spawned = posix_spawnp(&child, program, &actions, NULL, arguments, environ);
+    int spawned = posix_spawnp(&child, program, &actions, &attributes, arguments, environ);
     posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
     if (spawned == ENOENT)
         return sim_fail(SIM_ELIB,
                         "plots need gnuplot, which is not on the PATH (Debian: apt-get install gnuplot-nox)");

@@ -1,6 +1,7 @@
 /* siameseim run: every run of the files given, one after the other. */
-#include <errno.h>
 #include <omp.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,25 +46,46 @@ void sim_run_set_drawing(const struct sim_drawing *given)
     drawing = given;
 }
 
-/* The first signal asks the loop to stop; its handler is gone then, so that a second one ends the program. */
-static void on_signal(int number)
+/* ------------------------------------------------------------------ being stopped */
+/* SIGINT and SIGTERM are blocked in every thread and waited for in one.  A handler must not run on a thread
+ * that computes: oneDNN 2.6's AVX-512 sgemm keeps data below its stack's red zone, where the kernel puts a
+ * handler's frame, and then frees what it finds there. */
+static sigset_t stop_signals(void)
 {
-    static const char note[] =
-        "\nstopping after this step, or when the scores are done; once more: at once, back to the "
-        "last checkpoint\n";
-    const int code = errno; /* of whatever call was interrupted */
-    (void)number;
-    stop = 1;
-    if (write(STDERR_FILENO, note, sizeof note - 1) >= 0) return;
-    errno = code; /* nobody can be told; who asked will see it stop */
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    return set;
 }
 
-static void catch_signals(void)
+/* The first signal asks the loop to stop, the second ends the program as it would have without us. */
+static void *wait_for_signals(void *unused)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    const sigset_t set = stop_signals();
+    int number = 0;
+    if (sigwait(&set, &number) != 0) return unused;
+    stop = 1;
+    sim_log("stopping after this step, or when the scores are done; once more: at once, back to the last "
+            "checkpoint");
+    if (sigwait(&set, &number) != 0) return unused;
+    signal(number, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    raise(number);
+    return unused;
+}
+
+/* Before any other thread is started, so that they all inherit what is blocked. */
+static sim_status catch_signals(void)
+{
+    const sigset_t set = stop_signals();
+    pthread_t thread;
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    int failed = pthread_create(&thread, NULL, wait_for_signals, NULL);
+    if (failed)
+        return sim_fail(SIM_EIO, "cannot start the thread that waits for Ctrl-C: %s", strerror(failed));
+    pthread_detach(thread);
+    return SIM_OK;
 }
 
 /* ------------------------------------------------------------------ checks before any work */
@@ -179,12 +201,12 @@ static int run_files(const struct words *w)
     struct tally tally = {0};
     sim_progress_quiet(w->quiet);
     sim_status status = check_words(w);
+    if (status == SIM_OK) status = catch_signals();
     if (status == SIM_OK)
         status = sim_experiment_open(&experiment, w->files.word, w->files.count, w->sets.word, w->sets.count);
     if (status == SIM_OK) status = sim_experiment_select(&experiment, w->names.word, w->names.count);
     if (status == SIM_OK) status = prepare(&session, &experiment, w->device ? w->device : "cpu");
     if (status == SIM_OK) {
-        catch_signals();
         run_all(&session, &experiment, &tally);
         summarise(&session, &tally);
     } else

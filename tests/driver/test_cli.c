@@ -295,6 +295,24 @@ START_TEST(a_report_that_cannot_be_written_is_a_failure)
 }
 END_TEST
 
+/* A handler on a thread that computes would run inside oneDNN (cmd_run.c says what that did): signals that stop a run
+ * must be blocked and waited for. */
+static void assert_no_handlers(pid_t child)
+{
+    char path[64], line[256];
+    unsigned long long caught = ~0ull, blocked = 0;
+    const unsigned long long stops = 1ull << (SIGINT - 1) | 1ull << (SIGTERM - 1);
+    snprintf(path, sizeof path, "/proc/%d/status", (int)child);
+    FILE *f = fopen(path, "r");
+    ck_assert_ptr_nonnull(f);
+    while (fgets(line, sizeof line, f)) {
+        if (strncmp(line, "SigBlk:", 7) == 0) blocked = strtoull(line + 7, NULL, 16);
+        if (strncmp(line, "SigCgt:", 7) == 0) caught = strtoull(line + 7, NULL, 16);
+    }
+    fclose(f);
+    ck_assert_msg((caught & stops) == 0 && (blocked & stops) == stops, "caught %llx, blocked %llx", caught, blocked);
+}
+
 /* Long enough to be stopped in the middle: 8 epochs of 5 steps, a checkpoint after every step. */
 #define LONG "--threads 1 --set train.epochs=8 --set train.save_every_steps=1"
 #define STOP_STEP 7 /* within the second epoch */
@@ -309,6 +327,7 @@ static void stopped_equals_never_stopped(int signal_number, int expected)
     snprintf(checkpoint, sizeof checkpoint, "%s/smoke/checkpoint.safetensors", cut);
     pid_t child = start(log, arguments);
     wait_for_step(checkpoint, STOP_STEP, child);
+    assert_no_handlers(child);
     kill(child, signal_number);
     expect(finish(child, log) == expected, "");
     int steps = steps_of(checkpoint);
