@@ -62,8 +62,8 @@ void sim_catalogue_leave_out(struct sim_catalogue *c, const char *path)
     if (c->left_out++ == 0) snprintf(c->first_left_out, sizeof c->first_left_out, "%s", path);
 }
 
-/* A path's end before a slash, a slash before everything else: folder "a" comes before folder "a-b" with all that is
- * in it. */
+/* A path's end before a slash, a slash before everything else: folder "a" comes before folder "a-b" with all
+ * that is in it. */
 static int rank(char c)
 {
     return c == 0 ? 0 : c == '/' ? 1 : (unsigned char)c + 1;

@@ -10,17 +10,17 @@ enum sim_mask_kind { SIM_MASK_NONE, SIM_MASK_RANDOM, SIM_MASK_BLOCKWISE };
 enum sim_filter { SIM_FILTER_BILINEAR, SIM_FILTER_BICUBIC };
 
 struct sim_data_config {
-    int kind;                      /* enum sim_data_kind */
-    char train[SIM_TEXT_BYTES];    /* folder, or archive, or archive:folder/inside */
+    int kind;                   /* enum sim_data_kind */
+    char train[SIM_TEXT_BYTES]; /* folder, or archive, or archive:folder/inside */
     char val[SIM_TEXT_BYTES];
-    int bad_image;                 /* enum sim_bad_image */
+    int bad_image;                  /* enum sim_bad_image */
     int64_t limit_train, limit_val; /* use so many images, balanced over classes, drawn by seed; 0: all */
-    int64_t workers;               /* loader threads; 0: as many as compute threads */
-    int64_t cache_mb;              /* decoded source images kept in memory */
-    int64_t val_resize;            /* shorter side before the centre crop when scoring; 0: img_size * 256 / 224 */
+    int64_t workers;                /* loader threads; 0: as many as compute threads */
+    int64_t cache_mb;               /* decoded source images kept in memory */
+    int64_t val_resize; /* shorter side before the centre crop when scoring; 0: img_size * 256 / 224 */
     /* procedural set (pw-cls) */
     int64_t procedural_seed, procedural_train_per_class, procedural_val_per_class, procedural_size;
-    double procedural_shortcut;    /* probability of the class's preferred texture and palette in train */
+    double procedural_shortcut; /* probability of the class's preferred texture and palette in train */
 };
 
 struct sim_augment_config {
@@ -35,11 +35,11 @@ struct sim_augment_config {
 };
 
 struct sim_mask_config {
-    int kind;               /* enum sim_mask_kind */
-    double ratio;           /* share of patches hidden, used when count is 0: round(ratio * L) */
-    int64_t count;          /* patches hidden exactly; 0: from ratio */
-    int64_t min_block;      /* blockwise: smallest block, patches */
-    double min_aspect;      /* blockwise: aspect log-uniform in [min_aspect, 1/min_aspect] */
+    int kind;          /* enum sim_mask_kind */
+    double ratio;      /* share of patches hidden, used when count is 0: round(ratio * L) */
+    int64_t count;     /* patches hidden exactly; 0: from ratio */
+    int64_t min_block; /* blockwise: smallest block, patches */
+    double min_aspect; /* blockwise: aspect log-uniform in [min_aspect, 1/min_aspect] */
 };
 
 extern const struct sim_field sim_data_fields[], sim_augment_fields[], sim_mask_fields[];

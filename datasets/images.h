@@ -1,5 +1,5 @@
-/* A set of labelled source images, by index: procedural, image folder, tar archive.  The loader (loader.h) and the
- * `views` command draw from it.  read() is safe from several threads at once. */
+/* A set of labelled source images, by index: procedural, image folder, tar archive.  The loader (loader.h)
+ * and the `views` command draw from it.  read() is safe from several threads at once. */
 #ifndef SIM_IMAGES_H
 #define SIM_IMAGES_H
 
@@ -12,7 +12,8 @@ struct sim_images {
     void *self;
     int64_t count;
     int classes;
-    char manifest_hash[17]; /* XXH64 over sorted names, labels and sizes (or over the generator's parameters) */
+    char manifest_hash[17]; /* XXH64 over sorted names, labels and sizes (or over the generator's parameters)
+                             */
     /* Decodes image i (0 .. count-1); the caller closes *out.  A damaged image is SIM_EFORMAT naming it. */
     sim_status (*read)(void *self, int64_t i, struct sim_image *out);
     int32_t (*label)(void *self, int64_t i);
@@ -25,7 +26,8 @@ struct sim_images {
 enum sim_split { SIM_TRAIN, SIM_VAL };
 
 /* Opens the split that the configuration names, limits applied (drawn by seed, balanced over classes). */
-sim_status sim_images_open(struct sim_images *out, const struct sim_data_config *c, enum sim_split split, uint64_t seed);
+sim_status sim_images_open(struct sim_images *out, const struct sim_data_config *c, enum sim_split split,
+                           uint64_t seed);
 void sim_images_close(struct sim_images *s); /* zeroed struct is legal */
 
 /* SIM_EINVAL unless both splits have the same class names, so that a label means the same in both. */
@@ -33,8 +35,9 @@ sim_status sim_images_agree(const struct sim_images *train, const struct sim_ima
 
 /* The parts it chooses from. */
 sim_status sim_procedural_open(struct sim_images *out, const struct sim_data_config *c, enum sim_split split);
-sim_status sim_folder_open(struct sim_images *out, const char *path);  /* directory CLASS/IMAGE */
-sim_status sim_archive_open(struct sim_images *out, const char *path); /* ARCHIVE[:FOLDER], members FOLDER/CLASS/IMAGE */
+sim_status sim_folder_open(struct sim_images *out, const char *path); /* directory CLASS/IMAGE */
+sim_status sim_archive_open(struct sim_images *out,
+                            const char *path); /* ARCHIVE[:FOLDER], members FOLDER/CLASS/IMAGE */
 
 /* Decodes JPEG or PNG bytes (type by content) to RGB as Pillow's convert("RGB") does.  `name` is for errors.
  * Truncated and corrupt data are SIM_EFORMAT; dimensions beyond 64 megapixels too. */

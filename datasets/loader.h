@@ -1,4 +1,5 @@
-/* The threaded loader: turns a set of images into training batches and scoring batches (core/train/batch.h). */
+/* The threaded loader: turns a set of images into training batches and scoring batches (core/train/batch.h).
+ */
 #ifndef SIM_LOADER_H
 #define SIM_LOADER_H
 
@@ -13,13 +14,13 @@ struct sim_loader_config {
     const struct sim_mask_config *mask;
     int64_t batch_size, img_size, patch_size;
     uint64_t seed;
-    int workers; /* >= 1 threads */
+    int workers;  /* >= 1 threads */
     int one_view; /* objectives that ask for one view */
 };
 
-/* Order of images: a permutation per epoch, by (seed, epoch).  Same bytes for any number of workers.  A batch larger
- * than the set is SIM_EINVAL.  Under policy `skip` a damaged image is replaced by the next one of the permutation
- * that decodes; under `error` the batch fails with the image's name. */
+/* Order of images: a permutation per epoch, by (seed, epoch).  Same bytes for any number of workers.  A batch
+ * larger than the set is SIM_EINVAL.  Under policy `skip` a damaged image is replaced by the next one of the
+ * permutation that decodes; under `error` the batch fails with the image's name. */
 sim_status sim_loader_open(struct sim_source *out, const struct sim_loader_config *c);
 /* Scoring: resize the shorter side, centre crop, normalise; decoded by `workers` threads. */
 sim_status sim_loader_open_labelled(struct sim_labelled *out, const struct sim_loader_config *c);

@@ -132,8 +132,8 @@ static sim_status set_read(void *self, int64_t i, struct sim_image *out)
     const struct set *s = self;
     *out = (struct sim_image){0};
     if (i < 0 || i >= s->count)
-        return sim_fail(SIM_EINVAL, "pw-cls %s: image %lld is not in 0 .. %lld", split_name(s->split), (long long)i,
-                        (long long)s->count - 1);
+        return sim_fail(SIM_EINVAL, "pw-cls %s: image %lld is not in 0 .. %lld", split_name(s->split),
+                        (long long)i, (long long)s->count - 1);
     return sim_procedural_scene(&s->config, s->split, i, out, NULL);
 }
 
@@ -178,17 +178,22 @@ sim_status sim_procedural_open(struct sim_images *out, const struct sim_data_con
     int64_t per_class = split == SIM_TRAIN ? c->procedural_train_per_class : c->procedural_val_per_class;
     *out = (struct sim_images){0};
     if (per_class < 1 || per_class > 1000000)
-        return sim_fail(SIM_EINVAL, "data.procedural_%s_per_class: %lld is not in 1 .. 1000000", split_name(split),
-                        (long long)per_class);
+        return sim_fail(SIM_EINVAL, "data.procedural_%s_per_class: %lld is not in 1 .. 1000000",
+                        split_name(split), (long long)per_class);
     if (c->procedural_size < 16 || c->procedural_size > 1024)
         return sim_fail(SIM_EINVAL, "data.procedural_size: %lld px is not in 16 .. 1024",
                         (long long)c->procedural_size);
     struct set *s = malloc(sizeof *s);
     if (!s) return sim_fail(SIM_ENOMEM, "no memory to open pw-cls");
     *s = (struct set){.config = *c, .split = split, .count = per_class * SIM_PROCEDURAL_FAMILIES};
-    *out = (struct sim_images){.self = s, .count = s->count, .classes = SIM_PROCEDURAL_FAMILIES,
-                               .read = set_read, .label = set_label, .name = set_name,
-                               .class_name = set_class_name, .close = set_close};
+    *out = (struct sim_images){.self = s,
+                               .count = s->count,
+                               .classes = SIM_PROCEDURAL_FAMILIES,
+                               .read = set_read,
+                               .label = set_label,
+                               .name = set_name,
+                               .class_name = set_class_name,
+                               .close = set_close};
     manifest(s, out->manifest_hash);
     return SIM_OK;
 }

@@ -1,4 +1,5 @@
-/* What lies behind the objects: one stuff above a horizon and one below, the line between them bent by noise. */
+/* What lies behind the objects: one stuff above a horizon and one below, the line between them bent by noise.
+ */
 #include "procedural_parts.h"
 
 const char *sim_procedural_stuff_name(int stuff)
@@ -97,16 +98,17 @@ static void forest(const struct paint *p, const struct noise *n, float x, float 
 
 /* ------------------------------------------------------------------ below the horizon */
 
-/* near: 0 at the horizon, growing towards the viewer; depth: the perspective coordinate, growing towards the horizon,
- * where lines crowd. */
-static void ground(enum sim_stuff s, const struct paint *p, const struct noise *n, float x, float near, float pixel,
-                   float rgb[3])
+/* near: 0 at the horizon, growing towards the viewer; depth: the perspective coordinate, growing towards the
+ * horizon, where lines crowd. */
+static void ground(enum sim_stuff s, const struct paint *p, const struct noise *n, float x, float near,
+                   float pixel, float rgb[3])
 {
     float depth = 1 / (near + 0.22f), across = (x - 0.5f) * depth;
     float fine = clamp01(near * 4 + 0.35f); /* detail fades with distance */
     switch (s) {
     case SIM_STUFF_WATER: {
-        float wave = sim_procedural_fbm(n, 2.2f * p->scale * across + p->x, 7.5f * p->scale * depth + p->y, 3);
+        float wave =
+            sim_procedural_fbm(n, 2.2f * p->scale * across + p->x, 7.5f * p->scale * depth + p->y, 3);
         ramp(p, 0.42f + 1.5f * fine * (wave - 0.5f) + 0.35f * (0.3f - near), rgb);
         break;
     }
@@ -127,7 +129,8 @@ static void ground(enum sim_stuff s, const struct paint *p, const struct noise *
         float grain = sim_procedural_fbm(n, 14 * across + p->x, 14 * depth + p->y, 2);
         float lane = across - 0.9f * (p->p - 0.5f), soft = 1.5f * pixel * depth;
         float dash = 1.3f * depth + p->q;
-        float paint = step_to(0.045f - fabsf(lane), soft) * step_to(0.3f - fabsf(dash - floorf(dash) - 0.5f), 0.1f);
+        float paint =
+            step_to(0.045f - fabsf(lane), soft) * step_to(0.3f - fabsf(dash - floorf(dash) - 0.5f), 0.1f);
         float edge = step_to(0.04f - fabsf(fabsf(lane) - 0.85f), soft);
         paint = paint > edge ? paint : edge;
         ramp(p, mix(0.3f + 0.5f * (grain - 0.5f), 0.9f, paint), rgb);
@@ -149,7 +152,8 @@ void sim_procedural_background(const struct sim_procedural_scene *scene, const s
     paint_draw(&r, scene->below, &below);
     /* how rough the line between is: tree tops over hills over walls, which stand straight */
     float rough = scene->above == SIM_STUFF_WALL ? 0 : scene->below == SIM_STUFF_WATER ? 0.01f : 0.13f;
-    float bumps = (float)draw(&r, 2, 4), start = (float)draw(&r, 0, NOISE_SIDE), haze = (float)draw(&r, 0.1, 0.4);
+    float bumps = (float)draw(&r, 2, 4), start = (float)draw(&r, 0, NOISE_SIDE),
+          haze = (float)draw(&r, 0.1, 0.4);
     const int size = scene->size;
     const float pixel = 1.0f / (float)size;
     for (int y = 0; y < size; y++) {

@@ -36,7 +36,8 @@ void sim_procedural_pose(const struct sim_procedural_object *object, int size, s
         own_top = fmin(own_top, o->y[i]), own_bottom = fmax(own_bottom, o->y[i]);
     }
     for (int i = 0; i < o->points; i++) {
-        double x = (o->x[i] - (own_left + own_right) / 2) * (object->mirror ? -object->stretch : object->stretch);
+        double x =
+            (o->x[i] - (own_left + own_right) / 2) * (object->mirror ? -object->stretch : object->stretch);
         double y = o->y[i] - (own_top + own_bottom) / 2;
         x += object->shear * y;
         o->x[i] = c * x - s * y;
@@ -53,11 +54,11 @@ void sim_procedural_pose(const struct sim_procedural_object *object, int size, s
 
 /* ------------------------------------------------------------------ filling */
 
-#define LINES 8 /* sampling lines per pixel row */
+#define LINES 8   /* sampling lines per pixel row */
 #define UNITS 256 /* vertex grid per pixel */
 
-/* One edge: on each sampling line it crosses, everything to the right of the crossing gains its direction.  The
- * row holds differences, summed up afterwards; a line's full weight is UNITS. */
+/* One edge: on each sampling line it crosses, everything to the right of the crossing gains its direction.
+ * The row holds differences, summed up afterwards; a line's full weight is UNITS. */
 static void add_edge(struct window at, int64_t x0, int64_t y0, int64_t x1, int64_t y1, int32_t *coverage)
 {
     if (y0 == y1) return;
@@ -88,7 +89,8 @@ void sim_procedural_fill(const struct outline *o, struct window at, int32_t *cov
     memset(coverage, 0, sizeof *coverage * (size_t)at.w * (size_t)at.h);
     for (int c = 0; c < o->contours; c++) {
         int first = o->start[c], end = o->start[c + 1], last = end - 1;
-        int64_t px = (int64_t)rint((o->x[last] - at.x) * UNITS), py = (int64_t)rint((o->y[last] - at.y) * UNITS);
+        int64_t px = (int64_t)rint((o->x[last] - at.x) * UNITS),
+                py = (int64_t)rint((o->y[last] - at.y) * UNITS);
         for (int i = first; i < end; i++) {
             int64_t x = (int64_t)rint((o->x[i] - at.x) * UNITS), y = (int64_t)rint((o->y[i] - at.y) * UNITS);
             add_edge(at, px, py, x, y, coverage);

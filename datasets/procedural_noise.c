@@ -1,7 +1,8 @@
 /* Sine and cosine, and value noise. */
 #include "procedural_parts.h"
 
-/* Taylor terms of sin(2 pi t) on |t| <= 1/8 and of cos(2 pi t) there: the folds below leave nothing larger. */
+/* Taylor terms of sin(2 pi t) on |t| <= 1/8 and of cos(2 pi t) there: the folds below leave nothing larger.
+ */
 static double sine_part(double t)
 {
     double x = 6.283185307179586476925 * t, q = x * x;
@@ -20,10 +21,14 @@ double sim_procedural_sin(double turns)
     int quarter = (int)(t * 4 + 0.5); /* the nearest quarter turn, 0 .. 4 */
     t -= quarter * 0.25;
     switch (quarter & 3) {
-    case 0: return sine_part(t);
-    case 1: return cosine_part(t);
-    case 2: return -sine_part(t);
-    default: return -cosine_part(t);
+    case 0:
+        return sine_part(t);
+    case 1:
+        return cosine_part(t);
+    case 2:
+        return -sine_part(t);
+    default:
+        return -cosine_part(t);
     }
 }
 

@@ -1,5 +1,5 @@
-/* The parts a procedural scene is made of, for procedural*.c only.  Everything here keeps to arithmetic that IEEE 754
- * rounds in one way (procedural.h). */
+/* The parts a procedural scene is made of, for procedural*.c only.  Everything here keeps to arithmetic that
+ * IEEE 754 rounds in one way (procedural.h). */
 #ifndef SIM_PROCEDURAL_PARTS_H
 #define SIM_PROCEDURAL_PARTS_H
 
@@ -53,16 +53,16 @@ static inline float noise_cell(const struct noise *n, int x, int y)
     return n->value[y & (NOISE_SIDE - 1)][x & (NOISE_SIDE - 1)];
 }
 
-float sim_procedural_noise(const struct noise *n, float x, float y);              /* smooth, 0 .. 1 */
-float sim_procedural_fbm(const struct noise *n, float x, float y, int octaves);   /* 0 .. 1, around 0.5 */
+float sim_procedural_noise(const struct noise *n, float x, float y);            /* smooth, 0 .. 1 */
+float sim_procedural_fbm(const struct noise *n, float x, float y, int octaves); /* 0 .. 1, around 0.5 */
 
 /* ------------------------------------------------------------------ outlines */
 
 #define OUTLINE_POINTS 2048
 #define OUTLINE_CONTOURS 160
 
-/* Closed contours, filled where the winding number is not zero: contours that turn the same way unite, one that
- * turns against its surrounding cuts a hole. */
+/* Closed contours, filled where the winding number is not zero: contours that turn the same way unite, one
+ * that turns against its surrounding cuts a hole. */
 struct outline {
     int contours, points;
     int start[OUTLINE_CONTOURS + 1]; /* contour c holds points start[c] .. start[c+1]-1 */
@@ -76,8 +76,8 @@ void sim_procedural_contour_open(struct outline *o);
 void sim_procedural_contour_put(struct outline *o, double x, double y);
 void sim_procedural_contour_close(struct outline *o); /* drops a contour of fewer than three points */
 
-/* Poses the outline into pixels: mirror, stretch, shear, rotation, then scaled and moved so that its bounding box
- * has the object's centre and longer side. */
+/* Poses the outline into pixels: mirror, stretch, shear, rotation, then scaled and moved so that its bounding
+ * box has the object's centre and longer side. */
 void sim_procedural_pose(const struct sim_procedural_object *object, int size, struct outline *o);
 
 /* A window of the image, which may reach beyond it. */
@@ -96,11 +96,11 @@ void sim_procedural_soften(int32_t *coverage, int w, int h, int radius, int32_t 
 /* The colours and texture of one object, ready to be asked for points. */
 struct look {
     int texture;
-    float a[3], b[3];         /* RGB, 0 .. 1 */
-    float cosine, sine;       /* of the texture's frame */
-    float frequency;          /* texture cells per object side */
-    float shift_x, shift_y;   /* where the texture's frame begins, in cells */
-    float softness;           /* cells per pixel: the width of an antialiased edge */
+    float a[3], b[3];       /* RGB, 0 .. 1 */
+    float cosine, sine;     /* of the texture's frame */
+    float frequency;        /* texture cells per object side */
+    float shift_x, shift_y; /* where the texture's frame begins, in cells */
+    float softness;         /* cells per pixel: the width of an antialiased edge */
     float gloss;
 };
 

@@ -7,9 +7,9 @@
 /* Working memory of one rendering, one block. */
 struct easel {
     int size;
-    float *canvas;      /* (size, size, 3), 0 .. 1 */
-    int32_t *coverage;  /* the patch around one object, 0 .. 256 */
-    int32_t *height;    /* the same, softened: the relief that is lit, and the shadow that is cast */
+    float *canvas;     /* (size, size, 3), 0 .. 1 */
+    int32_t *coverage; /* the patch around one object, 0 .. 256 */
+    int32_t *height;   /* the same, softened: the relief that is lit, and the shadow that is cast */
     int32_t *scratch;
     struct noise *noise;
     struct outline *outline;
@@ -93,10 +93,10 @@ static void mean_behind(const struct easel *e, struct window at, float mean[3])
     for (int k = 0; k < 3; k++) mean[k] = (float)(sum[k] / weight);
 }
 
-/* Lambert's cosine on the softened outline taken as a relief, a highlight where it faces the light, and a slow
- * gradient across the object. */
-static void shade(const int32_t *height, int row, float steep, struct light light, float gloss, float u, float v,
-                  float rgb[3])
+/* Lambert's cosine on the softened outline taken as a relief, a highlight where it faces the light, and a
+ * slow gradient across the object. */
+static void shade(const int32_t *height, int row, float steep, struct light light, float gloss, float u,
+                  float v, float rgb[3])
 {
     float nx = -steep * (float)(height[1] - height[-1]), ny = -steep * (float)(height[row] - height[-row]);
     float cosine = (nx * light.x + ny * light.y + light.z) / sqrtf(nx * nx + ny * ny + 1);
@@ -108,8 +108,8 @@ static void shade(const int32_t *height, int row, float steep, struct light ligh
     for (int k = 0; k < 3; k++) rgb[k] = rgb[k] * lit + shine * (1 - rgb[k]);
 }
 
-static void paint_object(struct easel *e, const struct sim_procedural_scene *scene, int index, struct light light,
-                         uint8_t *instances)
+static void paint_object(struct easel *e, const struct sim_procedural_scene *scene, int index,
+                         struct light light, uint8_t *instances)
 {
     const struct sim_procedural_object *o = &scene->object[index];
     const float centre_x = (float)(o->x * e->size), centre_y = (float)(o->y * e->size);
@@ -166,12 +166,14 @@ static sim_status check(const struct sim_procedural_scene *s)
         const struct sim_procedural_object *o = &s->object[i];
         if (!sim_procedural_family_name(o->family) || !sim_procedural_texture_name(o->texture) ||
             !sim_procedural_palette_name(o->palette))
-            return sim_fail(SIM_EINVAL, "procedural scene: object %d has no family %d, texture %d or palette %d", i,
+            return sim_fail(SIM_EINVAL,
+                            "procedural scene: object %d has no family %d, texture %d or palette %d", i,
                             o->family, o->texture, o->palette);
         /* also refuses NaN; a centre far outside would overflow the vertex grid */
         if (!(o->side > 0.01 && o->side <= 4 && fabs(o->x) <= 4 && fabs(o->y) <= 4))
-            return sim_fail(SIM_EINVAL, "procedural scene: object %d lies at %g, %g with side %g; expected within 4",
-                            i, o->x, o->y, o->side);
+            return sim_fail(SIM_EINVAL,
+                            "procedural scene: object %d lies at %g, %g with side %g; expected within 4", i,
+                            o->x, o->y, o->side);
     }
     return SIM_OK;
 }

@@ -1,5 +1,5 @@
-/* The 20 shape families: each draws its parameters, every one its nominal value times 0.8 .. 1.2, and puts down its
- * contours in a frame of its own, upright, y down. */
+/* The 20 shape families: each draws its parameters, every one its nominal value times 0.8 .. 1.2, and puts
+ * down its contours in a frame of its own, upright, y down. */
 #include "procedural_parts.h"
 
 #define SIN sim_procedural_sin
@@ -55,7 +55,8 @@ static void stroke(struct outline *o, const double *x, const double *y, const do
 
 /* ------------------------------------------------------------------ families */
 
-/* From a disk (k = 0) towards a square (k = 1): x^2 + y^2 - k^2 x^2 y^2 = 1, a superellipse without powers. */
+/* From a disk (k = 0) towards a square (k = 1): x^2 + y^2 - k^2 x^2 y^2 = 1, a superellipse without powers.
+ */
 static void disk(struct sim_rng *r, struct outline *o)
 {
     double k = vary(r, 0.55), q = k * k;
@@ -173,7 +174,8 @@ static void s_bend(struct sim_rng *r, struct outline *o)
     const int arc = 40;
     for (int i = 0; i <= 2 * arc; i++) {
         int below = i > arc;
-        double along = below ? (i - arc) / (double)arc : 1 - i / (double)arc; /* 0 where they meet, 1 at the tip */
+        double along =
+            below ? (i - arc) / (double)arc : 1 - i / (double)arc; /* 0 where they meet, 1 at the tip */
         double t = 0.25 + (0.68 + hook) * along, radius = below ? lower : upper, side = below ? -1 : 1;
         x[i] = side * radius * COS(t);
         y[i] = side * (radius * SIN(t) - radius);
@@ -221,7 +223,8 @@ static void hourglass(struct sim_rng *r, struct outline *o)
     double cap = vary(r, 0.16);
     begin(o);
     put(o, -top, -1), put(o, top, -1), put(o, top, -1 + cap), put(o, waist, middle), put(o, bottom, 1 - cap);
-    put(o, bottom, 1), put(o, -bottom, 1), put(o, -bottom, 1 - cap), put(o, -waist, middle), put(o, -top, -1 + cap);
+    put(o, bottom, 1), put(o, -bottom, 1), put(o, -bottom, 1 - cap), put(o, -waist, middle),
+        put(o, -top, -1 + cap);
     end(o);
 }
 
@@ -257,7 +260,8 @@ struct map {
 static struct map compose(struct map m, double x, double y, double turns, double scale)
 {
     double c = scale * COS(turns), s = scale * SIN(turns);
-    return (struct map){m.x + m.c * x - m.s * y, m.y + m.s * x + m.c * y, m.c * c - m.s * s, m.s * c + m.c * s};
+    return (struct map){m.x + m.c * x - m.s * y, m.y + m.s * x + m.c * y, m.c * c - m.s * s,
+                        m.s * c + m.c * s};
 }
 
 static void place(struct outline *o, struct map m, double x, double y)
@@ -269,8 +273,8 @@ struct leaf {
     double angle, shrink, taper, width, bow; /* of the maps that make a frond out of smaller fronds */
 };
 
-/* A frond grows up from the origin to (0, -1): at depth 0 a blade, else a stem with smaller fronds on both sides, each
- * the image of the whole under one map of the iterated function system. */
+/* A frond grows up from the origin to (0, -1): at depth 0 a blade, else a stem with smaller fronds on both
+ * sides, each the image of the whole under one map of the iterated function system. */
 static void frond(struct outline *o, struct map m, const struct leaf *f, int depth, int pairs)
 {
     if (depth == 0) {
@@ -295,8 +299,11 @@ static void frond(struct outline *o, struct map m, const struct leaf *f, int dep
 
 static void leaf(struct sim_rng *r, struct outline *o)
 {
-    struct leaf f = {.angle = vary(r, 0.15), .shrink = vary(r, 0.46), .taper = vary(r, 0.55),
-                     .width = vary(r, 0.24), .bow = draw(r, -0.1, 0.1)};
+    struct leaf f = {.angle = vary(r, 0.15),
+                     .shrink = vary(r, 0.46),
+                     .taper = vary(r, 0.55),
+                     .width = vary(r, 0.24),
+                     .bow = draw(r, -0.1, 0.1)};
     frond(o, (struct map){0, 0, 1, 0}, &f, 2, 4);
 }
 
@@ -338,11 +345,11 @@ static const struct {
     const char *name;
     void (*outline)(struct sim_rng *r, struct outline *o);
 } families[SIM_PROCEDURAL_FAMILIES] = {
-    {"disk", disk}, {"polygon", polygon}, {"star", star}, {"gear", gear},
-    {"cross", cross}, {"ring", ring}, {"crescent", crescent}, {"arrow", arrow},
-    {"letter_l", letter_l}, {"letter_t", letter_t}, {"s_bend", s_bend}, {"heart", heart},
-    {"drop", drop}, {"lens", lens}, {"hourglass", hourglass}, {"comb", comb},
-    {"spiral", spiral}, {"leaf", leaf}, {"lattice", lattice}, {"blob", blob},
+    {"disk", disk},         {"polygon", polygon},   {"star", star},           {"gear", gear},
+    {"cross", cross},       {"ring", ring},         {"crescent", crescent},   {"arrow", arrow},
+    {"letter_l", letter_l}, {"letter_t", letter_t}, {"s_bend", s_bend},       {"heart", heart},
+    {"drop", drop},         {"lens", lens},         {"hourglass", hourglass}, {"comb", comb},
+    {"spiral", spiral},     {"leaf", leaf},         {"lattice", lattice},     {"blob", blob},
 };
 
 const char *sim_procedural_family_name(int family)

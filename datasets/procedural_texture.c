@@ -30,7 +30,8 @@ void sim_procedural_hsv(double h, double s, double v, float rgb[3])
 
 static void jittered(struct sim_rng *r, const double hsv[3], float rgb[3])
 {
-    double h = hsv[0] + draw(r, -0.025, 0.025), s = hsv[1] * draw(r, 0.85, 1.15), v = hsv[2] * draw(r, 0.88, 1.1);
+    double h = hsv[0] + draw(r, -0.025, 0.025), s = hsv[1] * draw(r, 0.85, 1.15),
+           v = hsv[2] * draw(r, 0.88, 1.1);
     sim_procedural_hsv(h, s > 1 ? 1 : s, v > 1 ? 1 : v, rgb);
 }
 
@@ -162,8 +163,9 @@ static const struct {
     const char *name;
     struct tone (*at)(const struct look *l, const struct noise *n, float x, float y);
 } textures[SIM_PROCEDURAL_TEXTURES] = {
-    {"solid", solid},       {"gradient", gradient}, {"stripes", stripes}, {"checks", checks}, {"dots", dots},
-    {"hatching", hatching}, {"marble", marble},     {"worley", worley},   {"rings", rings},   {"brick", brick},
+    {"solid", solid}, {"gradient", gradient}, {"stripes", stripes}, {"checks", checks},
+    {"dots", dots},   {"hatching", hatching}, {"marble", marble},   {"worley", worley},
+    {"rings", rings}, {"brick", brick},
 };
 
 const char *sim_procedural_texture_name(int texture)

@@ -1,5 +1,5 @@
-/* Drawing the parameters of the two views and of the mask (method.md 1.5, 1.6), and making the views.  Every draw is
- * a function of (seed, epoch, image index). */
+/* Drawing the parameters of the two views and of the mask (method.md 1.5, 1.6), and making the views.  Every
+ * draw is a function of (seed, epoch, image index). */
 #ifndef SIM_VIEWS_H
 #define SIM_VIEWS_H
 
@@ -9,22 +9,22 @@
 #include "pixels.h"
 
 struct sim_view {
-    int flip;          /* before the crop */
-    int i, j, h, w;    /* crop in the flipped frame: top, left, height, width */
-    int jitter;        /* applied at all */
-    int order[4];      /* 0 brightness, 1 contrast, 2 saturation, 3 hue, in order of application */
-    double factor[4];  /* by operation, not by order */
+    int flip;         /* before the crop */
+    int i, j, h, w;   /* crop in the flipped frame: top, left, height, width */
+    int jitter;       /* applied at all */
+    int order[4];     /* 0 brightness, 1 contrast, 2 saturation, 3 hue, in order of application */
+    double factor[4]; /* by operation, not by order */
     int grayscale, blur, solarize;
     double sigma;
 };
 
 /* Parameters of both views of one image of w x h pixels, and the tuple (di, dj, sh, sw, flip, fj). */
-void sim_views_draw(const struct sim_augment_config *c, uint64_t seed, uint32_t epoch, uint64_t index, int w, int h,
-                    struct sim_view view[2], float geometry[6]);
+void sim_views_draw(const struct sim_augment_config *c, uint64_t seed, uint32_t epoch, uint64_t index, int w,
+                    int h, struct sim_view view[2], float geometry[6]);
 
 /* Crop, resize to size x size, colour, as drawn; out: (size, size, 3) bytes. */
-sim_status sim_view_make(const struct sim_augment_config *c, const struct sim_view *v, const struct sim_image *src,
-                         int size, uint8_t *out);
+sim_status sim_view_make(const struct sim_augment_config *c, const struct sim_view *v,
+                         const struct sim_image *src, int size, uint8_t *out);
 
 /* mask: grid * grid bytes, exactly `hidden` ones. */
 void sim_mask_draw(const struct sim_mask_config *c, uint64_t seed, uint32_t epoch, uint64_t index, int grid,

@@ -1,10 +1,11 @@
-/* A subcommand of the program.  main.c strings the table together; it is the one place that sees every room. */
+/* A subcommand of the program.  main.c strings the table together; it is the one place that sees every room.
+ */
 #ifndef SIM_COMMAND_H
 #define SIM_COMMAND_H
 
 struct sim_command {
-    const char *name, *summary; /* summary: one line for `siameseim --help` */
-    const char *help;           /* what `siameseim NAME --help` prints: usage, options, an example */
+    const char *name, *summary;        /* summary: one line for `siameseim --help` */
+    const char *help;                  /* what `siameseim NAME --help` prints: usage, options, an example */
     int (*run)(int argc, char **argv); /* argv[0] is the subcommand; returns the exit status; prints its own
                                         * "siameseim NAME: error sentence" on failure */
 };

@@ -180,8 +180,8 @@ static const struct sim_yaml *find_key(const struct sim_yaml *map, const char *d
     return map && map->kind == SIM_YAML_MAP ? sim_yaml_find(map, dot + 1) : NULL;
 }
 
-/* A failed check of the resolved configuration names the key at fault, then the keys it does not agree with: says
- * where the first of them that the user set was set. */
+/* A failed check of the resolved configuration names the key at fault, then the keys it does not agree with:
+ * says where the first of them that the user set was set. */
 static sim_status locate(const struct reader *r, const struct sim_yaml *own, const char *name,
                          sim_status code)
 {

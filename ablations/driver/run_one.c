@@ -64,8 +64,8 @@ static sim_status find_record(const struct work *w, int *recorded)
     return sim_record_find(w->session->records, w->run->name, w->run->config_hash, recorded);
 }
 
-/* Finds out whether the run is recorded; if not, makes the folder, holds it, and finds out whether its checkpoint
- * can be continued. */
+/* Finds out whether the run is recorded; if not, makes the folder, holds it, and finds out whether its
+ * checkpoint can be continued. */
 static sim_status look_around(struct work *w, int *recorded)
 {
     *recorded = 0;
@@ -239,8 +239,8 @@ static sim_status write_encoder(const struct work *w)
 {
     char path[PATH_MAX], seed[24];
     snprintf(seed, sizeof seed, "%lld", (long long)w->run->config.seed);
-    const char *const metadata[] = {"format", "pt", "experiment",  w->run->experiment,  "run", w->run->name, "seed", seed,
-                                    "config_hash", w->run->config_hash, NULL};
+    const char *const metadata[] = {"format", "pt", "experiment",  w->run->experiment,  "run", w->run->name,
+                                    "seed",   seed, "config_hash", w->run->config_hash, NULL};
     SIM_TRY(put_path(path, w->folder, "encoder.safetensors"));
     return sim_params_write_encoder(w->objective.params, path, metadata);
 }

@@ -50,9 +50,8 @@ enum sim_outcome { SIM_RUN_OK, SIM_RUN_SKIPPED, SIM_RUN_DIVERGED };
 
 /* Trains, scores, writes OUT/FOLDER/{config.yaml, encoder.safetensors, checkpoint.safetensors}, appends the
  * record and draws.  A recorded run is skipped; a checkpoint of the same configuration is resumed; one of
- * another configuration is an error that names --fresh, and so is a folder in which another process is at work.
- * SIM_EINTERRUPT: stopped by the user, nothing
- * recorded, the checkpoint stands. */
+ * another configuration is an error that names --fresh, and so is a folder in which another process is at
+ * work. SIM_EINTERRUPT: stopped by the user, nothing recorded, the checkpoint stands. */
 sim_status sim_run_one(struct sim_session *s, const struct sim_run *run, enum sim_outcome *outcome);
 
 void sim_run_images_close(struct sim_run_images *i); /* a zeroed struct is legal */

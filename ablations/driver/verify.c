@@ -57,13 +57,14 @@ static int ends_with(const char *text, const char *end)
 struct compare {
     const struct sim_case *c;
     struct sim_verdict *v, *zeros;
-    double zero_bound;  /* what counts as rounding where the truth is zero */
+    double zero_bound; /* what counts as rounding where the truth is zero */
 };
 
-/* Compares one tensor.  Where the truth is exactly zero (softmax does not see a constant added to every key: the key
- * third of a qkv bias; the tensors that the ground truth lists) rounding noise has no relative size: those parts are held
- * to an absolute bound, recorded as a fraction of it. */
-static void compare_tensor(struct compare *k, const char *name, const float *ours, const float *truth, int64_t count)
+/* Compares one tensor.  Where the truth is exactly zero (softmax does not see a constant added to every key:
+ * the key third of a qkv bias; the tensors that the ground truth lists) rounding noise has no relative size:
+ * those parts are held to an absolute bound, recorded as a fraction of it. */
+static void compare_tensor(struct compare *k, const char *name, const float *ours, const float *truth,
+                           int64_t count)
 {
     char where[128];
     if (sim_case_is_zero(k->c, name)) {
@@ -104,10 +105,14 @@ static void see(void *context, const char *name, const float *data, const int64_
     if (w->status == SIM_OK) note(w->v, relative(data, t->data, t->count), name);
 }
 
-static sim_status compare_gradients(const struct sim_case *c, const struct sim_params *p, struct sim_verdict *v)
+static sim_status compare_gradients(const struct sim_case *c, const struct sim_params *p,
+                                    struct sim_verdict *v)
 {
     /* rounding of a sum that cancels exactly, against the size of the whole gradient */
-    struct compare k = {.c = c, .v = &v[SIM_VERIFY_GRADIENTS], .zeros = &v[SIM_VERIFY_ZEROS], .zero_bound = 1e-6 * c->grad_norm[0]};
+    struct compare k = {.c = c,
+                        .v = &v[SIM_VERIFY_GRADIENTS],
+                        .zeros = &v[SIM_VERIFY_ZEROS],
+                        .zero_bound = 1e-6 * c->grad_norm[0]};
     int expected = 0, trained = 0;
     for (int i = 0; i < sim_tensors_count(c->step0); i++)
         expected += strncmp(sim_tensors_at(c->step0, i)->name, "grad.", 5) == 0;
@@ -122,33 +127,39 @@ static sim_status compare_gradients(const struct sim_case *c, const struct sim_p
         compare_tensor(&k, row->name, p->gradient + row->gradient, t->data, row->count);
     }
     if (trained != expected)
-        return sim_fail(SIM_EFORMAT, "step0.safetensors has %d gradients, this configuration trains %d tensors", expected, trained);
+        return sim_fail(SIM_EFORMAT,
+                        "step0.safetensors has %d gradients, this configuration trains %d tensors", expected,
+                        trained);
     return SIM_OK;
 }
 
 static sim_status compare_state(const struct sim_case *c, const struct sim_params *p, struct sim_verdict *v)
 {
     struct compare k = {.c = c, .v = &v[SIM_VERIFY_STATE], .zeros = &v[SIM_VERIFY_ZEROS]};
-    for (int64_t s = 0; s < c->count; s++) k.zero_bound += c->lr[s]; /* how far AdamW can carry rounding noise */
+    for (int64_t s = 0; s < c->count; s++)
+        k.zero_bound += c->lr[s]; /* how far AdamW can carry rounding noise */
     struct sim_tensor *ours;
     int count;
     SIM_TRY(sim_params_tensors(p, &ours, &count));
     sim_status status = SIM_OK;
     if (count != sim_tensors_count(c->final))
-        status = sim_fail(SIM_EFORMAT, "final.safetensors has %d tensors, this configuration %d", sim_tensors_count(c->final), count);
+        status = sim_fail(SIM_EFORMAT, "final.safetensors has %d tensors, this configuration %d",
+                          sim_tensors_count(c->final), count);
     for (int i = 0; i < count && status == SIM_OK; i++) {
         const struct sim_tensor *t;
         status = sim_tensors_expect(c->final, ours[i].name, ours[i].dtype, ours[i].dims, ours[i].shape, &t);
         if (status != SIM_OK) break;
         if (t->dtype == SIM_I64)
             note(k.v, *(const int64_t *)ours[i].data == *(const int64_t *)t->data ? 0 : INFINITY, t->name);
-        else compare_tensor(&k, t->name, ours[i].data, t->data, t->count);
+        else
+            compare_tensor(&k, t->name, ours[i].data, t->data, t->count);
     }
     free(ours);
     return status;
 }
 
-static sim_status walk(const struct sim_case *c, struct sim_objective *o, struct sim_optimiser *optimiser, struct sim_verdict *v)
+static sim_status walk(const struct sim_case *c, struct sim_objective *o, struct sim_optimiser *optimiser,
+                       struct sim_verdict *v)
 {
     struct watch watch = {.c = c, .v = &v[SIM_VERIFY_ACTIVATIONS]};
     struct sim_trace trace = {see, &watch};
@@ -158,7 +169,8 @@ static sim_status walk(const struct sim_case *c, struct sim_objective *o, struct
         struct sim_step_result r;
         char step[32];
         SIM_TRY(sim_case_batch(c, s, &batch));
-        SIM_TRY(sim_train_step(o, optimiser, &c->train, &batch, c->lr[s], c->momentum[s], 0, s == 0 ? &trace : NULL, &r));
+        SIM_TRY(sim_train_step(o, optimiser, &c->train, &batch, c->lr[s], c->momentum[s], 0,
+                               s == 0 ? &trace : NULL, &r));
         snprintf(step, sizeof step, "step %ld", (long)s);
         note(&v[SIM_VERIFY_LOSS], fabs(r.loss - c->loss[s]) / fabs(c->loss[s]), step);
         note(&v[SIM_VERIFY_GRAD_NORM], fabs(r.grad_norm - c->grad_norm[s]) / fabs(c->grad_norm[s]), step);
@@ -168,7 +180,8 @@ static sim_status walk(const struct sim_case *c, struct sim_objective *o, struct
     return compare_state(c, o->params, v);
 }
 
-sim_status sim_verify(const struct sim_ops *ops, const char *folder, struct sim_verdict verdict[SIM_VERIFY_QUANTITIES])
+sim_status sim_verify(const struct sim_ops *ops, const char *folder,
+                      struct sim_verdict verdict[SIM_VERIFY_QUANTITIES])
 {
     static const struct sim_verdict blank[SIM_VERIFY_QUANTITIES] = {
         [SIM_VERIFY_LOSS] = {.name = "loss", .bound = SIM_BOUND_LOSS},

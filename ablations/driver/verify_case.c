@@ -19,15 +19,19 @@ static json_t *member(struct reader *r, const char *key)
 {
     json_t *v = json_object_get(r->config, key);
     if (!v && r->status == SIM_OK)
-        r->status = sim_fail(SIM_EFORMAT, "%s/steps.safetensors: the configuration in the metadata lacks \"%s\"", r->folder, key);
+        r->status =
+            sim_fail(SIM_EFORMAT, "%s/steps.safetensors: the configuration in the metadata lacks \"%s\"",
+                     r->folder, key);
     return v;
 }
 
 static int64_t whole(struct reader *r, const char *key)
 {
     json_t *v = member(r, key);
-    if (v && (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > 1 << 20) && r->status == SIM_OK)
-        r->status = sim_fail(SIM_EFORMAT, "%s/steps.safetensors: \"%s\" is no whole number from 0 to 1048576", r->folder, key);
+    if (v && (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > 1 << 20) &&
+        r->status == SIM_OK)
+        r->status = sim_fail(SIM_EFORMAT, "%s/steps.safetensors: \"%s\" is no whole number from 0 to 1048576",
+                             r->folder, key);
     return json_integer_value(v);
 }
 
@@ -42,62 +46,85 @@ static double real(struct reader *r, const char *key)
 static int choice(struct reader *r, const char *key, const char *const *names)
 {
     json_t *v = member(r, key);
-    const char *text = json_is_string(v) ? json_string_value(v) : json_is_true(v) ? "true" : json_is_false(v) ? "false" : "";
+    const char *text = json_is_string(v)  ? json_string_value(v)
+                       : json_is_true(v)  ? "true"
+                       : json_is_false(v) ? "false"
+                                          : "";
     for (int i = 0; names[i]; i++)
         if (strcmp(names[i], text) == 0) return i;
     if (v && r->status == SIM_OK)
-        r->status = sim_fail(SIM_EFORMAT, "%s/steps.safetensors: \"%s\" is \"%s\", which is none of %s, %s ...", r->folder, key,
-                             text, names[0], names[1]);
+        r->status =
+            sim_fail(SIM_EFORMAT, "%s/steps.safetensors: \"%s\" is \"%s\", which is none of %s, %s ...",
+                     r->folder, key, text, names[0], names[1]);
     return 0;
 }
 
 static sim_status read_config(struct sim_case *c, const char *folder)
 {
     static const char *const norms[] = {"bn", "ln", NULL}, *const switches[] = {"false", "true", NULL},
-                             *const positions[] = {"full", "no_scale", "none", NULL}, *const losses[] = {"dense", "global", NULL};
-    const char *objective = sim_tensors_metadata(c->steps, "objective"), *text = sim_tensors_metadata(c->steps, "config");
+                             *const positions[] = {"full", "no_scale", "none", NULL},
+                             *const losses[] = {"dense", "global", NULL};
+    const char *objective = sim_tensors_metadata(c->steps, "objective"),
+               *text = sim_tensors_metadata(c->steps, "config");
     if (!objective || strcmp(objective, "siameseim") != 0 || !text)
-        return sim_fail(SIM_EFORMAT, "%s/steps.safetensors: objective \"%s\" %s; this command verifies siameseim", folder,
-                        objective ? objective : "(none)", text ? "is not known here" : "without a configuration");
+        return sim_fail(
+            SIM_EFORMAT, "%s/steps.safetensors: objective \"%s\" %s; this command verifies siameseim", folder,
+            objective ? objective : "(none)", text ? "is not known here" : "without a configuration");
     json_error_t error;
     struct reader r = {.config = json_loads(text, 0, &error), .folder = folder};
     if (!json_is_object(r.config)) {
         json_decref(r.config);
-        return sim_fail(SIM_EFORMAT, "%s/steps.safetensors: the configuration is no JSON object: %s", folder, error.text);
+        return sim_fail(SIM_EFORMAT, "%s/steps.safetensors: the configuration is no JSON object: %s", folder,
+                        error.text);
     }
-    c->vit = (struct sim_vit_config){.img_size = whole(&r, "img"), .patch_size = whole(&r, "patch"),
-                                     .embed_dim = whole(&r, "dim"), .depth = whole(&r, "depth"),
-                                     .num_heads = whole(&r, "heads"), .mlp_ratio = whole(&r, "mlp_ratio"),
+    c->vit = (struct sim_vit_config){.img_size = whole(&r, "img"),
+                                     .patch_size = whole(&r, "patch"),
+                                     .embed_dim = whole(&r, "dim"),
+                                     .depth = whole(&r, "depth"),
+                                     .num_heads = whole(&r, "heads"),
+                                     .mlp_ratio = whole(&r, "mlp_ratio"),
                                      .init_values = real(&r, "layer_scale")};
-    c->c = (struct sim_siameseim_config){
-        .decoder_embed_dim = whole(&r, "dec_dim"), .decoder_num_heads = whole(&r, "dec_heads"),
-        .projector_depth = whole(&r, "projector_depth"), .predictor_depth = whole(&r, "predictor_depth"),
-        .projector_norm = choice(&r, "projector_norm", norms), .predictor_norm = choice(&r, "predictor_norm", norms),
-        .online_ln = choice(&r, "online_ln", switches), .train_patch_embed = choice(&r, "train_patch_embed", switches),
-        .relative_position = choice(&r, "relative_position", positions), .loss = choice(&r, "loss", losses),
-        .neg_weight = real(&r, "neg_weight"), .momentum = 0.995};
+    c->c = (struct sim_siameseim_config){.decoder_embed_dim = whole(&r, "dec_dim"),
+                                         .decoder_num_heads = whole(&r, "dec_heads"),
+                                         .projector_depth = whole(&r, "projector_depth"),
+                                         .predictor_depth = whole(&r, "predictor_depth"),
+                                         .projector_norm = choice(&r, "projector_norm", norms),
+                                         .predictor_norm = choice(&r, "predictor_norm", norms),
+                                         .online_ln = choice(&r, "online_ln", switches),
+                                         .train_patch_embed = choice(&r, "train_patch_embed", switches),
+                                         .relative_position = choice(&r, "relative_position", positions),
+                                         .loss = choice(&r, "loss", losses),
+                                         .neg_weight = real(&r, "neg_weight"),
+                                         .momentum = 0.995};
     json_decref(r.config);
-    if (r.status == SIM_OK && (c->vit.img_size < 1 || c->vit.patch_size < 1 || c->vit.embed_dim < 1 || c->vit.num_heads < 1 ||
-                               c->vit.mlp_ratio < 1 || c->c.decoder_embed_dim < 1 || c->c.decoder_num_heads < 1))
+    if (r.status == SIM_OK &&
+        (c->vit.img_size < 1 || c->vit.patch_size < 1 || c->vit.embed_dim < 1 || c->vit.num_heads < 1 ||
+         c->vit.mlp_ratio < 1 || c->c.decoder_embed_dim < 1 || c->c.decoder_num_heads < 1))
         return sim_fail(SIM_EFORMAT, "%s/steps.safetensors: a size in the configuration is zero", folder);
-    if (r.status == SIM_OK && (c->vit.depth < 1 || c->vit.depth > 100 || c->c.projector_depth > 100 || c->c.predictor_depth > 100 ||
-                               c->c.predictor_depth < 1))
-        return sim_fail(SIM_EFORMAT, "%s/steps.safetensors: a depth in the configuration is outside 1 to 100", folder);
+    if (r.status == SIM_OK && (c->vit.depth < 1 || c->vit.depth > 100 || c->c.projector_depth > 100 ||
+                               c->c.predictor_depth > 100 || c->c.predictor_depth < 1))
+        return sim_fail(SIM_EFORMAT, "%s/steps.safetensors: a depth in the configuration is outside 1 to 100",
+                        folder);
     SIM_TRY(r.status);
     return sim_siameseim_config_check(&c->c, &c->vit);
 }
 
-static sim_status number(const struct sim_case *c, const char *folder, const char *key, int which, double *out)
+static sim_status number(const struct sim_case *c, const char *folder, const char *key, int which,
+                         double *out)
 {
     const char *text = sim_tensors_metadata(c->steps, key);
     char *end = NULL;
     for (int i = 0; text && i <= which; i++) {
         errno = 0;
         *out = strtod(text, &end);
-        if (end == text || errno || !isfinite(*out)) text = NULL;
-        else text = *end == ',' ? end + 1 : i == which ? end : NULL;
+        if (end == text || errno || !isfinite(*out))
+            text = NULL;
+        else
+            text = *end == ',' ? end + 1 : i == which ? end : NULL;
     }
-    return text ? SIM_OK : sim_fail(SIM_EFORMAT, "%s/steps.safetensors: metadata \"%s\" is missing or no number", folder, key);
+    return text ? SIM_OK
+                : sim_fail(SIM_EFORMAT, "%s/steps.safetensors: metadata \"%s\" is missing or no number",
+                           folder, key);
 }
 
 static sim_status read_optimiser(struct sim_case *c, const char *folder)
@@ -123,7 +150,9 @@ static sim_status read_zeros(struct sim_case *c, const char *folder)
     }
     int good = json_is_array(list) && c->zero;
     json_decref(list);
-    return good ? SIM_OK : sim_fail(SIM_EFORMAT, "%s/steps.safetensors: metadata \"zero_gradients\" is no JSON list", folder);
+    return good ? SIM_OK
+                : sim_fail(SIM_EFORMAT, "%s/steps.safetensors: metadata \"zero_gradients\" is no JSON list",
+                           folder);
 }
 
 int sim_case_is_zero(const struct sim_case *c, const char *name)
@@ -136,8 +165,8 @@ int sim_case_is_zero(const struct sim_case *c, const char *name)
 
 /* ------------------------------------------------------------------ steps */
 
-static sim_status tensor_of(const struct sim_case *c, const char *name, int64_t s, enum sim_dtype dtype, int dims,
-                            const int64_t *shape, const void **data)
+static sim_status tensor_of(const struct sim_case *c, const char *name, int64_t s, enum sim_dtype dtype,
+                            int dims, const int64_t *shape, const void **data)
 {
     char full[32];
     const struct sim_tensor *t;
@@ -150,7 +179,8 @@ static sim_status tensor_of(const struct sim_case *c, const char *name, int64_t 
 sim_status sim_case_batch(const struct sim_case *c, int64_t s, struct sim_batch *out)
 {
     const int64_t grid = c->vit.img_size / c->vit.patch_size;
-    const int64_t image[] = {c->batch, 3, c->vit.img_size, c->vit.img_size}, mask[] = {c->batch, grid * grid}, geom[] = {c->batch, 6};
+    const int64_t image[] = {c->batch, 3, c->vit.img_size, c->vit.img_size}, mask[] = {c->batch, grid * grid},
+                  geom[] = {c->batch, 6};
     const void *v1, *v2, *m, *g;
     SIM_TRY(tensor_of(c, "x1", s, SIM_F32, 4, image, &v1));
     SIM_TRY(tensor_of(c, "x2", s, SIM_F32, 4, image, &v2));
@@ -170,9 +200,11 @@ static sim_status series(const struct sim_case *c, const char *name, const doubl
 
 static sim_status read_steps(struct sim_case *c, const char *folder)
 {
-    const struct sim_tensor *loss = sim_tensors_find(c->steps, "loss"), *x1 = sim_tensors_find(c->steps, "x1.0");
+    const struct sim_tensor *loss = sim_tensors_find(c->steps, "loss"),
+                            *x1 = sim_tensors_find(c->steps, "x1.0");
     if (!loss || loss->dims != 1 || loss->count < 1 || !x1 || x1->dims != 4 || x1->shape[0] < 1)
-        return sim_fail(SIM_EFORMAT, "%s/steps.safetensors: needs loss (steps) and x1.0 (batch, 3, side, side)", folder);
+        return sim_fail(SIM_EFORMAT,
+                        "%s/steps.safetensors: needs loss (steps) and x1.0 (batch, 3, side, side)", folder);
     c->count = loss->count;
     c->batch = x1->shape[0];
     SIM_TRY(series(c, "loss", &c->loss));

@@ -11,8 +11,8 @@ struct sim_case {
     struct sim_tensors *init, *steps, *step0, *final;
     struct sim_vit_config vit;
     struct sim_siameseim_config c;
-    struct sim_train_config train; /* weight decay, betas, eps, clip */
-    int64_t batch, max_visible, count; /* count: steps */
+    struct sim_train_config train;                  /* weight decay, betas, eps, clip */
+    int64_t batch, max_visible, count;              /* count: steps */
     const double *loss, *grad_norm, *lr, *momentum; /* (count) */
     char **zero; /* names of tensors whose true gradient is zero, NULL-terminated */
 };

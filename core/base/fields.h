@@ -1,5 +1,6 @@
 /* One field table describes the configuration (DESIGN.md, decision 6).  Every room exports the table of its
- * own struct; the driver strings them together under prefixes ("model", "train", ...).  YAML files, --set a.b=c,
+ * own struct; the driver strings them together under prefixes ("model", "train", ...).  YAML files, --set
+ * a.b=c,
  * --help, the resolved dump and the hash all go through it. */
 #ifndef SIM_FIELDS_H
 #define SIM_FIELDS_H
@@ -23,16 +24,16 @@ enum sim_field_type {
 struct sim_field {
     const char *key; /* without the section's prefix, e.g. "embed_dim" */
     enum sim_field_type type;
-    size_t offset;             /* into the section's struct */
-    double low, high;          /* closed bounds of INT and REAL; both 0: unbounded */
+    size_t offset;              /* into the section's struct */
+    double low, high;           /* closed bounds of INT and REAL; both 0: unbounded */
     const char *const *choices; /* NULL-terminated names of a CHOICE */
-    const char *preset;        /* the default, as it would be typed; parsed by the same code */
-    const char *help;          /* one line */
+    const char *preset;         /* the default, as it would be typed; parsed by the same code */
+    const char *help;           /* one line */
 };
 
 struct sim_section {
-    const char *prefix; /* "model", without dots; "" puts the keys at the top level.  Sections of one prefix stand
-                         * together in the schema. */
+    const char *prefix; /* "model", without dots; "" puts the keys at the top level.  Sections of one prefix
+                         * stand together in the schema. */
     const struct sim_field *fields;
     int count;
     size_t offset; /* of the section's struct inside the configuration struct */
@@ -55,9 +56,9 @@ int sim_fields_is_section(const struct sim_schema *s, const char *key);
 /* Fails with SIM_EINVAL: `key` is unknown, and this is the nearest known key or section. */
 sim_status sim_fields_unknown(const struct sim_schema *s, const char *key, const char *where);
 
-/* Sets one key ("model.embed_dim") from text.  Numbers are decimal; real numbers are finite and normal.  `where`
- * stands at the head of any error ("file.yaml:12:5", "--set").  Unknown keys name the nearest known one; bounds,
- * types and choices are checked.  On failure `config` is as it was. */
+/* Sets one key ("model.embed_dim") from text.  Numbers are decimal; real numbers are finite and normal.
+ * `where` stands at the head of any error ("file.yaml:12:5", "--set").  Unknown keys name the nearest known
+ * one; bounds, types and choices are checked.  On failure `config` is as it was. */
 sim_status sim_fields_set(const struct sim_schema *s, void *config, const char *key, const char *text,
                           const char *where);
 

@@ -7,7 +7,7 @@
 
 struct sim_progress {
     const char *label, *unit; /* not copied */
-    int64_t total; /* 0: unknown, then no share and no ETA are shown */
+    int64_t total;            /* 0: unknown, then no share and no ETA are shown */
     int64_t done;
     int64_t resumed; /* units done before the start: set it after start, and the rate leaves them out */
     double started_s, shown_s;
@@ -16,9 +16,11 @@ struct sim_progress {
 
 /* One progress is shown at a time.  Any thread may call, but not two at once for the same progress. */
 void sim_progress_start(struct sim_progress *p, const char *label, const char *unit, int64_t total);
-void sim_progress_update(struct sim_progress *p, int64_t done, const char *note); /* note: extra text or NULL */
-void sim_progress_finish(struct sim_progress *p); /* clears the redrawn line; elsewhere says how long it took */
-void sim_progress_quiet(int quiet);               /* 1: nothing is drawn in this process */
+void sim_progress_update(struct sim_progress *p, int64_t done,
+                         const char *note); /* note: extra text or NULL */
+void sim_progress_finish(
+    struct sim_progress *p);        /* clears the redrawn line; elsewhere says how long it took */
+void sim_progress_quiet(int quiet); /* 1: nothing is drawn in this process */
 
 /* One line to stderr, clear of any progress line being drawn. */
 void sim_log(const char *format, ...) __attribute__((format(printf, 1, 2)));

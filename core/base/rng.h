@@ -9,13 +9,13 @@
 /* What the numbers are for: streams of different purposes never meet.  Append only: the number is
  * part of every recorded run's meaning. */
 enum sim_purpose {
-    SIM_PURPOSE_INIT = 1,  /* weight initialisation; index = row of the parameter table */
-    SIM_PURPOSE_SHUFFLE,   /* order of the training images in an epoch */
-    SIM_PURPOSE_VIEW,      /* flip, crop, colour of one view */
-    SIM_PURPOSE_MASK,      /* patches hidden in view 1 */
-    SIM_PURPOSE_DROP_PATH, /* residual branches dropped; index = sample, view = branch */
+    SIM_PURPOSE_INIT = 1,   /* weight initialisation; index = row of the parameter table */
+    SIM_PURPOSE_SHUFFLE,    /* order of the training images in an epoch */
+    SIM_PURPOSE_VIEW,       /* flip, crop, colour of one view */
+    SIM_PURPOSE_MASK,       /* patches hidden in view 1 */
+    SIM_PURPOSE_DROP_PATH,  /* residual branches dropped; index = sample, view = branch */
     SIM_PURPOSE_PROCEDURAL, /* the images of the procedural sets */
-    SIM_PURPOSE_SUBSET,    /* which images a limited run uses */
+    SIM_PURPOSE_SUBSET,     /* which images a limited run uses */
     SIM_PURPOSE_TEST
 };
 
@@ -29,10 +29,10 @@ struct sim_rng sim_rng_make(uint64_t seed, enum sim_purpose purpose, uint32_t ep
                             uint32_t view);
 
 uint32_t sim_rng_u32(struct sim_rng *r);
-double sim_rng_uniform(struct sim_rng *r);                       /* [0, 1), 53 bits */
-double sim_rng_between(struct sim_rng *r, double low, double high); /* low + (high - low) * uniform */
-double sim_rng_normal(struct sim_rng *r);                        /* mean 0, variance 1 (Box-Muller) */
-uint32_t sim_rng_below(struct sim_rng *r, uint32_t n);           /* 0..n-1 without bias; n >= 1 */
+double sim_rng_uniform(struct sim_rng *r);                              /* [0, 1), 53 bits */
+double sim_rng_between(struct sim_rng *r, double low, double high);     /* low + (high - low) * uniform */
+double sim_rng_normal(struct sim_rng *r);                               /* mean 0, variance 1 (Box-Muller) */
+uint32_t sim_rng_below(struct sim_rng *r, uint32_t n);                  /* 0..n-1 without bias; n >= 1 */
 void sim_rng_permutation(struct sim_rng *r, uint32_t n, uint32_t *out); /* Fisher-Yates over 0..n-1 */
 
 /* The raw block function, for tests against published vectors. */

@@ -26,7 +26,8 @@ struct sim_tensors; /* an open file, read whole: later changes to the file on di
 /* Opens and checks the whole header.  Errors name the file, the tensor and what is wrong. */
 sim_status sim_tensors_open(struct sim_tensors **out, const char *path);
 /* The same from memory (copied); `path` only stands in error sentences. */
-sim_status sim_tensors_parse(struct sim_tensors **out, const void *bytes, size_t size_bytes, const char *path);
+sim_status sim_tensors_parse(struct sim_tensors **out, const void *bytes, size_t size_bytes,
+                             const char *path);
 void sim_tensors_close(struct sim_tensors *t); /* NULL is legal */
 
 int sim_tensors_count(const struct sim_tensors *t);

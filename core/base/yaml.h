@@ -1,6 +1,6 @@
 /* YAML as a tree that remembers where everything stood (libyaml underneath).  Duplicate keys, tabs as
- * indentation, anchors, aliases, tags, several documents, bytes that are not UTF-8 and depth beyond 64 are errors
- * with file, line and column. */
+ * indentation, anchors, aliases, tags, several documents, bytes that are not UTF-8 and depth beyond 64 are
+ * errors with file, line and column. */
 #ifndef SIM_YAML_H
 #define SIM_YAML_H
 
@@ -30,15 +30,15 @@ const char *sim_yaml_path(const struct sim_yaml_file *f);
 /* NULL if absent, or if `map` is no map. */
 const struct sim_yaml *sim_yaml_find(const struct sim_yaml *map, const char *key);
 
-/* "file.yaml:12:5" of a node's value, or of its key, for error sentences; `out` has size bytes.  A path that is
- * too long loses its head. */
+/* "file.yaml:12:5" of a node's value, or of its key, for error sentences; `out` has size bytes.  A path that
+ * is too long loses its head. */
 void sim_yaml_where(const struct sim_yaml_file *f, const struct sim_yaml *node, char *out, int size);
 void sim_yaml_where_key(const struct sim_yaml_file *f, const struct sim_yaml *node, char *out, int size);
 
 /* Applies a nested map to the configuration by way of sim_fields_set: {model: {embed_dim: 96}} sets
- * "model.embed_dim".  A section without anything below it changes nothing.  Errors carry file, line, column and
- * the nearest known key. */
-sim_status sim_yaml_apply(const struct sim_yaml_file *f, const struct sim_yaml *map, const struct sim_schema *s,
-                          void *config);
+ * "model.embed_dim".  A section without anything below it changes nothing.  Errors carry file, line, column
+ * and the nearest known key. */
+sim_status sim_yaml_apply(const struct sim_yaml_file *f, const struct sim_yaml *map,
+                          const struct sim_schema *s, void *config);
 
 #endif

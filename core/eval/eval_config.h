@@ -9,10 +9,10 @@ struct sim_eval_config {
     int64_t knn_k;
     double knn_temperature;
     int logistic_standardize; /* features to mean 0 and deviation 1 of the train set first */
-    double logistic_l2;       /* lambda of lambda/2 |W|^2, loss averaged over images; no penalty on the bias */
+    double logistic_l2; /* lambda of lambda/2 |W|^2, loss averaged over images; no penalty on the bias */
     int64_t logistic_max_iter;
     double logistic_tolerance; /* stop when |g| / max(1, |w|) falls below */
-    int64_t batch_size;       /* images per forward pass */
+    int64_t batch_size;        /* images per forward pass */
 };
 
 extern const struct sim_field sim_eval_fields[];

@@ -38,18 +38,19 @@ static sim_status fit_and_score(const struct sim_features *train, const struct s
 {
     struct sim_logreg model;
     if (c->logistic_standardize) column_moments(train, mean, scale);
-    SIM_TRY(sim_logreg_fit(&model, &(struct sim_logreg_problem){.x = train->x,
-                                                                .y = train->label,
-                                                                .n = train->count,
-                                                                .dim = train->dim,
-                                                                .classes = train->classes,
-                                                                .shift = c->logistic_standardize ? mean : NULL,
-                                                                .scale = c->logistic_standardize ? scale : NULL,
-                                                                .intercept = 1,
-                                                                .l2 = c->logistic_l2,
-                                                                .tolerance = c->logistic_tolerance,
-                                                                .max_iter = c->logistic_max_iter,
-                                                                .label = "logistic"}));
+    SIM_TRY(
+        sim_logreg_fit(&model, &(struct sim_logreg_problem){.x = train->x,
+                                                            .y = train->label,
+                                                            .n = train->count,
+                                                            .dim = train->dim,
+                                                            .classes = train->classes,
+                                                            .shift = c->logistic_standardize ? mean : NULL,
+                                                            .scale = c->logistic_standardize ? scale : NULL,
+                                                            .intercept = 1,
+                                                            .l2 = c->logistic_l2,
+                                                            .tolerance = c->logistic_tolerance,
+                                                            .max_iter = c->logistic_max_iter,
+                                                            .label = "logistic"}));
     sim_status status = sim_logreg_predict(&model, train->x, train->count, said);
     double fitted = (double)count_right(said, train->label, train->count) / (double)train->count;
     if (status == SIM_OK) status = sim_logreg_predict(&model, val->x, val->count, said);
@@ -59,8 +60,8 @@ static sim_status fit_and_score(const struct sim_features *train, const struct s
                  "{\"features\": \"mean_patch\", \"standardized\": %s, \"intercept\": true, \"l2\": %.9g, "
                  "\"tolerance\": %.3g, \"iterations\": %lld, \"stopped\": \"%s\", \"objective\": %.9g, "
                  "\"train_top1\": %.6g, \"train_classes\": %d}",
-                 c->logistic_standardize ? "true" : "false", c->logistic_l2, c->logistic_tolerance, (long long)model.iterations, model.stopped,
-                 model.objective, fitted, model.present);
+                 c->logistic_standardize ? "true" : "false", c->logistic_l2, c->logistic_tolerance,
+                 (long long)model.iterations, model.stopped, model.objective, fitted, model.present);
     }
     sim_logreg_close(&model);
     return status;

@@ -23,8 +23,8 @@ void sim_features_close(struct sim_features *f);
 
 /* One score: value in [0, 1] with its standard error, and the protocol as text fields. */
 struct sim_score {
-    char name[32];   /* "knn", "logistic" */
-    char metric[16]; /* "top1" */
+    char name[32];                /* "knn", "logistic" */
+    char metric[16];              /* "top1" */
     double value, standard_error; /* of a proportion over the val images */
     int64_t train_images, val_images;
     char protocol[256]; /* JSON object: {"features": "mean_patch", "k": 20, ...} */
@@ -36,7 +36,8 @@ sim_status sim_score_knn(const struct sim_features *train, const struct sim_feat
                          const struct sim_eval_config *c, struct sim_score *out);
 
 /* Multinomial logistic regression with intercept by L-BFGS (liblbfgs) on features standardised with the train
- * set's mean and deviation (or as they are: logistic_standardize).  Not reaching the tolerance in max_iter is recorded in the protocol, not an error. */
+ * set's mean and deviation (or as they are: logistic_standardize).  Not reaching the tolerance in max_iter is
+ * recorded in the protocol, not an error. */
 sim_status sim_score_logistic(const struct sim_features *train, const struct sim_features *val,
                               const struct sim_eval_config *c, struct sim_score *out);
 

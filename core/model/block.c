@@ -8,27 +8,31 @@
 
 /* ------------------------------------------------------------------ rows */
 
-static int add_vector(struct sim_params *p, int flags, double value, int partner, int64_t size, const char *prefix,
-                      const char *name)
+static int add_vector(struct sim_params *p, int flags, double value, int partner, int64_t size,
+                      const char *prefix, const char *name)
 {
-    return sim_params_add(p, flags & ~SIM_ROW_DECAYED, SIM_INIT_CONSTANT, value, partner, 1, &size, "%s.%s", prefix, name);
+    return sim_params_add(p, flags & ~SIM_ROW_DECAYED, SIM_INIT_CONSTANT, value, partner, 1, &size, "%s.%s",
+                          prefix, name);
 }
 
-static int add_matrix(struct sim_params *p, int flags, int partner, int64_t out, int64_t in, const char *prefix,
-                      const char *name)
+static int add_matrix(struct sim_params *p, int flags, int partner, int64_t out, int64_t in,
+                      const char *prefix, const char *name)
 {
-    return sim_params_add(p, flags, SIM_INIT_XAVIER, 0, partner, 2, (int64_t[]){out, in}, "%s.%s", prefix, name);
+    return sim_params_add(p, flags, SIM_INIT_XAVIER, 0, partner, 2, (int64_t[]){out, in}, "%s.%s", prefix,
+                          name);
 }
 
 static struct sim_norm_rows add_norm(struct sim_params *p, const struct sim_block_shape *s, int flags,
-                                     const struct sim_norm_rows *partner, const char *prefix, const char *name)
+                                     const struct sim_norm_rows *partner, const char *prefix,
+                                     const char *name)
 {
     struct sim_norm_rows r = {.mean = -1, .var = -1, .counter = -1};
     char path[96];
     snprintf(path, sizeof path, "%s.%s%s", prefix, name, s->norm == SIM_BLOCK_BN ? ".bn" : "");
     r.w = add_vector(p, flags, 1, partner ? partner->w : -1, s->dim, path, "weight");
     r.b = add_vector(p, flags, 0, partner ? partner->b : -1, s->dim, path, "bias");
-    if (s->norm == SIM_BLOCK_BN) { /* the momentum branch keeps running statistics of its own: never a partner */
+    if (s->norm ==
+        SIM_BLOCK_BN) { /* the momentum branch keeps running statistics of its own: never a partner */
         r.mean = add_vector(p, SIM_ROW_BUFFER, 0, -1, s->dim, path, "running_mean");
         r.var = add_vector(p, SIM_ROW_BUFFER, 1, -1, s->dim, path, "running_var");
         r.counter = sim_params_add_counter(p, "%s.num_batches_tracked", path);
@@ -37,7 +41,8 @@ static struct sim_norm_rows add_norm(struct sim_params *p, const struct sim_bloc
 }
 
 struct sim_block_rows sim_block_add(struct sim_params *p, const struct sim_block_shape *s, int flags,
-                                    double init_values, const struct sim_block_rows *partner, const char *prefix)
+                                    double init_values, const struct sim_block_rows *partner,
+                                    const char *prefix)
 {
     struct sim_block_rows r = {.ls1 = -1, .ls2 = -1};
 #define PARTNER(member) (partner ? partner->member : -1)
@@ -61,8 +66,8 @@ struct sim_block_rows sim_block_add(struct sim_params *p, const struct sim_block
 
 /* ------------------------------------------------------------------ memory */
 
-void sim_block_plan(struct sim_block_saved *s, struct sim_arena *a, const struct sim_block_shape *shape, int64_t batch,
-                    int64_t tokens, int training, int branches)
+void sim_block_plan(struct sim_block_saved *s, struct sim_arena *a, const struct sim_block_shape *shape,
+                    int64_t batch, int64_t tokens, int training, int branches)
 {
     const int64_t rows = batch * tokens, d = shape->dim;
     const int64_t stats = shape->norm == SIM_BLOCK_BN ? d : rows;
@@ -71,9 +76,11 @@ void sim_block_plan(struct sim_block_saved *s, struct sim_arena *a, const struct
     s->qkv = sim_arena_floats(a, rows * 3 * d);
     s->att = sim_arena_floats(a, rows * d);
     s->y = sim_arena_floats(a, rows * d);
-    s->n2 = training ? sim_arena_floats(a, rows * d) : s->n1; /* without a backward norm1's output is dead by then */
+    s->n2 = training ? sim_arena_floats(a, rows * d)
+                     : s->n1; /* without a backward norm1's output is dead by then */
     s->hidden = sim_arena_floats(a, rows * shape->hidden);
-    s->z = training ? sim_arena_floats(a, rows * d) : NULL; /* without a backward the output overwrites the input */
+    s->z = training ? sim_arena_floats(a, rows * d)
+                    : NULL; /* without a backward the output overwrites the input */
     s->mean1 = sim_arena_floats(a, stats), s->rstd1 = sim_arena_floats(a, stats);
     s->mean2 = sim_arena_floats(a, stats), s->rstd2 = sim_arena_floats(a, stats);
     if (training) {
@@ -86,7 +93,8 @@ void sim_block_plan(struct sim_block_saved *s, struct sim_arena *a, const struct
     }
 }
 
-void sim_block_scratch_plan(struct sim_block_scratch *s, struct sim_arena *a, int64_t rows, int64_t dim, int64_t hidden)
+void sim_block_scratch_plan(struct sim_block_scratch *s, struct sim_arena *a, int64_t rows, int64_t dim,
+                            int64_t hidden)
 {
     s->hidden = sim_arena_floats(a, rows * hidden);
     s->wide = sim_arena_floats(a, rows * 3 * dim);
@@ -97,15 +105,16 @@ void sim_block_scratch_plan(struct sim_block_scratch *s, struct sim_arena *a, in
 /* ------------------------------------------------------------------ forward */
 
 static void norm_forward(const struct sim_ops *o, struct sim_params *p, const struct sim_norm_rows *r,
-                         enum sim_block_norm kind, float *y, float *mean, float *rstd, const float *x, int64_t rows,
-                         int64_t dim)
+                         enum sim_block_norm kind, float *y, float *mean, float *rstd, const float *x,
+                         int64_t rows, int64_t dim)
 {
     const float *w = sim_value(p, r->w), *b = sim_value(p, r->b);
     if (kind == SIM_BLOCK_LN) {
         o->layernorm(o, y, mean, rstd, x, w, b, rows, dim, LN_EPS);
         return;
     }
-    o->batchnorm(o, y, mean, rstd, sim_value(p, r->mean), sim_value(p, r->var), x, w, b, rows, dim, BN_EPS, BN_MOMENTUM);
+    o->batchnorm(o, y, mean, rstd, sim_value(p, r->mean), sim_value(p, r->var), x, w, b, rows, dim, BN_EPS,
+                 BN_MOMENTUM);
     p->counter[r->counter].value++;
 }
 
@@ -123,7 +132,8 @@ static void add_branch(const struct sim_ops *o, float *y, const float *x, const 
 }
 
 void sim_block_forward(const struct sim_ops *o, struct sim_params *p, const struct sim_block_rows *r,
-                       const struct sim_block_shape *s, struct sim_block_saved *v, int64_t batch, int64_t tokens)
+                       const struct sim_block_shape *s, struct sim_block_saved *v, int64_t batch,
+                       int64_t tokens)
 {
     const int64_t rows = batch * tokens, d = s->dim;
     norm_forward(o, p, &r->norm1, s->norm, v->n1, v->mean1, v->rstd1, v->x, rows, d);
@@ -132,7 +142,8 @@ void sim_block_forward(const struct sim_ops *o, struct sim_params *p, const stru
     add_branch(o, v->y, v->x, v->att, sim_value(p, r->proj_w), sim_value(p, r->proj_b), v->branch1,
                sim_value(p, r->ls1), v->keep1, batch, tokens, d, d);
     norm_forward(o, p, &r->norm2, s->norm, v->n2, v->mean2, v->rstd2, v->y, rows, d);
-    o->linear_gelu(o, v->hidden, v->slope, v->n2, sim_value(p, r->fc1_w), sim_value(p, r->fc1_b), rows, d, s->hidden);
+    o->linear_gelu(o, v->hidden, v->slope, v->n2, sim_value(p, r->fc1_w), sim_value(p, r->fc1_b), rows, d,
+                   s->hidden);
     add_branch(o, v->z, v->y, v->hidden, sim_value(p, r->fc2_w), sim_value(p, r->fc2_b), v->branch2,
                sim_value(p, r->ls2), v->keep2, batch, tokens, s->hidden, d);
 }
@@ -140,43 +151,50 @@ void sim_block_forward(const struct sim_ops *o, struct sim_params *p, const stru
 /* ------------------------------------------------------------------ backward */
 
 static void norm_backward(const struct sim_ops *o, struct sim_params *p, const struct sim_norm_rows *r,
-                          enum sim_block_norm kind, float *dx, const float *dy, const float *x, const float *mean,
-                          const float *rstd, int64_t rows, int64_t dim)
+                          enum sim_block_norm kind, float *dx, const float *dy, const float *x,
+                          const float *mean, const float *rstd, int64_t rows, int64_t dim)
 {
     float *dw = sim_gradient(p, r->w), *db = sim_gradient(p, r->b);
     const float *w = sim_value(p, r->w);
-    if (kind == SIM_BLOCK_LN) o->layernorm_backward(o, dx, 1, dw, db, dy, x, mean, rstd, w, rows, dim);
-    else o->batchnorm_backward(o, dx, 1, dw, db, dy, x, mean, rstd, w, rows, dim);
+    if (kind == SIM_BLOCK_LN)
+        o->layernorm_backward(o, dx, 1, dw, db, dy, x, mean, rstd, w, rows, dim);
+    else
+        o->batchnorm_backward(o, dx, 1, dw, db, dy, x, mean, rstd, w, rows, dim);
 }
 
 /* The gradient that enters a branch: d itself, or scaled into scratch. */
-static const float *branch_gradient(const struct sim_ops *o, struct sim_params *p, int gamma_row, const float *keep,
-                                    const float *branch, float *scratch, const float *d, int64_t batch, int64_t tokens,
-                                    int64_t dim)
+static const float *branch_gradient(const struct sim_ops *o, struct sim_params *p, int gamma_row,
+                                    const float *keep, const float *branch, float *scratch, const float *d,
+                                    int64_t batch, int64_t tokens, int64_t dim)
 {
     if (gamma_row < 0 && !keep) return d;
-    o->scale_residual_backward(o, scratch, sim_gradient(p, gamma_row), d, branch, sim_value(p, gamma_row), keep, batch,
-                               tokens, dim);
+    o->scale_residual_backward(o, scratch, sim_gradient(p, gamma_row), d, branch, sim_value(p, gamma_row),
+                               keep, batch, tokens, dim);
     return scratch;
 }
 
 void sim_block_backward(const struct sim_ops *o, struct sim_params *p, const struct sim_block_rows *r,
-                        const struct sim_block_shape *s, const struct sim_block_saved *v, int64_t batch, int64_t tokens,
-                        struct sim_block_scratch *t, float *d)
+                        const struct sim_block_shape *s, const struct sim_block_saved *v, int64_t batch,
+                        int64_t tokens, struct sim_block_scratch *t, float *d)
 {
     const int64_t rows = batch * tokens, dim = s->dim;
     const float *g = branch_gradient(o, p, r->ls2, v->keep2, v->branch2, t->branch, d, batch, tokens, dim);
-    o->linear_backward_weight(o, sim_gradient(p, r->fc2_w), sim_gradient(p, r->fc2_b), g, v->hidden, rows, s->hidden, dim);
+    o->linear_backward_weight(o, sim_gradient(p, r->fc2_w), sim_gradient(p, r->fc2_b), g, v->hidden, rows,
+                              s->hidden, dim);
     o->linear_backward_input(o, t->hidden, g, sim_value(p, r->fc2_w), v->slope, rows, s->hidden, dim);
-    o->linear_backward_weight(o, sim_gradient(p, r->fc1_w), sim_gradient(p, r->fc1_b), t->hidden, v->n2, rows, dim, s->hidden);
+    o->linear_backward_weight(o, sim_gradient(p, r->fc1_w), sim_gradient(p, r->fc1_b), t->hidden, v->n2, rows,
+                              dim, s->hidden);
     o->linear_backward_input(o, t->narrow, t->hidden, sim_value(p, r->fc1_w), NULL, rows, dim, s->hidden);
     norm_backward(o, p, &r->norm2, s->norm, d, t->narrow, v->y, v->mean2, v->rstd2, rows, dim);
 
     g = branch_gradient(o, p, r->ls1, v->keep1, v->branch1, t->branch, d, batch, tokens, dim);
-    o->linear_backward_weight(o, sim_gradient(p, r->proj_w), sim_gradient(p, r->proj_b), g, v->att, rows, dim, dim);
+    o->linear_backward_weight(o, sim_gradient(p, r->proj_w), sim_gradient(p, r->proj_b), g, v->att, rows, dim,
+                              dim);
     o->linear_backward_input(o, t->narrow, g, sim_value(p, r->proj_w), NULL, rows, dim, dim);
-    o->attention_backward(o, t->wide, t->narrow, v->qkv, v->att, v->lse, batch, tokens, s->heads, dim / s->heads);
-    o->linear_backward_weight(o, sim_gradient(p, r->qkv_w), sim_gradient(p, r->qkv_b), t->wide, v->n1, rows, dim, 3 * dim);
+    o->attention_backward(o, t->wide, t->narrow, v->qkv, v->att, v->lse, batch, tokens, s->heads,
+                          dim / s->heads);
+    o->linear_backward_weight(o, sim_gradient(p, r->qkv_w), sim_gradient(p, r->qkv_b), t->wide, v->n1, rows,
+                              dim, 3 * dim);
     o->linear_backward_input(o, t->narrow, t->wide, sim_value(p, r->qkv_w), NULL, rows, dim, 3 * dim);
     norm_backward(o, p, &r->norm1, s->norm, d, t->narrow, v->x, v->mean1, v->rstd1, rows, dim);
 }

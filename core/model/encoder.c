@@ -29,10 +29,12 @@ static int row_of(struct finder *f, const char *name, int64_t rows, int64_t colu
     snprintf(path, sizeof path, "%s%s", f->prefix, name);
     int row = sim_params_find(f->p, path);
     if (f->status != SIM_OK) return row;
-    if (row < 0) f->status = sim_fail(SIM_EINVAL, "the encoder needs %s, which the parameter table lacks", path);
+    if (row < 0)
+        f->status = sim_fail(SIM_EINVAL, "the encoder needs %s, which the parameter table lacks", path);
     else if (f->p->row[row].count != rows * columns)
-        f->status = sim_fail(SIM_EINVAL, "the encoder needs %s of %ld x %ld numbers, the parameter table's has %ld", path,
-                             (long)rows, (long)columns, (long)f->p->row[row].count);
+        f->status =
+            sim_fail(SIM_EINVAL, "the encoder needs %s of %ld x %ld numbers, the parameter table's has %ld",
+                     path, (long)rows, (long)columns, (long)f->p->row[row].count);
     return row;
 }
 
@@ -62,7 +64,8 @@ static sim_status find_rows(struct sim_encoder *e, const struct sim_vit_config *
         r->proj_w = row_of(&f, "attn.proj.weight", d, d), r->proj_b = row_of(&f, "attn.proj.bias", d, 1);
         r->fc1_w = row_of(&f, "mlp.fc1.weight", hidden, d), r->fc1_b = row_of(&f, "mlp.fc1.bias", hidden, 1);
         r->fc2_w = row_of(&f, "mlp.fc2.weight", d, hidden), r->fc2_b = row_of(&f, "mlp.fc2.bias", d, 1);
-        if (vit->init_values > 0) r->ls1 = row_of(&f, "ls1.gamma", d, 1), r->ls2 = row_of(&f, "ls2.gamma", d, 1);
+        if (vit->init_values > 0)
+            r->ls1 = row_of(&f, "ls1.gamma", d, 1), r->ls2 = row_of(&f, "ls2.gamma", d, 1);
     }
     return f.status;
 }
@@ -73,19 +76,23 @@ static sim_status plan(struct sim_encoder *e)
     return sim_stack_plan(&e->blocks, &e->arena, e->max_batch, 1 + e->embedding.patches, 0, 0);
 }
 
-sim_status sim_encoder_open(struct sim_encoder **out, const struct sim_ops *ops, const struct sim_vit_config *vit,
-                            const struct sim_params *params, int64_t max_batch)
+sim_status sim_encoder_open(struct sim_encoder **out, const struct sim_ops *ops,
+                            const struct sim_vit_config *vit, const struct sim_params *params,
+                            int64_t max_batch)
 {
     SIM_TRY(sim_vit_config_check(vit));
     struct sim_encoder *e = calloc(1, sizeof *e);
     if (!e) return sim_fail(SIM_ENOMEM, "no memory for an encoder");
     int64_t grid = vit->img_size / vit->patch_size;
     e->ops = ops, e->view = *params, e->max_batch = max_batch;
-    e->embedding = (struct sim_embedding){.img_size = vit->img_size, .patch_size = vit->patch_size, .grid = grid,
-                                          .patches = grid * grid, .dim = vit->embed_dim};
+    e->embedding = (struct sim_embedding){.img_size = vit->img_size,
+                                          .patch_size = vit->patch_size,
+                                          .grid = grid,
+                                          .patches = grid * grid,
+                                          .dim = vit->embed_dim};
     e->blocks.depth = (int)vit->depth;
-    e->blocks.shape = (struct sim_block_shape){vit->embed_dim, vit->num_heads, vit->embed_dim * vit->mlp_ratio,
-                                               SIM_BLOCK_LN};
+    e->blocks.shape = (struct sim_block_shape){vit->embed_dim, vit->num_heads,
+                                               vit->embed_dim * vit->mlp_ratio, SIM_BLOCK_LN};
     sim_arena_measure(&e->arena);
     sim_status s = find_rows(e, vit);
     if (s == SIM_OK) s = plan(e);
@@ -122,7 +129,8 @@ sim_status sim_encoder_mean_patch(struct sim_encoder *e, const float *x, int64_t
     const struct sim_ops *o = e->ops;
     int64_t tokens = 1 + e->embedding.patches;
     if (count > e->max_batch)
-        return sim_fail(SIM_EINVAL, "encoder: %ld images in a batch planned for %ld", (long)count, (long)e->max_batch);
+        return sim_fail(SIM_EINVAL, "encoder: %ld images in a batch planned for %ld", (long)count,
+                        (long)e->max_batch);
     float *t = sim_embedding_forward(o, &e->view, &e->embedding, x, NULL, count, e->embedding.patches);
     const float *z = sim_stack_forward(o, &e->view, &e->blocks, t, count, tokens, NULL, NULL);
     o->mean_rows(o, out, z, count, tokens, 1, e->embedding.patches, e->embedding.dim);

@@ -11,8 +11,9 @@ struct sim_encoder;
 
 /* Reads weights from `params` (borrowed, rows named as timm's ViT: cls_token, pos_embed, patch_embed.*,
  * blocks.*); activations for up to max_batch images are planned and allocated here. */
-sim_status sim_encoder_open(struct sim_encoder **out, const struct sim_ops *ops, const struct sim_vit_config *vit,
-                            const struct sim_params *params, int64_t max_batch);
+sim_status sim_encoder_open(struct sim_encoder **out, const struct sim_ops *ops,
+                            const struct sim_vit_config *vit, const struct sim_params *params,
+                            int64_t max_batch);
 void sim_encoder_close(struct sim_encoder *e); /* NULL is legal */
 
 int sim_encoder_dim(const struct sim_encoder *e);

@@ -25,8 +25,8 @@ static void *more(void *array, int count, int *room, size_t element_bytes)
     return grown;
 }
 
-int sim_params_add(struct sim_params *p, int flags, enum sim_init init, double init_value, int partner, int dims,
-                   const int64_t *shape, const char *name_format, ...)
+int sim_params_add(struct sim_params *p, int flags, enum sim_init init, double init_value, int partner,
+                   int dims, const int64_t *shape, const char *name_format, ...)
 {
     struct sim_param *grown = more(p->row, p->count, &p->room, sizeof *grown);
     if (!grown) {
@@ -35,8 +35,14 @@ int sim_params_add(struct sim_params *p, int flags, enum sim_init init, double i
     }
     p->row = grown;
     struct sim_param *r = &grown[p->count];
-    *r = (struct sim_param){.dims = dims, .flags = flags, .count = 1, .gradient = -1, .init = init,
-                            .init_value = init_value, .partner = partner, .offset = p->value_count};
+    *r = (struct sim_param){.dims = dims,
+                            .flags = flags,
+                            .count = 1,
+                            .gradient = -1,
+                            .init = init,
+                            .init_value = init_value,
+                            .partner = partner,
+                            .offset = p->value_count};
     va_list args;
     va_start(args, name_format);
     int length = vsnprintf(r->name, sizeof r->name, name_format, args);
@@ -76,7 +82,8 @@ int sim_params_add_counter(struct sim_params *p, const char *name_format, ...)
 
 sim_status sim_params_allocate(struct sim_params *p, int training)
 {
-    if (p->failed) return sim_fail(SIM_ENOMEM, "the parameter table does not fit: too many or too large tensors");
+    if (p->failed)
+        return sim_fail(SIM_ENOMEM, "the parameter table does not fit: too many or too large tensors");
     p->value = sim_calloc_aligned((size_t)p->value_count, sizeof(float));
     int good = p->value != NULL;
     if (training) {
@@ -142,7 +149,8 @@ int sim_params_find(const struct sim_params *p, const char *name)
     return -1;
 }
 
-sim_status sim_params_trained(const struct sim_params *p, double weight_decay, struct sim_segment **out, int *count)
+sim_status sim_params_trained(const struct sim_params *p, double weight_decay, struct sim_segment **out,
+                              int *count)
 {
     struct sim_segment *s = calloc((size_t)p->count + 1, sizeof *s);
     if (!s) return sim_fail(SIM_ENOMEM, "no memory for the list of trained tensors");
@@ -150,10 +158,13 @@ sim_status sim_params_trained(const struct sim_params *p, double weight_decay, s
     for (int r = 0; r < p->count; r++) {
         const struct sim_param *row = &p->row[r];
         if (row->gradient < 0) continue;
-        s[(*count)++] = (struct sim_segment){
-            .p = p->value + row->offset, .g = p->gradient + row->gradient, .m = p->moment1 + row->gradient,
-            .v = p->moment2 + row->gradient, .count = row->count,
-            .weight_decay = row->flags & SIM_ROW_DECAYED ? (float)weight_decay : 0};
+        s[(*count)++] =
+            (struct sim_segment){.p = p->value + row->offset,
+                                 .g = p->gradient + row->gradient,
+                                 .m = p->moment1 + row->gradient,
+                                 .v = p->moment2 + row->gradient,
+                                 .count = row->count,
+                                 .weight_decay = row->flags & SIM_ROW_DECAYED ? (float)weight_decay : 0};
     }
     *out = s;
     return SIM_OK;
@@ -167,8 +178,8 @@ sim_status sim_params_momentum(const struct sim_params *p, struct sim_segment **
     for (int r = 0; r < p->count; r++) {
         const struct sim_param *row = &p->row[r];
         if (row->partner < 0 || row->flags & SIM_ROW_BUFFER) continue;
-        s[(*count)++] = (struct sim_segment){.p = p->value + row->offset, .g = sim_value(p, row->partner),
-                                             .count = row->count};
+        s[(*count)++] = (struct sim_segment){
+            .p = p->value + row->offset, .g = sim_value(p, row->partner), .count = row->count};
     }
     *out = s;
     return SIM_OK;
@@ -181,13 +192,16 @@ sim_status sim_params_tensors(const struct sim_params *p, struct sim_tensor **ou
     int n = 0, c = 0;
     for (int r = 0; r < p->count; r++) {
         const struct sim_param *row = &p->row[r];
-        t[n] = (struct sim_tensor){.name = row->name, .dtype = SIM_F32, .dims = row->dims, .count = row->count,
+        t[n] = (struct sim_tensor){.name = row->name,
+                                   .dtype = SIM_F32,
+                                   .dims = row->dims,
+                                   .count = row->count,
                                    .data = p->value + row->offset};
         for (int d = 0; d < row->dims; d++) t[n].shape[d] = row->shape[d];
         n++;
         for (; c < p->counters && p->counter[c].after == r; c++)
-            t[n++] = (struct sim_tensor){.name = p->counter[c].name, .dtype = SIM_I64, .count = 1,
-                                         .data = &p->counter[c].value};
+            t[n++] = (struct sim_tensor){
+                .name = p->counter[c].name, .dtype = SIM_I64, .count = 1, .data = &p->counter[c].value};
     }
     *out = t;
     *count = n;

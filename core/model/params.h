@@ -1,5 +1,6 @@
-/* The parameter table (DESIGN.md, decision 1): one row per tensor, named as in the public checkpoint's state_dict, all
- * floats in one block.  AdamW, clipping, EMA and checkpoints are passes over it; nothing else lists tensors. */
+/* The parameter table (DESIGN.md, decision 1): one row per tensor, named as in the public checkpoint's
+ * state_dict, all floats in one block.  AdamW, clipping, EMA and checkpoints are passes over it; nothing else
+ * lists tensors. */
 #ifndef SIM_PARAMS_H
 #define SIM_PARAMS_H
 
@@ -54,9 +55,11 @@ struct sim_params {
 
 void sim_params_start(struct sim_params *p);
 /* Adds a row; returns its number.  shape beyond dims is ignored.  partner: see above, or -1. */
-int sim_params_add(struct sim_params *p, int flags, enum sim_init init, double init_value, int partner, int dims,
-                   const int64_t *shape, const char *name_format, ...) __attribute__((format(printf, 8, 9)));
-int sim_params_add_counter(struct sim_params *p, const char *name_format, ...) __attribute__((format(printf, 2, 3)));
+int sim_params_add(struct sim_params *p, int flags, enum sim_init init, double init_value, int partner,
+                   int dims, const int64_t *shape, const char *name_format, ...)
+    __attribute__((format(printf, 8, 9)));
+int sim_params_add_counter(struct sim_params *p, const char *name_format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* Allocates values, and with `training` gradients and moments.  Fails when an add failed. */
 sim_status sim_params_allocate(struct sim_params *p, int training);
 void sim_params_close(struct sim_params *p);
@@ -74,15 +77,19 @@ static inline float *sim_gradient(const struct sim_params *p, int row)
     return row < 0 || p->row[row].gradient < 0 ? NULL : p->gradient + p->row[row].gradient;
 }
 
-/* Segments for the passes: the trained rows (decay as given to decayed rows), and the momentum pairs.  The caller frees. */
-sim_status sim_params_trained(const struct sim_params *p, double weight_decay, struct sim_segment **out, int *count);
+/* Segments for the passes: the trained rows (decay as given to decayed rows), and the momentum pairs.  The
+ * caller frees. */
+sim_status sim_params_trained(const struct sim_params *p, double weight_decay, struct sim_segment **out,
+                              int *count);
 sim_status sim_params_momentum(const struct sim_params *p, struct sim_segment **out, int *count);
 
-/* The whole state_dict in its order as tensors that point into the block (names too); the caller frees *out. */
+/* The whole state_dict in its order as tensors that point into the block (names too); the caller frees *out.
+ */
 sim_status sim_params_tensors(const struct sim_params *p, struct sim_tensor **out, int *count);
 /* Reads every row from a file by name; missing or misshapen tensors are errors naming both sides. */
 sim_status sim_params_load(struct sim_params *p, const struct sim_tensors *file);
 /* Writes the online encoder only (cls_token, pos_embed, patch_embed.*, blocks.*): loads into timm by name. */
-sim_status sim_params_write_encoder(const struct sim_params *p, const char *path, const char *const *metadata);
+sim_status sim_params_write_encoder(const struct sim_params *p, const char *path,
+                                    const char *const *metadata);
 
 #endif

@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-/* table (1 + grid grid, dim): row 0 (cls) zero, then [enc(row), enc(column)]; made in double.  dim % 4 == 0. */
+/* table (1 + grid grid, dim): row 0 (cls) zero, then [enc(row), enc(column)]; made in double.  dim % 4 == 0.
+ */
 void sim_absolute_positions(float *table, int64_t grid, int64_t dim);
 
 #endif

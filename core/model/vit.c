@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void sim_stack_add(struct sim_stack *s, struct sim_params *p, const struct sim_block_shape *shape, int depth, int flags,
-                   double init_values, const struct sim_stack *partner, const char *prefix)
+void sim_stack_add(struct sim_stack *s, struct sim_params *p, const struct sim_block_shape *shape, int depth,
+                   int flags, double init_values, const struct sim_stack *partner, const char *prefix)
 {
     *s = (struct sim_stack){.shape = *shape, .depth = depth};
     for (int i = 0; i < depth; i++) {
@@ -14,8 +14,8 @@ void sim_stack_add(struct sim_stack *s, struct sim_params *p, const struct sim_b
     }
 }
 
-sim_status sim_stack_plan(struct sim_stack *s, struct sim_arena *a, int64_t batch, int64_t tokens, int training,
-                          int drop_path)
+sim_status sim_stack_plan(struct sim_stack *s, struct sim_arena *a, int64_t batch, int64_t tokens,
+                          int training, int drop_path)
 {
     int kept = training ? s->depth : s->depth > 0;
     s->training = training;
@@ -32,8 +32,9 @@ void sim_stack_close(struct sim_stack *s)
     s->saved = NULL;
 }
 
-float *sim_stack_forward(const struct sim_ops *o, struct sim_params *p, struct sim_stack *s, float *x, int64_t batch,
-                         int64_t tokens, void (*after)(void *context, int block, const float *z), void *context)
+float *sim_stack_forward(const struct sim_ops *o, struct sim_params *p, struct sim_stack *s, float *x,
+                         int64_t batch, int64_t tokens,
+                         void (*after)(void *context, int block, const float *z), void *context)
 {
     for (int i = 0; i < s->depth; i++) {
         struct sim_block_saved *v = &s->saved[s->training ? i : 0];
@@ -66,12 +67,13 @@ float *sim_embedding_forward(const struct sim_ops *o, struct sim_params *p, stru
     const int64_t in = 3 * e->patch_size * e->patch_size;
     o->patchify(o, e->rows, images, index, batch, e->img_size, e->patch_size, taken);
     o->linear(o, e->x, e->rows, sim_value(p, e->w), sim_value(p, e->b), batch * taken, in, e->dim);
-    o->embed_tokens(o, e->tokens, e->x, sim_value(p, e->cls), sim_value(p, e->pos), index, batch, taken, e->dim);
+    o->embed_tokens(o, e->tokens, e->x, sim_value(p, e->cls), sim_value(p, e->pos), index, batch, taken,
+                    e->dim);
     return e->tokens;
 }
 
-void sim_embedding_backward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e, const float *d,
-                            int64_t batch, int64_t taken)
+void sim_embedding_backward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,
+                            const float *d, int64_t batch, int64_t taken)
 {
     float *dw = sim_gradient(p, e->w);
     o->embed_tokens_backward(o, sim_gradient(p, e->cls), dw ? e->x : NULL, d, batch, taken, e->dim);

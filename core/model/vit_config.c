@@ -1,7 +1,9 @@
 #include "vit_config.h"
 
 #define F(name, type, low, high, preset, help)                                                               \
-    {#name, type, offsetof(struct sim_vit_config, name), low, high, NULL, preset, help}
+    {                                                                                                        \
+#name, type, offsetof(struct sim_vit_config, name), low, high, NULL, preset, help                    \
+    }
 
 const struct sim_field sim_vit_fields[] = {
     F(img_size, SIM_FIELD_INT, 4, 4096, "64", "side of the square input, pixels"),
@@ -11,7 +13,8 @@ const struct sim_field sim_vit_fields[] = {
     F(num_heads, SIM_FIELD_INT, 1, 256, "3", "attention heads in the encoder"),
     F(mlp_ratio, SIM_FIELD_INT, 1, 16, "4", "hidden width of the MLPs over their width, all blocks"),
     F(init_values, SIM_FIELD_REAL, 0, 10, "0", "LayerScale start value in the encoder; 0: no LayerScale"),
-    F(drop_path_rate, SIM_FIELD_REAL, 0, 0.99, "0", "stochastic depth of the last online block, linear from 0"),
+    F(drop_path_rate, SIM_FIELD_REAL, 0, 0.99, "0",
+      "stochastic depth of the last online block, linear from 0"),
 };
 const int sim_vit_field_count = sizeof sim_vit_fields / sizeof *sim_vit_fields;
 
@@ -24,7 +27,8 @@ sim_status sim_vit_config_check(const struct sim_vit_config *c)
         return sim_fail(SIM_EINVAL, "model.num_heads: %ld heads do not divide model.embed_dim %ld",
                         (long)c->num_heads, (long)c->embed_dim);
     if (c->embed_dim % 4)
-        return sim_fail(SIM_EINVAL, "model.embed_dim: %ld is no multiple of 4, which the position tables need",
+        return sim_fail(SIM_EINVAL,
+                        "model.embed_dim: %ld is no multiple of 4, which the position tables need",
                         (long)c->embed_dim);
     return SIM_OK;
 }

@@ -1,5 +1,5 @@
-/* The tensors of one pre-training batch: here, below models and objectives, because all of them see it; the sources
- * that yield batches are in core/train/batch.h. */
+/* The tensors of one pre-training batch: here, below models and objectives, because all of them see it; the
+ * sources that yield batches are in core/train/batch.h. */
 #ifndef SIM_BATCH_TENSORS_H
 #define SIM_BATCH_TENSORS_H
 

@@ -1,5 +1,5 @@
-/* Image operations on 8-bit RGB, equal to Pillow 9.4 byte for byte (method.md 1.6).  Images are (height, width, 3)
- * rows without padding.  Pure functions; scratch memory is the caller's where stated. */
+/* Image operations on 8-bit RGB, equal to Pillow 9.4 byte for byte (method.md 1.6).  Images are (height,
+ * width, 3) rows without padding.  Pure functions; scratch memory is the caller's where stated. */
 #ifndef SIM_PIXELS_H
 #define SIM_PIXELS_H
 
@@ -13,15 +13,16 @@ struct sim_image {
 };
 
 sim_status sim_image_open(struct sim_image *out, int width, int height); /* zeroed pixels */
-void sim_image_close(struct sim_image *im);                             /* zeroed struct is legal */
+void sim_image_close(struct sim_image *im);                              /* zeroed struct is legal */
 
 enum sim_resample { SIM_RESAMPLE_BILINEAR, SIM_RESAMPLE_BICUBIC };
 
-/* Crop rows i..i+h, columns j..j+w (inside the image), then antialiased resize to out_w x out_h, horizontal pass
- * first, 8-bit between the passes.  `flip`: the crop box is in the coordinates of the horizontally flipped image
- * (the source itself stays unflipped, so flip + crop costs nothing extra).  out: (out_h, out_w, 3). */
-sim_status sim_pixels_crop_resize(const struct sim_image *src, int flip, int i, int j, int h, int w, int out_w,
-                                  int out_h, enum sim_resample filter, uint8_t *out);
+/* Crop rows i..i+h, columns j..j+w (inside the image), then antialiased resize to out_w x out_h, horizontal
+ * pass first, 8-bit between the passes.  `flip`: the crop box is in the coordinates of the horizontally
+ * flipped image (the source itself stays unflipped, so flip + crop costs nothing extra).  out: (out_h, out_w,
+ * 3). */
+sim_status sim_pixels_crop_resize(const struct sim_image *src, int flip, int i, int j, int h, int w,
+                                  int out_w, int out_h, enum sim_resample filter, uint8_t *out);
 
 /* In place on (h, w, 3). */
 void sim_pixels_hflip(uint8_t *rgb, int w, int h);
@@ -30,10 +31,11 @@ void sim_pixels_contrast(uint8_t *rgb, int w, int h, double factor);
 void sim_pixels_saturation(uint8_t *rgb, int w, int h, double factor);
 void sim_pixels_hue(uint8_t *rgb, int w, int h, double factor); /* factor in [-0.5, 0.5] turns */
 void sim_pixels_grayscale(uint8_t *rgb, int w, int h);
-void sim_pixels_solarize(uint8_t *rgb, int w, int h);           /* threshold 128 */
+void sim_pixels_solarize(uint8_t *rgb, int w, int h);                 /* threshold 128 */
 sim_status sim_pixels_blur(uint8_t *rgb, int w, int h, double sigma); /* Pillow's GaussianBlur */
 
-/* (h, w, 3) bytes -> (3, h, w) floats: /255, minus ImageNet's mean, over its deviation, as torchvision does. */
+/* (h, w, 3) bytes -> (3, h, w) floats: /255, minus ImageNet's mean, over its deviation, as torchvision does.
+ */
 void sim_pixels_normalize(const uint8_t *rgb, int w, int h, float *out);
 
 #endif

@@ -1,5 +1,5 @@
-/* A pre-training objective: a model with its parameter table, and one call that makes the loss and every gradient.
- * core/train drives it without knowing which one it is. */
+/* A pre-training objective: a model with its parameter table, and one call that makes the loss and every
+ * gradient. core/train drives it without knowing which one it is. */
 #ifndef SIM_OBJECTIVE_H
 #define SIM_OBJECTIVE_H
 
@@ -16,7 +16,8 @@ struct sim_cost {
     int64_t activation_bytes, state_bytes; /* activations; weights + gradients + Adam's moments */
 };
 
-/* Receives activations by the names of the reference ("online.blocks.0", "pred", ...); shape has 3 numbers. */
+/* Receives activations by the names of the reference ("online.blocks.0", "pred", ...); shape has 3 numbers.
+ */
 struct sim_trace {
     void (*see)(void *context, const char *name, const float *data, const int64_t shape[3]);
     void *context;
@@ -38,11 +39,11 @@ struct sim_objective {
     void (*close)(struct sim_objective *o);
 };
 
-/* SiameseIM for batches of exactly batch_size images of which at most max_visible patches are visible in view 1.
- * Weights are initialised from seed.  close() releases everything. */
-sim_status sim_siameseim_open(struct sim_objective *out, const struct sim_ops *ops, const struct sim_vit_config *vit,
-                              const struct sim_siameseim_config *c, int64_t batch_size, int64_t max_visible,
-                              uint64_t seed);
+/* SiameseIM for batches of exactly batch_size images of which at most max_visible patches are visible in
+ * view 1. Weights are initialised from seed.  close() releases everything. */
+sim_status sim_siameseim_open(struct sim_objective *out, const struct sim_ops *ops,
+                              const struct sim_vit_config *vit, const struct sim_siameseim_config *c,
+                              int64_t batch_size, int64_t max_visible, uint64_t seed);
 
 /* The cost of the same without allocating it. */
 sim_status sim_siameseim_cost(struct sim_cost *out, const struct sim_vit_config *vit,

@@ -1,5 +1,5 @@
-/* SiameseIM's step (method.md 1.7, 1.8): the online network predicts from the visible patches of view 1 what the
- * momentum network sees in view 2. */
+/* SiameseIM's step (method.md 1.7, 1.8): the online network predicts from the visible patches of view 1 what
+ * the momentum network sees in view 2. */
 #include "siameseim_model.h"
 
 #include <stdio.h>
@@ -42,7 +42,8 @@ static sim_status read_mask(struct sim_siameseim *m, const uint8_t *mask, int64_
     *visible = 0;
     for (int64_t i = 0; i < l; i++) *visible += !mask[i];
     if (*visible < 1 || *visible > m->max_visible)
-        return sim_fail(SIM_EINVAL, "the mask of image 0 leaves %ld patches visible; this model is planned for 1 to %ld",
+        return sim_fail(SIM_EINVAL,
+                        "the mask of image 0 leaves %ld patches visible; this model is planned for 1 to %ld",
                         (long)*visible, (long)m->max_visible);
     for (int64_t b = 0; b < m->batch; b++) {
         int64_t v = 0;
@@ -52,8 +53,10 @@ static sim_status read_mask(struct sim_siameseim *m, const uint8_t *mask, int64_
             v++;
         }
         if (v != *visible)
-            return sim_fail(SIM_EINVAL, "the mask of image %ld leaves %ld patches visible, that of image 0 %ld: they must agree",
-                            (long)b, (long)v, (long)*visible);
+            return sim_fail(
+                SIM_EINVAL,
+                "the mask of image %ld leaves %ld patches visible, that of image 0 %ld: they must agree",
+                (long)b, (long)v, (long)*visible);
     }
     return SIM_OK;
 }
@@ -80,13 +83,15 @@ static void draw_drop_path(struct sim_siameseim *m, const struct sim_batch *batc
 }
 
 /* Images to projector output (B, 1 + taken, Dd). */
-static float *run_branch(struct sim_siameseim *m, struct sim_branch *b, const float *images, const int32_t *index,
-                         int64_t taken, const struct sim_trace *trace, const char *blocks, const char *projector)
+static float *run_branch(struct sim_siameseim *m, struct sim_branch *b, const float *images,
+                         const int32_t *index, int64_t taken, const struct sim_trace *trace,
+                         const char *blocks, const char *projector)
 {
     float *x = sim_embedding_forward(m->ops, &m->params, &b->embedding, images, index, m->batch, taken);
     x = run_stack(m, &b->blocks, x, 1 + taken, trace, blocks);
-    m->ops->linear(m->ops, b->z0, x, sim_value(&m->params, b->decoder_embed.w), sim_value(&m->params, b->decoder_embed.b),
-                   m->batch * (1 + taken), m->vit.embed_dim, m->c.decoder_embed_dim);
+    m->ops->linear(m->ops, b->z0, x, sim_value(&m->params, b->decoder_embed.w),
+                   sim_value(&m->params, b->decoder_embed.b), m->batch * (1 + taken), m->vit.embed_dim,
+                   m->c.decoder_embed_dim);
     return run_stack(m, &b->projector, b->z0, 1 + taken, trace, projector);
 }
 
@@ -94,20 +99,23 @@ static float *run_branch(struct sim_siameseim *m, struct sim_branch *b, const fl
 static void predict(struct sim_siameseim *m, const float *z, const float *geometry, int64_t visible,
                     const struct sim_trace *trace)
 {
-    static const enum sim_features_mode modes[] = {SIM_FEATURES_FULL, SIM_FEATURES_NO_SCALE, SIM_FEATURES_NONE};
+    static const enum sim_features_mode modes[] = {SIM_FEATURES_FULL, SIM_FEATURES_NO_SCALE,
+                                                   SIM_FEATURES_NONE};
     const struct sim_ops *o = m->ops;
     const struct sim_params *p = &m->params;
     const int64_t l = m->patches, dd = m->c.decoder_embed_dim, all = 1 + visible + l;
     o->relative_features(o, m->features, geometry, m->batch, m->grid, dd, modes[m->c.relative_position]);
-    o->linear(o, m->place, m->features, sim_value(p, m->decoder_pos_mlp.w), sim_value(p, m->decoder_pos_mlp.b),
-              m->batch * l, 2 * dd, dd);
-    o->join_queries(o, m->joined, z, sim_value(p, m->decoder_pos), m->index, sim_value(p, m->mask_token), m->place,
-                    m->batch, visible, l, dd);
+    o->linear(o, m->place, m->features, sim_value(p, m->decoder_pos_mlp.w),
+              sim_value(p, m->decoder_pos_mlp.b), m->batch * l, 2 * dd, dd);
+    o->join_queries(o, m->joined, z, sim_value(p, m->decoder_pos), m->index, sim_value(p, m->mask_token),
+                    m->place, m->batch, visible, l, dd);
     const float *x = run_stack(m, &m->predictor, m->joined, all, trace, "online.predictor");
     o->take_rows(o, m->queries, x, m->batch, all, 1 + visible, l, dd);
-    o->linear(o, m->pred, m->queries, sim_value(p, m->decoder_pred.w), sim_value(p, m->decoder_pred.b), m->batch * l, dd, dd);
+    o->linear(o, m->pred, m->queries, sim_value(p, m->decoder_pred.w), sim_value(p, m->decoder_pred.b),
+              m->batch * l, dd, dd);
     if (m->c.online_ln)
-        o->layernorm(o, m->normed, m->normed_mean, m->normed_rstd, m->pred, NULL, NULL, m->batch * l, dd, TEACHER_EPS);
+        o->layernorm(o, m->normed, m->normed_mean, m->normed_rstd, m->pred, NULL, NULL, m->batch * l, dd,
+                     TEACHER_EPS);
 }
 
 static void make_goal(struct sim_siameseim *m, const float *images, const struct sim_trace *trace)
@@ -138,18 +146,18 @@ static double loss_and_gradient(struct sim_siameseim *m)
     double loss = o->unigrad(o, d, p, t, m->pc, rows, dd, m->c.neg_weight);
     if (global) o->mean_rows_backward(o, m->d_pred, m->d_pooled, m->batch, l, dd);
     if (m->c.online_ln)
-        o->layernorm_backward(o, m->d_pred, 0, NULL, NULL, m->d_pred, m->pred, m->normed_mean, m->normed_rstd, NULL,
-                              m->batch * l, dd);
+        o->layernorm_backward(o, m->d_pred, 0, NULL, NULL, m->d_pred, m->pred, m->normed_mean, m->normed_rstd,
+                              NULL, m->batch * l, dd);
     return loss;
 }
 
 /* ------------------------------------------------------------------ backward */
 
-static void backward_linear(struct sim_siameseim *m, const struct sim_linear_rows *r, float *dx, const float *dy,
-                            const float *x, int64_t rows, int64_t in, int64_t out)
+static void backward_linear(struct sim_siameseim *m, const struct sim_linear_rows *r, float *dx,
+                            const float *dy, const float *x, int64_t rows, int64_t in, int64_t out)
 {
-    m->ops->linear_backward_weight(m->ops, sim_gradient(&m->params, r->w), sim_gradient(&m->params, r->b), dy, x, rows,
-                                   in, out);
+    m->ops->linear_backward_weight(m->ops, sim_gradient(&m->params, r->w), sim_gradient(&m->params, r->b), dy,
+                                   x, rows, in, out);
     if (dx) m->ops->linear_backward_input(m->ops, dx, dy, sim_value(&m->params, r->w), NULL, rows, in, out);
 }
 
@@ -161,8 +169,8 @@ static void backward(struct sim_siameseim *m, const float *encoded, int64_t visi
     backward_linear(m, &m->decoder_pred, d_queries, m->d_pred, m->queries, batch * l, dd, dd);
     o->put_rows(o, m->d_joined, d_queries, batch, 1 + visible + l, 1 + visible, l, dd);
     sim_stack_backward(o, &m->params, &m->predictor, batch, 1 + visible + l, &m->scratch, m->d_joined);
-    o->join_queries_backward(o, m->d_z, sim_gradient(&m->params, m->mask_token), m->d_place, m->d_joined, batch, visible,
-                             l, dd);
+    o->join_queries_backward(o, m->d_z, sim_gradient(&m->params, m->mask_token), m->d_place, m->d_joined,
+                             batch, visible, l, dd);
     backward_linear(m, &m->decoder_pos_mlp, NULL, m->d_place, m->features, batch * l, 2 * dd, dd);
     sim_stack_backward(o, &m->params, &m->online.projector, batch, 1 + visible, &m->scratch, m->d_z);
     backward_linear(m, &m->online.decoder_embed, m->d_tokens, m->d_z, encoded, batch * (1 + visible), d, dd);
@@ -179,12 +187,15 @@ static sim_status step(void *self, const struct sim_batch *batch, double momentu
     const struct sim_ops *o = m->ops;
     int64_t visible;
     if (batch->size != m->batch)
-        return sim_fail(SIM_EINVAL, "a batch of %ld images for a model planned for %ld", (long)batch->size, (long)m->batch);
+        return sim_fail(SIM_EINVAL, "a batch of %ld images for a model planned for %ld", (long)batch->size,
+                        (long)m->batch);
     SIM_TRY(read_mask(m, batch->mask, &visible));
     draw_drop_path(m, batch, epoch);
-    const float *z = run_branch(m, &m->online, batch->view1, m->index, visible, trace, "online.blocks", "online.projector");
+    const float *z = run_branch(m, &m->online, batch->view1, m->index, visible, trace, "online.blocks",
+                                "online.projector");
     predict(m, z, batch->geometry, visible, trace);
-    o->ema(o, m->ema, m->ema_count, momentum); /* quirk 6: after the online forward, with the weights before this step */
+    o->ema(o, m->ema, m->ema_count,
+           momentum); /* quirk 6: after the online forward, with the weights before this step */
     make_goal(m, batch->view2, trace);
     if (trace) {
         const int64_t shape[3] = {m->batch, m->patches, m->c.decoder_embed_dim};
@@ -223,16 +234,22 @@ static sim_status build(struct sim_siameseim *m, struct sim_cost *cost)
     return sim_params_momentum(&m->params, &m->ema, &m->ema_count);
 }
 
-sim_status sim_siameseim_open(struct sim_objective *out, const struct sim_ops *ops, const struct sim_vit_config *vit,
-                              const struct sim_siameseim_config *c, int64_t batch_size, int64_t max_visible,
-                              uint64_t seed)
+sim_status sim_siameseim_open(struct sim_objective *out, const struct sim_ops *ops,
+                              const struct sim_vit_config *vit, const struct sim_siameseim_config *c,
+                              int64_t batch_size, int64_t max_visible, uint64_t seed)
 {
     struct sim_siameseim *m = calloc(1, sizeof *m);
     if (!m) return sim_fail(SIM_ENOMEM, "no memory for a model");
-    *out = (struct sim_objective){.self = m, .name = "siameseim", .ops = ops, .params = &m->params,
-                                  .batch_size = batch_size, .momentum = c->momentum,
-                                  .momentum_constant = c->momentum == 0 || c->momentum_schedule == SIM_MOMENTUM_CONST,
-                                  .step = step, .close = close_objective};
+    *out = (struct sim_objective){.self = m,
+                                  .name = "siameseim",
+                                  .ops = ops,
+                                  .params = &m->params,
+                                  .batch_size = batch_size,
+                                  .momentum = c->momentum,
+                                  .momentum_constant =
+                                      c->momentum == 0 || c->momentum_schedule == SIM_MOMENTUM_CONST,
+                                  .step = step,
+                                  .close = close_objective};
     sim_status s = sim_siameseim_describe(m, vit, c, batch_size, max_visible);
     m->ops = ops, m->seed = seed;
     if (s == SIM_OK) s = build(m, &out->cost);

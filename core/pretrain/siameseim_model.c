@@ -1,4 +1,5 @@
-/* Construction: the table's rows in the public checkpoint's order (method.md 1.2), the plan of memory, the cost. */
+/* Construction: the table's rows in the public checkpoint's order (method.md 1.2), the plan of memory, the
+ * cost. */
 #include "siameseim_model.h"
 
 #include <string.h>
@@ -12,8 +13,10 @@ sim_status sim_siameseim_describe(struct sim_siameseim *m, const struct sim_vit_
     m->grid = vit->img_size / vit->patch_size;
     m->patches = m->grid * m->grid;
     if (batch < 1 || max_visible < 1 || max_visible > m->patches)
-        return sim_fail(SIM_EINVAL, "SiameseIM: %ld images of %ld visible patches; need at least 1 image and 1 to %ld patches",
-                        (long)batch, (long)max_visible, (long)m->patches);
+        return sim_fail(
+            SIM_EINVAL,
+            "SiameseIM: %ld images of %ld visible patches; need at least 1 image and 1 to %ld patches",
+            (long)batch, (long)max_visible, (long)m->patches);
     return SIM_OK;
 }
 
@@ -29,24 +32,27 @@ static int position_row(struct sim_params *p, int64_t patches, int64_t dim, cons
     return sim_params_add(p, 0, SIM_INIT_POSITIONS, 0, -1, 3, (int64_t[]){1, 1 + patches, dim}, "%s", name);
 }
 
-static struct sim_linear_rows linear_rows(struct sim_params *p, int flags, const struct sim_linear_rows *partner,
-                                          int64_t out, int64_t in, const char *name)
+static struct sim_linear_rows linear_rows(struct sim_params *p, int flags,
+                                          const struct sim_linear_rows *partner, int64_t out, int64_t in,
+                                          const char *name)
 {
     struct sim_linear_rows r;
-    r.w = sim_params_add(p, flags, SIM_INIT_XAVIER, 0, partner ? partner->w : -1, 2, (int64_t[]){out, in}, "%s.weight", name);
-    r.b = sim_params_add(p, flags & ~SIM_ROW_DECAYED, SIM_INIT_CONSTANT, 0, partner ? partner->b : -1, 1, &out, "%s.bias", name);
+    r.w = sim_params_add(p, flags, SIM_INIT_XAVIER, 0, partner ? partner->w : -1, 2, (int64_t[]){out, in},
+                         "%s.weight", name);
+    r.b = sim_params_add(p, flags & ~SIM_ROW_DECAYED, SIM_INIT_CONSTANT, 0, partner ? partner->b : -1, 1,
+                         &out, "%s.bias", name);
     return r;
 }
 
-static void patch_rows(struct sim_params *p, struct sim_embedding *e, int flags, const struct sim_embedding *partner,
-                       const char *prefix)
+static void patch_rows(struct sim_params *p, struct sim_embedding *e, int flags,
+                       const struct sim_embedding *partner, const char *prefix)
 {
     const int64_t fan_in = 3 * e->patch_size * e->patch_size;
     e->w = sim_params_add(p, flags, SIM_INIT_XAVIER, 0, partner ? partner->w : -1, 4,
                           (int64_t[]){e->dim, 3, e->patch_size, e->patch_size}, "%s.proj.weight", prefix);
     /* quirk 1: the bias keeps PyTorch's convolution default and, frozen with the weight, stays non-zero */
-    e->b = sim_params_add(p, flags & ~SIM_ROW_DECAYED, SIM_INIT_FAN_IN, (double)fan_in, partner ? partner->b : -1, 1,
-                          &e->dim, "%s.proj.bias", prefix);
+    e->b = sim_params_add(p, flags & ~SIM_ROW_DECAYED, SIM_INIT_FAN_IN, (double)fan_in,
+                          partner ? partner->b : -1, 1, &e->dim, "%s.proj.bias", prefix);
 }
 
 void sim_siameseim_add_rows(struct sim_siameseim *m)
@@ -56,12 +62,17 @@ void sim_siameseim_add_rows(struct sim_siameseim *m)
     const int trained = SIM_ROW_TRAINED | SIM_ROW_DECAYED;
     const struct sim_block_shape encoder = {d, m->vit.num_heads, d * m->vit.mlp_ratio, SIM_BLOCK_LN};
     const struct sim_block_shape projector = {dd, m->c.decoder_num_heads, dd * m->vit.mlp_ratio,
-                                              m->c.projector_norm == SIM_NORM_BN ? SIM_BLOCK_BN : SIM_BLOCK_LN};
+                                              m->c.projector_norm == SIM_NORM_BN ? SIM_BLOCK_BN
+                                                                                 : SIM_BLOCK_LN};
     const struct sim_block_shape predictor = {dd, m->c.decoder_num_heads, dd * m->vit.mlp_ratio,
-                                              m->c.predictor_norm == SIM_NORM_BN ? SIM_BLOCK_BN : SIM_BLOCK_LN};
+                                              m->c.predictor_norm == SIM_NORM_BN ? SIM_BLOCK_BN
+                                                                                 : SIM_BLOCK_LN};
     struct sim_branch *on = &m->online, *mm = &m->target;
-    on->embedding = mm->embedding = (struct sim_embedding){.img_size = m->vit.img_size, .patch_size = m->vit.patch_size,
-                                                           .grid = m->grid, .patches = m->patches, .dim = d};
+    on->embedding = mm->embedding = (struct sim_embedding){.img_size = m->vit.img_size,
+                                                           .patch_size = m->vit.patch_size,
+                                                           .grid = m->grid,
+                                                           .patches = m->patches,
+                                                           .dim = d};
     sim_params_start(p);
     on->embedding.cls = token_row(p, trained, -1, d, "cls_token"); /* quirk 4: tokens are decayed */
     on->embedding.pos = mm->embedding.pos = position_row(p, m->patches, d, "pos_embed");
@@ -73,15 +84,19 @@ void sim_siameseim_add_rows(struct sim_siameseim *m)
     patch_rows(p, &on->embedding, m->c.train_patch_embed ? trained : 0, NULL, "patch_embed");
     sim_stack_add(&on->blocks, p, &encoder, (int)m->vit.depth, trained, m->vit.init_values, NULL, "blocks");
     on->decoder_embed = linear_rows(p, trained, NULL, dd, d, "decoder_embed");
-    sim_stack_add(&on->projector, p, &projector, (int)m->c.projector_depth, trained, 0, NULL, "projector_decoder_blocks");
-    sim_stack_add(&m->predictor, p, &predictor, (int)m->c.predictor_depth, trained, 0, NULL, "predictor_decoder_blocks");
+    sim_stack_add(&on->projector, p, &projector, (int)m->c.projector_depth, trained, 0, NULL,
+                  "projector_decoder_blocks");
+    sim_stack_add(&m->predictor, p, &predictor, (int)m->c.predictor_depth, trained, 0, NULL,
+                  "predictor_decoder_blocks");
     m->decoder_pred = linear_rows(p, trained, NULL, dd, dd, "decoder_pred");
     m->decoder_pos_mlp = linear_rows(p, trained, NULL, dd, 2 * dd, "decoder_pos_mlp");
 
     patch_rows(p, &mm->embedding, 0, &on->embedding, "mm_patch_embed");
-    sim_stack_add(&mm->blocks, p, &encoder, (int)m->vit.depth, 0, m->vit.init_values, &on->blocks, "mm_blocks");
+    sim_stack_add(&mm->blocks, p, &encoder, (int)m->vit.depth, 0, m->vit.init_values, &on->blocks,
+                  "mm_blocks");
     mm->decoder_embed = linear_rows(p, 0, &on->decoder_embed, dd, d, "mm_decoder_embed");
-    sim_stack_add(&mm->projector, p, &projector, (int)m->c.projector_depth, 0, 0, &on->projector, "mm_projector_decoder_blocks");
+    sim_stack_add(&mm->projector, p, &projector, (int)m->c.projector_depth, 0, 0, &on->projector,
+                  "mm_projector_decoder_blocks");
 }
 
 /* ------------------------------------------------------------------ memory */
@@ -127,7 +142,8 @@ sim_status sim_siameseim_plan(struct sim_siameseim *m)
     m->covariance = sim_arena_floats(a, dd * dd);
     m->pc = sim_arena_floats(a, m_rows * dd);
 
-    /* The target's activations are dead once `goal` is made, and only then do the gradients live: one place for both. */
+    /* The target's activations are dead once `goal` is made, and only then do the gradients live: one place
+     * for both. */
     size_t mark = a->used_bytes;
     SIM_TRY(plan_branch(m, &m->target, l, 0));
     size_t target_end = a->used_bytes;
@@ -169,13 +185,15 @@ struct sim_cost sim_siameseim_count(const struct sim_siameseim *m, int64_t visib
         if (row->flags & SIM_ROW_TRAINED) cost.trainable += row->count;
         if (row->partner >= 0) cost.momentum_copies += row->count;
     }
-    /* forward once, backward twice; the patch embedding needs no input gradient, neither do the position features */
+    /* forward once, backward twice; the patch embedding needs no input gradient, neither do the position
+     * features */
     double online = branch_flop(m, visible) +
                     (double)m->c.predictor_depth * sim_block_flop(&m->predictor.shape, 1 + visible + l) +
                     linear_flop(l, dd, dd);
     cost.flop_per_image = 3 * online + 2 * linear_flop(l, 2 * dd, dd) +
-                          (m->c.train_patch_embed ? 2 : 1) * linear_flop(visible, pixels, d) + linear_flop(l, pixels, d) +
-                          branch_flop(m, l) + 2 * linear_flop(m->c.loss == SIM_LOSS_GLOBAL ? 1 : l, dd, dd);
+                          (m->c.train_patch_embed ? 2 : 1) * linear_flop(visible, pixels, d) +
+                          linear_flop(l, pixels, d) + branch_flop(m, l) +
+                          2 * linear_flop(m->c.loss == SIM_LOSS_GLOBAL ? 1 : l, dd, dd);
     cost.activation_bytes = (int64_t)m->arena.used_bytes;
     cost.state_bytes = 4 * (m->params.value_count + 3 * m->params.gradient_count);
     return cost;

@@ -1,5 +1,6 @@
 /* The SiameseIM network: its table, its stages, its buffers.  Shared by siameseim.c (the step) and
- * siameseim_model.c (construction and cost).  B images, V visible patches, L patches, D encoder width, Dd decoder width. */
+ * siameseim_model.c (construction and cost).  B images, V visible patches, L patches, D encoder width, Dd
+ * decoder width. */
 #ifndef SIM_SIAMESEIM_MODEL_H
 #define SIM_SIAMESEIM_MODEL_H
 
@@ -34,14 +35,14 @@ struct sim_siameseim {
     struct sim_segment *ema; /* momentum pairs */
     int ema_count;
 
-    int32_t *index; /* (B, V) visible patches in raster order */
-    float *keep;    /* (2 depth, B) drop-path factors, or NULL */
-    float *features, *place;       /* (B, L, 2 Dd) (B, L, Dd): where the targets lie */
-    float *joined, *queries, *pred; /* (B, 1 + V + L, Dd) (B, L, Dd) (B, L, Dd) */
+    int32_t *index;                            /* (B, V) visible patches in raster order */
+    float *keep;                               /* (2 depth, B) drop-path factors, or NULL */
+    float *features, *place;                   /* (B, L, 2 Dd) (B, L, Dd): where the targets lie */
+    float *joined, *queries, *pred;            /* (B, 1 + V + L, Dd) (B, L, Dd) (B, L, Dd) */
     float *normed, *normed_mean, *normed_rstd; /* online_ln: (B, L, Dd) (B L) (B L) */
-    float *goal;                   /* (B, L, Dd) normalised targets */
-    float *pooled, *pooled_goal;   /* (B, Dd) of the global loss */
-    float *covariance, *pc;        /* (Dd, Dd) (M, Dd) */
+    float *goal;                               /* (B, L, Dd) normalised targets */
+    float *pooled, *pooled_goal;               /* (B, Dd) of the global loss */
+    float *covariance, *pc;                    /* (Dd, Dd) (M, Dd) */
     /* gradients of activations */
     float *d_pred, *d_joined, *d_z, *d_place, *d_tokens; /* d_pred (B, L, Dd), d_tokens (B, 1 + V, D) */
     float *d_pooled;

@@ -8,8 +8,9 @@
 #include "batch_tensors.h"
 #include "status.h"
 
-/* Training batches, each a pure function of (epoch, step).  `next` may be called in any order (resuming starts
- * in mid-epoch); sources prefetch the successor of the last call.  The batch stays valid until the next call. */
+/* Training batches, each a pure function of (epoch, step).  `next` may be called in any order (resuming
+ * starts in mid-epoch); sources prefetch the successor of the last call.  The batch stays valid until the
+ * next call. */
 struct sim_source {
     void *self;
     int64_t images;          /* in the set */

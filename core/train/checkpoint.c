@@ -8,15 +8,18 @@
 enum { POSITION_NUMBERS = 6 };
 
 /* One moment of every trained row as tensors; names are made in `names`. */
-static int moment_tensors(const struct sim_params *p, const float *moment, const char *prefix, struct sim_tensor *out,
-                          char (*names)[160])
+static int moment_tensors(const struct sim_params *p, const float *moment, const char *prefix,
+                          struct sim_tensor *out, char (*names)[160])
 {
     int n = 0;
     for (int r = 0; r < p->count; r++) {
         const struct sim_param *row = &p->row[r];
         if (row->gradient < 0) continue;
         snprintf(names[n], sizeof *names, "%s.%s", prefix, row->name);
-        out[n] = (struct sim_tensor){.name = names[n], .dtype = SIM_F32, .dims = row->dims, .count = row->count,
+        out[n] = (struct sim_tensor){.name = names[n],
+                                     .dtype = SIM_F32,
+                                     .dims = row->dims,
+                                     .count = row->count,
                                      .data = moment + row->gradient};
         memcpy(out[n].shape, row->shape, sizeof row->shape);
         n++;
@@ -25,8 +28,8 @@ static int moment_tensors(const struct sim_params *p, const float *moment, const
 }
 
 /* Everything a checkpoint holds, pointing into the table; *names and *out are the caller's to free. */
-static sim_status all_tensors(const struct sim_params *p, const double *numbers, struct sim_tensor **out, int *count,
-                              char (**names)[160])
+static sim_status all_tensors(const struct sim_params *p, const double *numbers, struct sim_tensor **out,
+                              int *count, char (**names)[160])
 {
     struct sim_tensor *state = NULL;
     int n = 0;
@@ -41,23 +44,29 @@ static sim_status all_tensors(const struct sim_params *p, const double *numbers,
     int m = moment_tensors(p, p->moment1, "optimizer.exp_avg", *out + n, *names);
     n += m;
     n += moment_tensors(p, p->moment2, "optimizer.exp_avg_sq", *out + n, *names + m);
-    (*out)[n++] = (struct sim_tensor){.name = "train.position", .dtype = SIM_F64, .dims = 1, .shape = {POSITION_NUMBERS},
-                                      .count = POSITION_NUMBERS, .data = numbers};
+    (*out)[n++] = (struct sim_tensor){.name = "train.position",
+                                      .dtype = SIM_F64,
+                                      .dims = 1,
+                                      .shape = {POSITION_NUMBERS},
+                                      .count = POSITION_NUMBERS,
+                                      .data = numbers};
     *count = n;
     return SIM_OK;
 }
 
-sim_status sim_checkpoint_save(const char *path, const struct sim_params *params, const struct sim_position *at,
-                               const char *config_hash)
+sim_status sim_checkpoint_save(const char *path, const struct sim_params *params,
+                               const struct sim_position *at, const char *config_hash)
 {
-    const double numbers[POSITION_NUMBERS] = {(double)at->step, (double)at->steps_per_epoch, at->loss_sum,
-                                              at->grad_norm_sum, at->last_lr, at->last_momentum};
+    const double numbers[POSITION_NUMBERS] = {(double)at->step, (double)at->steps_per_epoch,
+                                              at->loss_sum,     at->grad_norm_sum,
+                                              at->last_lr,      at->last_momentum};
     struct sim_tensor *t;
     char(*names)[160];
     int count = 0;
     SIM_TRY(all_tensors(params, numbers, &t, &count, &names));
-    sim_status s = sim_tensors_write(path, t, count,
-                                     (const char *const[]){"format", "pt", "config_hash", config_hash ? config_hash : "", NULL});
+    sim_status s = sim_tensors_write(
+        path, t, count,
+        (const char *const[]){"format", "pt", "config_hash", config_hash ? config_hash : "", NULL});
     free(t);
     free(names);
     return s;
@@ -68,7 +77,8 @@ static sim_status load(const struct sim_tensors *file, const char *path, struct 
 {
     const char *hash = sim_tensors_metadata(file, "config_hash");
     if (config_hash && (!hash || strcmp(hash, config_hash) != 0))
-        return sim_fail(SIM_EINVAL, "%s belongs to configuration %s, this run is %s: use another --out, or start afresh",
+        return sim_fail(SIM_EINVAL,
+                        "%s belongs to configuration %s, this run is %s: use another --out, or start afresh",
                         path, hash ? hash : "(none)", config_hash);
     const struct sim_tensor *t;
     SIM_TRY(sim_tensors_expect(file, "train.position", SIM_F64, 1, (int64_t[]){POSITION_NUMBERS}, &t));
@@ -76,8 +86,10 @@ static sim_status load(const struct sim_tensors *file, const char *path, struct 
     memcpy(numbers, t->data, sizeof numbers);
     for (int i = 0; i < 2; i++) /* before they become integers */
         if (!(numbers[i] >= 0 && numbers[i] <= 0x1p53) || numbers[i] != floor(numbers[i]))
-            return sim_fail(SIM_EFORMAT, "%s: train.position holds %g where a count of steps belongs", path, numbers[i]);
-    *at = (struct sim_position){(int64_t)numbers[0], (int64_t)numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]};
+            return sim_fail(SIM_EFORMAT, "%s: train.position holds %g where a count of steps belongs", path,
+                            numbers[i]);
+    *at = (struct sim_position){(int64_t)numbers[0], (int64_t)numbers[1], numbers[2],
+                                numbers[3],          numbers[4],          numbers[5]};
     if (at->steps_per_epoch != steps_per_epoch)
         return sim_fail(SIM_EINVAL, "%s counts %ld steps an epoch, this data set gives %ld", path,
                         (long)at->steps_per_epoch, (long)steps_per_epoch);

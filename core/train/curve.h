@@ -1,5 +1,5 @@
-/* The curve of a run beside its checkpoint: curve.json, one entry per finished epoch, timings included, so that a
- * resumed run records the whole curve. */
+/* The curve of a run beside its checkpoint: curve.json, one entry per finished epoch, timings included, so
+ * that a resumed run records the whole curve. */
 #ifndef SIM_CURVE_H
 #define SIM_CURVE_H
 

@@ -25,7 +25,8 @@ struct run {
 static sim_status save(struct run *r)
 {
     if (!r->job->folder || r->saved == r->at.step) return SIM_OK;
-    SIM_TRY(sim_curve_save(r->curve, r->result->curve, r->result->epochs)); /* first: it may run ahead of the checkpoint */
+    SIM_TRY(sim_curve_save(r->curve, r->result->curve,
+                           r->result->epochs)); /* first: it may run ahead of the checkpoint */
     SIM_TRY(sim_checkpoint_save(r->checkpoint, r->job->objective->params, &r->at, r->job->config_hash));
     r->saved = r->at.step;
     return SIM_OK;
@@ -34,10 +35,12 @@ static sim_status save(struct run *r)
 static sim_status resume(struct run *r)
 {
     const struct sim_train_job *job = r->job;
-    SIM_TRY(sim_checkpoint_load(r->checkpoint, job->objective->params, &r->at, job->source->steps_per_epoch, job->config_hash));
+    SIM_TRY(sim_checkpoint_load(r->checkpoint, job->objective->params, &r->at, job->source->steps_per_epoch,
+                                job->config_hash));
     const int64_t whole = job->config->epochs * r->at.steps_per_epoch;
     if (r->at.step > whole)
-        return sim_fail(SIM_EINVAL, "%s has finished %ld steps, this run has only %ld", r->checkpoint, (long)r->at.step, (long)whole);
+        return sim_fail(SIM_EINVAL, "%s has finished %ld steps, this run has only %ld", r->checkpoint,
+                        (long)r->at.step, (long)whole);
     r->optimiser.step = r->saved = r->at.step;
     int64_t finished = whole > 0 ? r->at.step / r->at.steps_per_epoch : 0;
     struct sim_epoch_stats *curve;
@@ -61,10 +64,14 @@ static void epoch_ends(struct run *r)
     double steps = (double)r->at.steps_per_epoch, seconds = sim_now_s() - r->epoch_started_s;
     double images = (double)((r->at.step - r->epoch_first) * o->batch_size);
     struct sim_epoch_stats *e = &r->result->curve[r->result->epochs++];
-    *e = (struct sim_epoch_stats){.epoch = r->at.step / r->at.steps_per_epoch, .step = r->at.step,
-                                  .loss = r->at.loss_sum / steps, .grad_norm = r->at.grad_norm_sum / steps,
-                                  .lr = r->at.last_lr, .momentum = r->at.last_momentum,
-                                  .images_per_s = seconds > 0 ? images / seconds : 0, .seconds = seconds};
+    *e = (struct sim_epoch_stats){.epoch = r->at.step / r->at.steps_per_epoch,
+                                  .step = r->at.step,
+                                  .loss = r->at.loss_sum / steps,
+                                  .grad_norm = r->at.grad_norm_sum / steps,
+                                  .lr = r->at.last_lr,
+                                  .momentum = r->at.last_momentum,
+                                  .images_per_s = seconds > 0 ? images / seconds : 0,
+                                  .seconds = seconds};
     e->gflops = e->images_per_s * o->cost.flop_per_image * 1e-9;
     e->gemm_share = job->gemm_gflops > 0 ? e->gflops / job->gemm_gflops : 0;
     r->at.loss_sum = r->at.grad_norm_sum = 0;
@@ -88,7 +95,8 @@ static sim_status one_step(struct run *r)
     r->at.loss_sum += result.loss, r->at.grad_norm_sum += result.grad_norm;
     r->at.last_lr = lr, r->at.last_momentum = momentum;
     char note[64];
-    snprintf(note, sizeof note, "epoch %ld/%ld, loss %.4f", (long)epoch + 1, (long)job->config->epochs, result.loss);
+    snprintf(note, sizeof note, "epoch %ld/%ld, loss %.4f", (long)epoch + 1, (long)job->config->epochs,
+             result.loss);
     sim_progress_update(&r->progress, r->at.step * o->batch_size, note);
     return SIM_OK;
 }
@@ -109,7 +117,8 @@ static sim_status steps(struct run *r)
         if (c->save_every_steps > 0 && r->at.step % c->save_every_steps == 0) SIM_TRY(save(r));
         if (r->job->stop && *r->job->stop) {
             SIM_TRY(save(r));
-            return sim_fail(SIM_EINTERRUPT, "stopped at step %ld of %ld as asked", (long)r->at.step, (long)r->last);
+            return sim_fail(SIM_EINTERRUPT, "stopped at step %ld of %ld as asked", (long)r->at.step,
+                            (long)r->last);
         }
     }
     return save(r);
@@ -132,9 +141,13 @@ static sim_status train(struct run *r)
         snprintf(r->curve, sizeof r->curve, "%s/curve.json", job->folder);
     }
     r->result->curve = calloc((size_t)job->config->epochs + 1, sizeof *r->result->curve);
-    if (!r->result->curve) return sim_fail(SIM_ENOMEM, "no memory for a curve of %ld epochs", (long)job->config->epochs);
-    if (job->folder && job->resume && access(r->checkpoint, F_OK) == 0) SIM_TRY(resume(r));
-    else SIM_TRY(save(r)); /* tells of a full or read-only disk now, and is the good checkpoint if the first epoch diverges */
+    if (!r->result->curve)
+        return sim_fail(SIM_ENOMEM, "no memory for a curve of %ld epochs", (long)job->config->epochs);
+    if (job->folder && job->resume && access(r->checkpoint, F_OK) == 0)
+        SIM_TRY(resume(r));
+    else
+        SIM_TRY(save(r)); /* tells of a full or read-only disk now, and is the good checkpoint if the first
+                             epoch diverges */
 
     const int64_t images = job->objective->batch_size;
     sim_progress_start(&r->progress, "training", "img", r->last * images);

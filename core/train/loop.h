@@ -25,8 +25,8 @@ struct sim_train_job {
     const char *folder;      /* checkpoint.safetensors lives here; NULL: nothing is written */
     const char *config_hash; /* stands in the checkpoint; resuming under another is an error */
     uint64_t seed;
-    int resume; /* continue from the folder's checkpoint when there is one */
-    double gemm_gflops; /* the machine's measured matrix rate, for gemm_share; 0: unknown */
+    int resume;                        /* continue from the folder's checkpoint when there is one */
+    double gemm_gflops;                /* the machine's measured matrix rate, for gemm_share; 0: unknown */
     const volatile sig_atomic_t *stop; /* set non-zero: checkpoint and return SIM_EINTERRUPT; may be NULL */
     void (*on_epoch)(void *context, const struct sim_epoch_stats *stats); /* may be NULL */
     void *context;

@@ -11,7 +11,8 @@ struct sim_optimiser {
     int64_t step; /* updates made */
 };
 
-sim_status sim_optimiser_open(struct sim_optimiser *out, const struct sim_params *params, double weight_decay);
+sim_status sim_optimiser_open(struct sim_optimiser *out, const struct sim_params *params,
+                              double weight_decay);
 void sim_optimiser_close(struct sim_optimiser *o);
 
 struct sim_step_result {
@@ -20,7 +21,8 @@ struct sim_step_result {
 
 /* Loss, gradients, and unless either is not finite (SIM_ENONFINITE, weights untouched) the update. */
 sim_status sim_train_step(const struct sim_objective *objective, struct sim_optimiser *optimiser,
-                          const struct sim_train_config *c, const struct sim_batch *batch, double lr, double momentum,
-                          int64_t epoch, const struct sim_trace *trace, struct sim_step_result *result);
+                          const struct sim_train_config *c, const struct sim_batch *batch, double lr,
+                          double momentum, int64_t epoch, const struct sim_trace *trace,
+                          struct sim_step_result *result);
 
 #endif

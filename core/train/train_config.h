@@ -6,12 +6,12 @@
 
 struct sim_train_config {
     int64_t epochs, batch_size;
-    double blr;       /* base lr per 256 images: lr = blr * batch_size / 256 */
-    double lr;        /* absolute lr; 0: from blr */
+    double blr; /* base lr per 256 images: lr = blr * batch_size / 256 */
+    double lr;  /* absolute lr; 0: from blr */
     double min_lr;
     double warmup_epochs;
     double weight_decay, beta1, beta2, eps;
-    double clip_grad; /* global L2 norm; 0: none */
+    double clip_grad;                            /* global L2 norm; 0: none */
     int64_t save_every_epochs, save_every_steps; /* checkpoints; 0: only at the end */
     int64_t max_steps; /* stop after so many steps in all (the schedules still follow epochs); 0: none */
 };

@@ -282,7 +282,8 @@ END_TEST
 START_TEST(a_folder_is_held_by_one)
 {
     static const char *const stale[] = {"a/.f.12-3.tmp", "a/.checkpoint.safetensors.4711-0.tmp"};
-    static const char *const kept[] = {"a/f", "a/f.12-3.tmp", "a/.tmp", "a/.f.tmp", "a/.f.x-3.tmp", "a/.12-3.tmp"};
+    static const char *const kept[] = {"a/f",      "a/f.12-3.tmp", "a/.tmp",
+                                       "a/.f.tmp", "a/.f.x-3.tmp", "a/.12-3.tmp"};
     int first, second;
     test_fails(sim_folder_lock(&first, at("a")), "a: cannot open the folder: No such file");
     test_ok(sim_make_folder(at("a")));

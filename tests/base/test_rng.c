@@ -29,12 +29,13 @@ START_TEST(streams_differ_in_every_part_of_the_key)
     struct sim_rng base = sim_rng_make(1, SIM_PURPOSE_VIEW, 2, 3, 4);
     uint32_t want = sim_rng_u32(&base);
     struct sim_rng others[] = {
-        sim_rng_make(2, SIM_PURPOSE_VIEW, 2, 3, 4),  sim_rng_make(1ull << 32 | 1, SIM_PURPOSE_VIEW, 2, 3, 4),
-        sim_rng_make(1, SIM_PURPOSE_MASK, 2, 3, 4),  sim_rng_make(1, SIM_PURPOSE_VIEW, 3, 3, 4),
-        sim_rng_make(1, SIM_PURPOSE_VIEW, 2, 4, 4),  sim_rng_make(1, SIM_PURPOSE_VIEW, 2, 1ull << 33 | 3, 4),
+        sim_rng_make(2, SIM_PURPOSE_VIEW, 2, 3, 4), sim_rng_make(1ull << 32 | 1, SIM_PURPOSE_VIEW, 2, 3, 4),
+        sim_rng_make(1, SIM_PURPOSE_MASK, 2, 3, 4), sim_rng_make(1, SIM_PURPOSE_VIEW, 3, 3, 4),
+        sim_rng_make(1, SIM_PURPOSE_VIEW, 2, 4, 4), sim_rng_make(1, SIM_PURPOSE_VIEW, 2, 1ull << 33 | 3, 4),
         sim_rng_make(1, SIM_PURPOSE_VIEW, 2, 3, 5),
     };
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) ck_assert_uint_ne(sim_rng_u32(&others[i]), want);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        ck_assert_uint_ne(sim_rng_u32(&others[i]), want);
     struct sim_rng again = sim_rng_make(1, SIM_PURPOSE_VIEW, 2, 3, 4);
     ck_assert_uint_eq(sim_rng_u32(&again), want);
 }

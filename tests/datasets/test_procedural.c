@@ -12,8 +12,10 @@
 
 static struct sim_data_config preset(void)
 {
-    return (struct sim_data_config){.procedural_train_per_class = 200, .procedural_val_per_class = 25,
-                                    .procedural_size = 96, .procedural_shortcut = 0.7};
+    return (struct sim_data_config){.procedural_train_per_class = 200,
+                                    .procedural_val_per_class = 25,
+                                    .procedural_size = 96,
+                                    .procedural_shortcut = 0.7};
 }
 
 static uint64_t image_hash(const struct sim_images *set, int64_t i)
@@ -78,7 +80,8 @@ START_TEST(names_say_split_index_and_family)
     ck_assert_str_eq(set.class_name(set.self, 3), "gear");
     ck_assert_ptr_null(set.class_name(set.self, 20));
     for (int a = 0; a < 20; a++)
-        for (int b = 0; b < a; b++) ck_assert_str_ne(set.class_name(set.self, a), set.class_name(set.self, b));
+        for (int b = 0; b < a; b++)
+            ck_assert_str_ne(set.class_name(set.self, a), set.class_name(set.self, b));
     struct sim_image im;
     test_fails(set.read(set.self, 4000, &im), "4000");
     test_fails(set.read(set.self, -1, &im), "-1");
@@ -107,7 +110,8 @@ START_TEST(the_manifest_changes_with_what_the_bytes_depend_on)
     ck_assert_str_ne(train.manifest_hash, val.manifest_hash);
     ck_assert_uint_eq(strlen(train.manifest_hash), 16);
     for (int k = 0; k < 5; k++) changed[k] = c;
-    changed[0].procedural_seed = 1, changed[1].procedural_size = 64, changed[2].procedural_train_per_class = 3;
+    changed[0].procedural_seed = 1, changed[1].procedural_size = 64,
+    changed[2].procedural_train_per_class = 3;
     changed[3].procedural_shortcut = 0.5, changed[4].workers = 7;
     for (int k = 0; k < 5; k++) {
         test_ok(sim_procedural_open(&other, &changed[k], SIM_TRAIN));
@@ -124,8 +128,8 @@ END_TEST
 
 /* ------------------------------------------------------------------ the bytes */
 
-/* These stand for "equal bytes on every machine": compilers, optimisation levels, sanitizers.  They change only
- * together with SIM_PROCEDURAL_VERSION. */
+/* These stand for "equal bytes on every machine": compilers, optimisation levels, sanitizers.  They change
+ * only together with SIM_PROCEDURAL_VERSION. */
 START_TEST(the_bytes_are_the_committed_ones)
 {
     struct sim_data_config c = preset();
@@ -305,7 +309,8 @@ START_TEST(the_main_object_is_whole_and_of_the_size_promised)
     }
     /* share of the square over the longer side: from thin letters to the disk's 0.79 and more */
     for (int k = 0; k < 20; k++)
-        ck_assert_msg(area[k] > 0.15 && area[k] < 0.9, "%s fills %.3f", sim_procedural_family_name(k), area[k]);
+        ck_assert_msg(area[k] > 0.15 && area[k] < 0.9, "%s fills %.3f", sim_procedural_family_name(k),
+                      area[k]);
     ck_assert(area[0] > area[5] && area[0] > area[8]); /* a disk fills more than a ring and a letter */
     free(mask);
 }
@@ -327,7 +332,8 @@ START_TEST(stuff_is_the_two_kinds_planned)
             seen[stuff[p]]++;
         }
     }
-    for (int k = 0; k < SIM_STUFF_KINDS; k++) ck_assert_msg(seen[k] > 0, "no %s", sim_procedural_stuff_name(k));
+    for (int k = 0; k < SIM_STUFF_KINDS; k++)
+        ck_assert_msg(seen[k] > 0, "no %s", sim_procedural_stuff_name(k));
     free(stuff);
 }
 END_TEST

@@ -221,7 +221,8 @@ START_TEST(words_that_do_not_arrive_are_a_failure)
     for (int i = 0; i < 3; i++) {
         int status;
         ck_assert_int_gt(waitpid(start("/dev/full", commands[i]), &status, 0), 0);
-        ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "%s onto a full disk succeeds", commands[i]);
+        ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "%s onto a full disk succeeds",
+                      commands[i]);
     }
 }
 END_TEST
@@ -287,7 +288,8 @@ START_TEST(a_report_that_cannot_be_written_is_a_failure)
 {
     const char *out = fresh();
     made_file(out, "records.jsonl", "no record\n");
-    expect(tool("run %s --out %s --threads 1 --set train.epochs=0", smoke(), out) == 1, "report could not be");
+    expect(tool("run %s --out %s --threads 1 --set train.epochs=0", smoke(), out) == 1,
+           "report could not be");
     expect(1, "records.jsonl:1");
     json_t *r = record_of(out, 1);
     assert_text(r, "status", "ok"); /* the run itself is recorded */
@@ -295,8 +297,8 @@ START_TEST(a_report_that_cannot_be_written_is_a_failure)
 }
 END_TEST
 
-/* A handler on a thread that computes would run inside oneDNN (cmd_run.c says what that did): signals that stop a run
- * must be blocked and waited for. */
+/* A handler on a thread that computes would run inside oneDNN (cmd_run.c says what that did): signals that
+ * stop a run must be blocked and waited for. */
 static void assert_no_handlers(pid_t child)
 {
     char path[64], line[256];
@@ -310,7 +312,8 @@ static void assert_no_handlers(pid_t child)
         if (strncmp(line, "SigCgt:", 7) == 0) caught = strtoull(line + 7, NULL, 16);
     }
     fclose(f);
-    ck_assert_msg((caught & stops) == 0 && (blocked & stops) == stops, "caught %llx, blocked %llx", caught, blocked);
+    ck_assert_msg((caught & stops) == 0 && (blocked & stops) == stops, "caught %llx, blocked %llx", caught,
+                  blocked);
 }
 
 /* Long enough to be stopped in the middle: 8 epochs of 5 steps, a checkpoint after every step. */

@@ -178,9 +178,11 @@ static const struct mistake {
     {"base: {}\nruns:\n  x: {mask: {count: 64}}\n", "trial.yaml:3:21", "visible"},
     {"base:\n  augment: {crop_min: 0.9, crop_max: 0.5}\n", "trial.yaml:2:23", "crop_max"},
     {"base:\n  train: {epochs: 3, warmup_epochs: 3}\n", "trial.yaml:2:37", "warmup"},
-    {"base:\n  data: {kind: folder}\n", "trial.yaml:2:16", "data.train: data.kind folder"}, /* a missing key */
+    {"base:\n  data: {kind: folder}\n", "trial.yaml:2:16",
+     "data.train: data.kind folder"}, /* a missing key */
     {"base:\n  data: {kind: folder, train: a}\n", "trial.yaml:2:16", "data.val: data.kind folder"},
-    {"base:\n  model: {img_size: 65}\n", "trial.yaml:2:21", "model.patch_size: 8 does not divide"}, /* preset against given */
+    {"base:\n  model: {img_size: 65}\n", "trial.yaml:2:21",
+     "model.patch_size: 8 does not divide"}, /* preset against given */
     {"base:\n  data: {kind: folder, train: a, val: b, limit_train: 10}\n  train: {batch_size: 11}\n",
      "trial.yaml:3:23", "larger than the 10 images"},
     {"base:\n  train: {batch_size: 4001}\n", "trial.yaml:2:23", "larger than the 4000 images"},

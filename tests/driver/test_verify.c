@@ -1,4 +1,5 @@
-/* The promise "one step equals the reference": every golden variant of SiameseIM, inside the bounds of verify.h. */
+/* The promise "one step equals the reference": every golden variant of SiameseIM, inside the bounds of
+ * verify.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +9,9 @@
 #include "support.h"
 #include "verify.h"
 
-static const char *const variants[] = {"base",        "layernorm",   "layer_scale",   "no_projector", "no_scale",
-                                       "no_relative", "global_loss", "shared_target", "no_mask"};
+static const char *const variants[] = {"base",         "layernorm",     "layer_scale",
+                                       "no_projector", "no_scale",      "no_relative",
+                                       "global_loss",  "shared_target", "no_mask"};
 /* Made by tests/reference/make_fresh.py: other sizes, seeds, head dimensions, batch sizes. */
 static const char *const fresh[] = {"fresh/head8", "fresh/odd", "fresh/one_patch_left", "fresh/mixed_norms"};
 
@@ -20,8 +22,8 @@ static void verify_folder(const char *name, const char *folder)
     test_ok(sim_ops_open(&ops, "cpu"));
     test_ok(sim_verify(&ops, folder, v));
     for (int i = 0; i < SIM_VERIFY_QUANTITIES; i++) {
-        ck_assert_msg(v[i].worst <= v[i].bound, "%s (%s): %s %g past %g at %s", name, ops.isa, v[i].name, v[i].worst,
-                      v[i].bound, v[i].where);
+        ck_assert_msg(v[i].worst <= v[i].bound, "%s (%s): %s %g past %g at %s", name, ops.isa, v[i].name,
+                      v[i].worst, v[i].bound, v[i].where);
         ck_assert_msg(v[i].compared > 0, "%s: nothing compared for %s", name, v[i].name);
     }
     ops.close(&ops);
@@ -65,8 +67,8 @@ START_TEST(fresh_variants_made_now)
         return;
     }
     snprintf(folder, sizeof folder, "%s", test_scratch());
-    snprintf(command, sizeof command, "'%s' -W ignore -B %s '%s' %s >/dev/null", python, test_path("reference/make_fresh.py"),
-             folder, names[_i]);
+    snprintf(command, sizeof command, "'%s' -W ignore -B %s '%s' %s >/dev/null", python,
+             test_path("reference/make_fresh.py"), folder, names[_i]);
     ck_assert_int_eq(system(command), 0);
     snprintf(command, sizeof command, "%s/%s", folder, names[_i]);
     verify_folder(names[_i], command);
@@ -90,7 +92,8 @@ static const char *altered(const char *file, const char *other_variant)
     snprintf(folder, sizeof folder, "%s", test_scratch());
     for (int i = 0; i < 4; i++) {
         char from[256], to[700];
-        snprintf(from, sizeof from, "golden/%s/%s.safetensors", strcmp(files[i], file) == 0 ? other_variant : "base", files[i]);
+        snprintf(from, sizeof from, "golden/%s/%s.safetensors",
+                 strcmp(files[i], file) == 0 ? other_variant : "base", files[i]);
         snprintf(to, sizeof to, "%s/%s.safetensors", folder, files[i]);
         copy_file(test_path(from), to);
     }
@@ -103,7 +106,8 @@ START_TEST(wrong_truth_is_noticed)
     struct sim_ops ops;
     struct sim_verdict v[SIM_VERIFY_QUANTITIES];
     test_ok(sim_ops_open(&ops, "cpu"));
-    /* init is the same for both, and the configuration comes with steps: the losses agree, what follows does not */
+    /* init is the same for both, and the configuration comes with steps: the losses agree, what follows does
+     * not */
     test_ok(sim_verify(&ops, altered("steps", "no_scale"), v));
     ck_assert(!sim_verify_passes(v));
     ck_assert(v[SIM_VERIFY_LOSS].worst <= SIM_BOUND_LOSS);

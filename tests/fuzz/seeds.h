@@ -1,6 +1,7 @@
-/* Seeds for the fuzzers.  A fuzz target writes its own first inputs into the corpus folder that it is started with, so
- * that none has to be kept as a binary file.  To add a target: tests/fuzz/fuzz_NAME.c with LLVMFuzzerTestOneInput and,
- * where inputs need a start, LLVMFuzzerInitialize; its name goes into FUZZERS in the Makefile. */
+/* Seeds for the fuzzers.  A fuzz target writes its own first inputs into the corpus folder that it is started
+ * with, so that none has to be kept as a binary file.  To add a target: tests/fuzz/fuzz_NAME.c with
+ * LLVMFuzzerTestOneInput and, where inputs need a start, LLVMFuzzerInitialize; its name goes into FUZZERS in
+ * the Makefile. */
 #ifndef SIM_FUZZ_SEEDS_H
 #define SIM_FUZZ_SEEDS_H
 
@@ -10,8 +11,8 @@
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 
-/* Path of seed `name` in the corpus folder (the first argument that is no option), or NULL where there is no such
- * folder or the seed is there already.  Static buffer. */
+/* Path of seed `name` in the corpus folder (the first argument that is no option), or NULL where there is no
+ * such folder or the seed is there already.  Static buffer. */
 const char *fuzz_seed_path(int argc, char **argv, const char *name);
 /* Writes a seed, unless it is there or there is no folder. */
 void fuzz_seed(int argc, char **argv, const char *name, const void *bytes, size_t count);

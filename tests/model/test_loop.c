@@ -433,7 +433,8 @@ START_TEST(a_damaged_curve_is_named)
     p.c.max_steps = 10;
     train_well(&p, NULL);
     p.resume = 1, p.c.max_steps = 0;
-    static const char *const texts[] = {"", "[", "{}", "[]", "[1]", "[1, 2, 3]", "[{\"epoch\": 2, \"step\": 4}, {}, {}]"};
+    static const char *const texts[] = {
+        "", "[", "{}", "[]", "[1]", "[1, 2, 3]", "[{\"epoch\": 2, \"step\": 4}, {}, {}]"};
     for (int i = 0; i < 7; i++) {
         test_ok(sim_file_write(file_in(p.folder, "curve.json"), texts[i], strlen(texts[i])));
         test_fails(train(&p, &r), "curve.json");

@@ -19,8 +19,8 @@ static void host_copy(void *to, const void *from, size_t bytes)
 /* One CPU subject with the instruction set asked for, or what the machine has instead. */
 static struct subject open_cpu(const char *isa)
 {
-    struct subject s = {.threads = {1, 2, 3}, .take = host_take, .release = free, .upload = host_copy,
-                        .download = host_copy};
+    struct subject s = {
+        .threads = {1, 2, 3}, .take = host_take, .release = free, .upload = host_copy, .download = host_copy};
     if (isa) setenv("SIM_ISA", isa, 1);
     test_ok(sim_ops_cpu_open(&s.ops));
     return s;

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 
 static const int64_t attention_shapes[][TRIAL_DIMS] = {
-    {1, 1, 1, 8},   {1, 5, 2, 8},   {2, 5, 3, 1},    {2, 3, 1, 20},   {3, 17, 1, 20}, {2, 16, 2, 48},  {1, 79, 2, 64},
-    {2, 65, 3, 20}, {1, 128, 1, 16}, {1, 129, 2, 48}, {2, 130, 1, 8}, {1, 275, 2, 20}, {1, 275, 1, 48},
+    {1, 1, 1, 8},   {1, 5, 2, 8},    {2, 5, 3, 1},    {2, 3, 1, 20},   {3, 17, 1, 20},
+    {2, 16, 2, 48}, {1, 79, 2, 64},  {2, 65, 3, 20},  {1, 128, 1, 16}, {1, 129, 2, 48},
+    {2, 130, 1, 8}, {1, 275, 2, 20}, {1, 275, 1, 48},
 };
 
 enum { ATTENTION_NO_LSE = 1 };
@@ -48,8 +49,10 @@ static void attention_declare(struct trial *t)
 {
     trial_input(t, "qkv", 3 * out_count(t));
     trial_output(t, "out", out_count(t));
-    if (t->variant & ATTENTION_NO_LSE) trial_absent(t, "lse");
-    else trial_output(t, "lse", t->n[0] * t->n[1] * t->n[2]);
+    if (t->variant & ATTENTION_NO_LSE)
+        trial_absent(t, "lse");
+    else
+        trial_output(t, "lse", t->n[0] * t->n[1] * t->n[2]);
     t->b[ATTENTION_LSE].floor = 1;
 }
 
@@ -61,8 +64,8 @@ static void attention_reference(struct trial *t)
 
 static void attention_call(struct trial *t, const struct sim_ops *o)
 {
-    o->attention(o, trial_f(t, ATTENTION_OUT), trial_f(t, ATTENTION_LSE), trial_f(t, ATTENTION_QKV), t->n[0], t->n[1],
-                 t->n[2], t->n[3]);
+    o->attention(o, trial_f(t, ATTENTION_OUT), trial_f(t, ATTENTION_LSE), trial_f(t, ATTENTION_QKV), t->n[0],
+                 t->n[1], t->n[2], t->n[3]);
 }
 
 static void attention_backward_declare(struct trial *t)
@@ -95,17 +98,30 @@ static double attention_loss(struct trial *t)
 
 static void attention_backward_call(struct trial *t, const struct sim_ops *o)
 {
-    o->attention_backward(o, trial_f(t, ATTENTION_DQKV), trial_f(t, ATTENTION_DOUT), trial_f(t, ATTENTION_QKV),
-                          trial_f(t, ATTENTION_OUT), trial_f(t, ATTENTION_LSE), t->n[0], t->n[1], t->n[2], t->n[3]);
+    o->attention_backward(o, trial_f(t, ATTENTION_DQKV), trial_f(t, ATTENTION_DOUT),
+                          trial_f(t, ATTENTION_QKV), trial_f(t, ATTENTION_OUT), trial_f(t, ATTENTION_LSE),
+                          t->n[0], t->n[1], t->n[2], t->n[3]);
 }
 
 static const struct operation operations[] = {
-    {.name = "attention", .dims = "batch tokens heads head_dim", .shapes = attention_shapes,
-     .shape_count = TRIAL_COUNT(attention_shapes), .variants = 2, .declare = attention_declare,
-     .reference = attention_reference, .call = attention_call, .nmse = 1e-12, .max = 3e-6},
-    {.name = "attention_backward", .dims = "batch tokens heads head_dim", .shapes = attention_shapes,
-     .shape_count = TRIAL_COUNT(attention_shapes), .variants = 1, .declare = attention_backward_declare,
-     .loss = attention_loss, .call = attention_backward_call},
+    {.name = "attention",
+     .dims = "batch tokens heads head_dim",
+     .shapes = attention_shapes,
+     .shape_count = TRIAL_COUNT(attention_shapes),
+     .variants = 2,
+     .declare = attention_declare,
+     .reference = attention_reference,
+     .call = attention_call,
+     .nmse = 1e-12,
+     .max = 3e-6},
+    {.name = "attention_backward",
+     .dims = "batch tokens heads head_dim",
+     .shapes = attention_shapes,
+     .shape_count = TRIAL_COUNT(attention_shapes),
+     .variants = 1,
+     .declare = attention_backward_declare,
+     .loss = attention_loss,
+     .call = attention_backward_call},
 };
 
 START_TEST(operation)
@@ -119,13 +135,15 @@ START_TEST(large_logits_stay_finite)
 {
     enum { TOKENS = 133, DIM = 20 };
     const int64_t n[4] = {1, TOKENS, 1, DIM};
-    static float qkv[TOKENS * 3 * DIM], out[TOKENS * DIM], lse[TOKENS], dout[TOKENS * DIM], dqkv[TOKENS * 3 * DIM];
+    static float qkv[TOKENS * 3 * DIM], out[TOKENS * DIM], lse[TOKENS], dout[TOKENS * DIM],
+        dqkv[TOKENS * 3 * DIM];
     static double real[TOKENS * 3 * DIM], want[TOKENS * DIM], want_lse[TOKENS];
     struct sim_rng rng = sim_rng_make(5, SIM_PURPOSE_TEST, 0, 0, 0);
     struct subject subjects[TRIAL_SUBJECTS];
     int count = subjects_open(subjects);
     for (int i = 0; i < TOKENS * 3 * DIM; i++) {
-        double scale = i % (3 * DIM) < 2 * DIM ? sqrt(1e4 / sqrt(DIM)) : 1; /* q and k; v stays of order one */
+        double scale =
+            i % (3 * DIM) < 2 * DIM ? sqrt(1e4 / sqrt(DIM)) : 1; /* q and k; v stays of order one */
         qkv[i] = (float)(scale * sim_rng_normal(&rng));
         real[i] = qkv[i];
     }
@@ -137,9 +155,11 @@ START_TEST(large_logits_stay_finite)
         o->attention_backward(o, dqkv, dout, qkv, out, lse, 1, TOKENS, 1, DIM);
         test_ok(o->finish(o));
         for (int i = 0; i < TOKENS; i++)
-            ck_assert_msg(fabs(lse[i] - want_lse[i]) < 1e-6 * 1e4, "%s: lse %g, not %g", o->isa, (double)lse[i], want_lse[i]);
+            ck_assert_msg(fabs(lse[i] - want_lse[i]) < 1e-6 * 1e4, "%s: lse %g, not %g", o->isa,
+                          (double)lse[i], want_lse[i]);
         for (int i = 0; i < TOKENS * DIM; i++) /* logits carry the rounding of 1e4 */
-            ck_assert_msg(fabs(out[i] - want[i]) < 1e-2, "%s: out %g, not %g", o->isa, (double)out[i], want[i]);
+            ck_assert_msg(fabs(out[i] - want[i]) < 1e-2, "%s: out %g, not %g", o->isa, (double)out[i],
+                          want[i]);
         for (int i = 0; i < TOKENS * 3 * DIM; i++) ck_assert(isfinite(dqkv[i]));
     }
     subjects_close(subjects, count);

@@ -18,7 +18,8 @@ static double *doubles(int64_t count)
 }
 
 /* Statistics of `count` numbers, `stride` apart: the mean, and 1 / sqrt(biased variance + eps). */
-static void statistics(const double *x, int64_t count, int64_t stride, double eps, double *mean, double *var, double *rstd)
+static void statistics(const double *x, int64_t count, int64_t stride, double eps, double *mean, double *var,
+                       double *rstd)
 {
     double sum = 0, square = 0;
     for (int64_t i = 0; i < count; i++) sum += x[i * stride];
@@ -39,18 +40,22 @@ static void layernorm_declare(struct trial *t)
     const int64_t rows = t->n[0], dim = t->n[1];
     trial_input(t, "x", rows * dim);
     for (int64_t i = 0; i < rows * dim; i++) trial_set(t, LN_X, i, trial_real(t, LN_X)[i] * 2 + 0.5);
-    if (t->variant & LN_PLAIN) trial_absent(t, "w"), trial_absent(t, "b");
-    else trial_input(t, "w", dim), trial_input(t, "b", dim);
+    if (t->variant & LN_PLAIN)
+        trial_absent(t, "w"), trial_absent(t, "b");
+    else
+        trial_input(t, "w", dim), trial_input(t, "b", dim);
     trial_output(t, "y", rows * dim);
-    if (t->variant & LN_NO_STATISTICS) trial_absent(t, "mean"), trial_absent(t, "rstd");
-    else trial_output(t, "mean", rows), trial_output(t, "rstd", rows);
+    if (t->variant & LN_NO_STATISTICS)
+        trial_absent(t, "mean"), trial_absent(t, "rstd");
+    else
+        trial_output(t, "mean", rows), trial_output(t, "rstd", rows);
     if (t->variant & LN_IN_PLACE) trial_alias(t, LN_Y, LN_X);
     t->b[LN_Y].floor = t->b[LN_MEAN].floor = 1;
 }
 
 /* y (rows, dim) of x, w, b (NULL: 1, 0) along the rows. */
-static void layernorm_true(double *y, double *mean, double *rstd, const double *x, const double *w, const double *b,
-                           int64_t rows, int64_t dim)
+static void layernorm_true(double *y, double *mean, double *rstd, const double *x, const double *w,
+                           const double *b, int64_t rows, int64_t dim)
 {
     for (int64_t r = 0; r < rows; r++) {
         double mu, var, scale;
@@ -65,20 +70,25 @@ static void layernorm_reference(struct trial *t)
 {
     const int plain = t->variant & LN_PLAIN, none = t->variant & LN_NO_STATISTICS;
     layernorm_true(t->b[LN_Y].want, none ? NULL : t->b[LN_MEAN].want, none ? NULL : t->b[LN_RSTD].want,
-                   trial_real(t, LN_X), plain ? NULL : trial_real(t, LN_W), plain ? NULL : trial_real(t, LN_B), t->n[0],
-                   t->n[1]);
+                   trial_real(t, LN_X), plain ? NULL : trial_real(t, LN_W),
+                   plain ? NULL : trial_real(t, LN_B), t->n[0], t->n[1]);
 }
 
 static void layernorm_call(struct trial *t, const struct sim_ops *o)
 {
-    o->layernorm(o, trial_f(t, LN_Y), trial_f(t, LN_MEAN), trial_f(t, LN_RSTD), trial_f(t, LN_X), trial_f(t, LN_W),
-                 trial_f(t, LN_B), t->n[0], t->n[1], layernorm_eps);
+    o->layernorm(o, trial_f(t, LN_Y), trial_f(t, LN_MEAN), trial_f(t, LN_RSTD), trial_f(t, LN_X),
+                 trial_f(t, LN_W), trial_f(t, LN_B), t->n[0], t->n[1], layernorm_eps);
 }
 
 /* ------------------------------------------------------------------ *norm_backward: rows dim */
 
 enum { BACK_DY, BACK_X, BACK_W, BACK_B, BACK_MEAN, BACK_RSTD, BACK_DX, BACK_DW, BACK_DB };
-enum { BACK_ACCUMULATE = 1, BACK_IN_PLACE = 2, BACK_PLAIN = 4, BACK_FROZEN = 8 }; /* no w, b; w without gradient */
+enum {
+    BACK_ACCUMULATE = 1,
+    BACK_IN_PLACE = 2,
+    BACK_PLAIN = 4,
+    BACK_FROZEN = 8
+}; /* no w, b; w without gradient */
 
 static void backward_declare(struct trial *t, int64_t groups)
 {
@@ -86,13 +96,17 @@ static void backward_declare(struct trial *t, int64_t groups)
     const int plain = t->variant & BACK_PLAIN, gradients = !(t->variant & (BACK_PLAIN | BACK_FROZEN));
     trial_input(t, "dy", rows * dim);
     trial_input(t, "x", rows * dim);
-    if (plain) trial_absent(t, "w"), trial_absent(t, "b");
-    else trial_input(t, "w", dim), trial_hidden(t, "b", dim);
+    if (plain)
+        trial_absent(t, "w"), trial_absent(t, "b");
+    else
+        trial_input(t, "w", dim), trial_hidden(t, "b", dim);
     trial_input(t, "mean", groups);
     trial_input(t, "rstd", groups);
     trial_gradient(t, "dx", BACK_X, t->variant & BACK_ACCUMULATE);
-    if (gradients) trial_gradient(t, "dw", BACK_W, 0), trial_gradient(t, "db", BACK_B, 0);
-    else trial_absent(t, "dw"), trial_absent(t, "db");
+    if (gradients)
+        trial_gradient(t, "dw", BACK_W, 0), trial_gradient(t, "db", BACK_B, 0);
+    else
+        trial_absent(t, "dw"), trial_absent(t, "db");
     if (t->variant & BACK_IN_PLACE) trial_alias(t, BACK_DX, BACK_DY);
     /* dx is a difference of terms of the size of rstd; the sums that are dw and db may cancel */
     t->b[BACK_DW].floor = t->b[BACK_DB].floor = 1;
@@ -127,9 +141,9 @@ static double layernorm_loss(struct trial *t)
 
 static void layernorm_backward_call(struct trial *t, const struct sim_ops *o)
 {
-    o->layernorm_backward(o, trial_f(t, BACK_DX), t->variant & BACK_ACCUMULATE, trial_f(t, BACK_DW), trial_f(t, BACK_DB),
-                          trial_f(t, BACK_DY), trial_f(t, BACK_X), trial_f(t, BACK_MEAN), trial_f(t, BACK_RSTD),
-                          trial_f(t, BACK_W), t->n[0], t->n[1]);
+    o->layernorm_backward(o, trial_f(t, BACK_DX), t->variant & BACK_ACCUMULATE, trial_f(t, BACK_DW),
+                          trial_f(t, BACK_DB), trial_f(t, BACK_DY), trial_f(t, BACK_X), trial_f(t, BACK_MEAN),
+                          trial_f(t, BACK_RSTD), trial_f(t, BACK_W), t->n[0], t->n[1]);
 }
 
 /* ------------------------------------------------------------------ batchnorm: rows dim */
@@ -142,14 +156,18 @@ static void batchnorm_declare(struct trial *t)
     const int64_t rows = t->n[0], dim = t->n[1];
     trial_input(t, "x", rows * dim);
     for (int64_t i = 0; i < rows * dim; i++)
-        trial_set(t, BN_X, i, trial_real(t, BN_X)[i] * (0.5 + (double)(i % dim) / (double)dim) + 0.25 * (double)(i % dim % 5));
+        trial_set(t, BN_X, i,
+                  trial_real(t, BN_X)[i] * (0.5 + (double)(i % dim) / (double)dim) +
+                      0.25 * (double)(i % dim % 5));
     trial_input(t, "w", dim);
     trial_input(t, "b", dim);
     trial_output(t, "y", rows * dim);
     trial_output(t, "mean", dim);
     trial_output(t, "rstd", dim);
-    if (t->variant == 0) trial_in_out(t, "running_mean", dim), trial_in_out(t, "running_var", dim);
-    else trial_absent(t, "running_mean"), trial_absent(t, "running_var");
+    if (t->variant == 0)
+        trial_in_out(t, "running_mean", dim), trial_in_out(t, "running_var", dim);
+    else
+        trial_absent(t, "running_mean"), trial_absent(t, "running_var");
     t->b[BN_Y].floor = t->b[BN_MEAN].floor = t->b[BN_RUNNING_MEAN].floor = 1;
 }
 
@@ -175,8 +193,8 @@ static void batchnorm_reference(struct trial *t)
 static void batchnorm_call(struct trial *t, const struct sim_ops *o)
 {
     o->batchnorm(o, trial_f(t, BN_Y), trial_f(t, BN_MEAN), trial_f(t, BN_RSTD), trial_f(t, BN_RUNNING_MEAN),
-                 trial_f(t, BN_RUNNING_VAR), trial_f(t, BN_X), trial_f(t, BN_W), trial_f(t, BN_B), t->n[0], t->n[1],
-                 batchnorm_eps, batchnorm_momentum);
+                 trial_f(t, BN_RUNNING_VAR), trial_f(t, BN_X), trial_f(t, BN_W), trial_f(t, BN_B), t->n[0],
+                 t->n[1], batchnorm_eps, batchnorm_momentum);
 }
 
 static void batchnorm_backward_declare(struct trial *t)
@@ -211,21 +229,44 @@ static double batchnorm_loss(struct trial *t)
 
 static void batchnorm_backward_call(struct trial *t, const struct sim_ops *o)
 {
-    o->batchnorm_backward(o, trial_f(t, BACK_DX), t->variant & BACK_ACCUMULATE, trial_f(t, BACK_DW), trial_f(t, BACK_DB),
-                          trial_f(t, BACK_DY), trial_f(t, BACK_X), trial_f(t, BACK_MEAN), trial_f(t, BACK_RSTD),
-                          trial_f(t, BACK_W), t->n[0], t->n[1]);
+    o->batchnorm_backward(o, trial_f(t, BACK_DX), t->variant & BACK_ACCUMULATE, trial_f(t, BACK_DW),
+                          trial_f(t, BACK_DB), trial_f(t, BACK_DY), trial_f(t, BACK_X), trial_f(t, BACK_MEAN),
+                          trial_f(t, BACK_RSTD), trial_f(t, BACK_W), t->n[0], t->n[1]);
 }
 
 static const struct operation operations[] = {
-    {.name = "layernorm", .dims = "rows dim", .shapes = norm_shapes, .shape_count = TRIAL_COUNT(norm_shapes),
-     .variants = LN_VARIANTS, .declare = layernorm_declare, .reference = layernorm_reference, .call = layernorm_call},
-    {.name = "layernorm_backward", .dims = "rows dim", .shapes = norm_shapes, .shape_count = TRIAL_COUNT(norm_shapes),
+    {.name = "layernorm",
+     .dims = "rows dim",
+     .shapes = norm_shapes,
+     .shape_count = TRIAL_COUNT(norm_shapes),
+     .variants = LN_VARIANTS,
+     .declare = layernorm_declare,
+     .reference = layernorm_reference,
+     .call = layernorm_call},
+    {.name = "layernorm_backward",
+     .dims = "rows dim",
+     .shapes = norm_shapes,
+     .shape_count = TRIAL_COUNT(norm_shapes),
      .variants = 12, /* PLAIN and FROZEN exclude each other */
-     .declare = layernorm_backward_declare, .loss = layernorm_loss, .call = layernorm_backward_call},
-    {.name = "batchnorm", .dims = "rows dim", .shapes = norm_shapes, .shape_count = TRIAL_COUNT(norm_shapes),
-     .variants = 2, .declare = batchnorm_declare, .reference = batchnorm_reference, .call = batchnorm_call},
-    {.name = "batchnorm_backward", .dims = "rows dim", .shapes = norm_shapes, .shape_count = TRIAL_COUNT(norm_shapes),
-     .variants = 2, .declare = batchnorm_backward_declare, .loss = batchnorm_loss, .call = batchnorm_backward_call},
+     .declare = layernorm_backward_declare,
+     .loss = layernorm_loss,
+     .call = layernorm_backward_call},
+    {.name = "batchnorm",
+     .dims = "rows dim",
+     .shapes = norm_shapes,
+     .shape_count = TRIAL_COUNT(norm_shapes),
+     .variants = 2,
+     .declare = batchnorm_declare,
+     .reference = batchnorm_reference,
+     .call = batchnorm_call},
+    {.name = "batchnorm_backward",
+     .dims = "rows dim",
+     .shapes = norm_shapes,
+     .shape_count = TRIAL_COUNT(norm_shapes),
+     .variants = 2,
+     .declare = batchnorm_backward_declare,
+     .loss = batchnorm_loss,
+     .call = batchnorm_backward_call},
 };
 
 START_TEST(operation)
@@ -239,7 +280,8 @@ START_TEST(norms_survive_an_offset)
 {
     enum { ROWS = 130, DIM = 96 };
     const double offset = 1000;
-    static float x[ROWS * DIM], y[ROWS * DIM], mean[ROWS > DIM ? ROWS : DIM], rstd[ROWS > DIM ? ROWS : DIM], w[DIM], b[DIM];
+    static float x[ROWS * DIM], y[ROWS * DIM], mean[ROWS > DIM ? ROWS : DIM], rstd[ROWS > DIM ? ROWS : DIM],
+        w[DIM], b[DIM];
     static double real[ROWS * DIM], want[ROWS * DIM];
     struct sim_rng rng = sim_rng_make(3, SIM_PURPOSE_TEST, 0, 0, 0);
     struct subject subjects[TRIAL_SUBJECTS];
@@ -252,7 +294,8 @@ START_TEST(norms_survive_an_offset)
         o->layernorm(o, y, NULL, NULL, x, NULL, NULL, ROWS, DIM, layernorm_eps);
         test_ok(o->finish(o));
         for (int i = 0; i < ROWS * DIM; i++)
-            ck_assert_msg(fabs(y[i] - want[i]) < 1e-6 * offset, "%s: layernorm %g, not %g", o->isa, (double)y[i], want[i]);
+            ck_assert_msg(fabs(y[i] - want[i]) < 1e-6 * offset, "%s: layernorm %g, not %g", o->isa,
+                          (double)y[i], want[i]);
         o->batchnorm(o, y, mean, rstd, NULL, NULL, x, w, b, ROWS, DIM, batchnorm_eps, batchnorm_momentum);
         test_ok(o->finish(o));
         for (int c = 0; c < DIM; c++) {
@@ -260,7 +303,8 @@ START_TEST(norms_survive_an_offset)
             statistics(real + c, ROWS, DIM, batchnorm_eps, &mu, &var, &scale);
             for (int r = 0; r < ROWS; r++)
                 ck_assert_msg(fabs(y[r * DIM + c] - (real[r * DIM + c] - mu) * scale) < 1e-6 * offset,
-                              "%s: batchnorm %g, not %g", o->isa, (double)y[r * DIM + c], (real[r * DIM + c] - mu) * scale);
+                              "%s: batchnorm %g, not %g", o->isa, (double)y[r * DIM + c],
+                              (real[r * DIM + c] - mu) * scale);
         }
     }
     subjects_close(subjects, count);

@@ -19,7 +19,7 @@ static const int64_t unigrad_shapes[][TRIAL_DIMS] = {
 };
 enum { UNIGRAD_P, UNIGRAD_T, UNIGRAD_PC, UNIGRAD_DP };
 enum { UNIGRAD_NO_DP = 1, UNIGRAD_IN_PLACE = 2 }; /* variants 0 .. 2: the two exclude each other */
-static const double neg_weight = 0.02 * 8; /* a little heavier than the paper's, to be seen */
+static const double neg_weight = 0.02 * 8;        /* a little heavier than the paper's, to be seen */
 
 /* C = t^T t / M (D, D) */
 static void covariance(struct trial *t, double *c)
@@ -40,7 +40,8 @@ static void times_covariance(struct trial *t, double *pc)
     covariance(t, c);
     for (int64_t r = 0; r < rows; r++)
         for (int64_t i = 0; i < dim; i++)
-            for (int64_t j = 0; j < dim; j++) pc[r * dim + j] += trial_real(t, UNIGRAD_P)[r * dim + i] * c[i * dim + j];
+            for (int64_t j = 0; j < dim; j++)
+                pc[r * dim + j] += trial_real(t, UNIGRAD_P)[r * dim + i] * c[i * dim + j];
     free(c);
 }
 
@@ -50,8 +51,10 @@ static void unigrad_declare(struct trial *t)
     trial_input(t, "p", count);
     trial_input(t, "t", count);
     trial_input(t, "pc", count);
-    if (t->variant == UNIGRAD_NO_DP) trial_absent(t, "dp");
-    else trial_gradient(t, "dp", UNIGRAD_P, 0);
+    if (t->variant == UNIGRAD_NO_DP)
+        trial_absent(t, "dp");
+    else
+        trial_gradient(t, "dp", UNIGRAD_P, 0);
     double *pc = doubles(count);
     times_covariance(t, pc);
     for (int64_t i = 0; i < count; i++) trial_set(t, UNIGRAD_PC, i, pc[i]);
@@ -71,7 +74,8 @@ static double unigrad_loss(struct trial *t)
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < rows; j++)
             for (int64_t k = 0; k < dim; k++) full[i * rows + j] += pc[i * dim + k] * p[j * dim + k];
-    for (int64_t i = 0; i < rows * dim; i++) positive += (p[i] - target[i]) * (p[i] - target[i]) / (double)rows;
+    for (int64_t i = 0; i < rows * dim; i++)
+        positive += (p[i] - target[i]) * (p[i] - target[i]) / (double)rows;
     for (int64_t i = 0; i < rows; i++) negative += full[i * rows + i] / (double)rows;
     free(pc), free(full);
     return (positive + neg_weight * negative) / (double)dim;
@@ -84,14 +88,16 @@ static void unigrad_reference(struct trial *t)
 
 static void unigrad_call(struct trial *t, const struct sim_ops *o)
 {
-    t->result = o->unigrad(o, trial_f(t, UNIGRAD_DP), trial_f(t, UNIGRAD_P), trial_f(t, UNIGRAD_T), trial_f(t, UNIGRAD_PC),
-                           t->n[0], t->n[1], neg_weight);
+    t->result = o->unigrad(o, trial_f(t, UNIGRAD_DP), trial_f(t, UNIGRAD_P), trial_f(t, UNIGRAD_T),
+                           trial_f(t, UNIGRAD_PC), t->n[0], t->n[1], neg_weight);
 }
 
-/* ------------------------------------------------------------------ passes: three segments of n0, n1, n2 elements */
+/* ------------------------------------------------------------------ passes: three segments of n0, n1, n2
+ * elements */
 
 /* Shorter than a vector, of no vector's length, longer than a thread's piece of the block. */
-static const int64_t segment_shapes[][TRIAL_DIMS] = {{1, 1, 1}, {7, 64, 33}, {16384, 1, 16385}, {3, 50001, 768}};
+static const int64_t segment_shapes[][TRIAL_DIMS] = {
+    {1, 1, 1}, {7, 64, 33}, {16384, 1, 16385}, {3, 50001, 768}};
 enum { SEGMENTS = 3, STEPS = 4 };
 
 static void segment_trial_inputs(struct trial *t)
@@ -152,9 +158,14 @@ static const double decays[SEGMENTS] = {0, 0.05, 0.3};
 static struct sim_adamw adamw_of(const struct trial *t, int64_t step)
 {
     if (t->variant == 1)
-        return (struct sim_adamw){.lr = 0.05, .beta1 = 0.5, .beta2 = 0.999, .eps = 1e-3, .step = step, .grad_scale = 0.03};
+        return (struct sim_adamw){
+            .lr = 0.05, .beta1 = 0.5, .beta2 = 0.999, .eps = 1e-3, .step = step, .grad_scale = 0.03};
     /* the first step of a warm-up has rate 0: the moments move, the parameters do not */
-    return (struct sim_adamw){.lr = 1e-2 * (double)(step - 1), .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .step = step,
+    return (struct sim_adamw){.lr = 1e-2 * (double)(step - 1),
+                              .beta1 = 0.9,
+                              .beta2 = 0.95,
+                              .eps = 1e-8,
+                              .step = step,
                               .grad_scale = 1};
 }
 
@@ -200,7 +211,8 @@ static void adamw_reference(struct trial *t)
                 p[k] *= 1 - h.lr * (double)(float)decays[i];
                 m[k] = h.beta1 * m[k] + (1 - h.beta1) * gk;
                 v[k] = h.beta2 * v[k] + (1 - h.beta2) * gk * gk;
-                double correction1 = 1 - pow(h.beta1, (double)step), correction2 = 1 - pow(h.beta2, (double)step);
+                double correction1 = 1 - pow(h.beta1, (double)step),
+                       correction2 = 1 - pow(h.beta2, (double)step);
                 p[k] -= h.lr / correction1 * m[k] / (sqrt(v[k]) / sqrt(correction2) + h.eps);
             }
         }
@@ -213,23 +225,47 @@ static void adamw_call(struct trial *t, const struct sim_ops *o)
         const struct sim_adamw h = adamw_of(t, step);
         struct sim_segment s[SEGMENTS];
         for (int i = 0; i < SEGMENTS; i++)
-            s[i] = (struct sim_segment){.p = trial_f(t, adamw_state(i, ADAM_P)), .m = trial_f(t, adamw_state(i, ADAM_M)),
-                                        .v = trial_f(t, adamw_state(i, ADAM_V)), .g = trial_f(t, adamw_gradient(i, step)),
-                                        .count = t->n[i], .weight_decay = (float)decays[i]};
+            s[i] = (struct sim_segment){.p = trial_f(t, adamw_state(i, ADAM_P)),
+                                        .m = trial_f(t, adamw_state(i, ADAM_M)),
+                                        .v = trial_f(t, adamw_state(i, ADAM_V)),
+                                        .g = trial_f(t, adamw_gradient(i, step)),
+                                        .count = t->n[i],
+                                        .weight_decay = (float)decays[i]};
         o->adamw(o, s, SEGMENTS, &h);
     }
 }
 
 #define SHAPES(list) .shapes = list, .shape_count = TRIAL_COUNT(list)
 static const struct operation operations[] = {
-    {.name = "unigrad", .dims = "rows dim", SHAPES(unigrad_shapes), .variants = 3, .declare = unigrad_declare,
-     .reference = unigrad_reference, .loss = unigrad_loss, .call = unigrad_call},
-    {.name = "sum_squares", .dims = "n0 n1 n2", SHAPES(segment_shapes), .variants = 1, .declare = squares_declare,
-     .reference = squares_reference, .call = squares_call},
-    {.name = "ema", .dims = "n0 n1 n2", SHAPES(segment_shapes), .variants = TRIAL_COUNT(momenta),
-     .declare = ema_declare, .reference = ema_reference, .call = ema_call},
-    {.name = "adamw", .dims = "n0 n1 n2", SHAPES(segment_shapes), .variants = 2, .declare = adamw_declare,
-     .reference = adamw_reference, .call = adamw_call},
+    {.name = "unigrad",
+     .dims = "rows dim",
+     SHAPES(unigrad_shapes),
+     .variants = 3,
+     .declare = unigrad_declare,
+     .reference = unigrad_reference,
+     .loss = unigrad_loss,
+     .call = unigrad_call},
+    {.name = "sum_squares",
+     .dims = "n0 n1 n2",
+     SHAPES(segment_shapes),
+     .variants = 1,
+     .declare = squares_declare,
+     .reference = squares_reference,
+     .call = squares_call},
+    {.name = "ema",
+     .dims = "n0 n1 n2",
+     SHAPES(segment_shapes),
+     .variants = TRIAL_COUNT(momenta),
+     .declare = ema_declare,
+     .reference = ema_reference,
+     .call = ema_call},
+    {.name = "adamw",
+     .dims = "n0 n1 n2",
+     SHAPES(segment_shapes),
+     .variants = 2,
+     .declare = adamw_declare,
+     .reference = adamw_reference,
+     .call = adamw_call},
 };
 
 START_TEST(operation)

@@ -18,15 +18,15 @@ static double gelu_slope(double x)
 
 /* Rows of one, of tiles cut unevenly, of several tiles; widths of no vector. */
 static const int64_t linear_shapes[][TRIAL_DIMS] = {
-    {1, 1, 1},    {1, 48, 20},    {5, 7, 9},     {63, 20, 48},   {64, 64, 64},    {65, 33, 7},
-    {79, 8, 129}, {129, 48, 1},   {275, 64, 97}, {700, 48, 33},  {700, 40, 400},  {3, 768, 5},
+    {1, 1, 1},    {1, 48, 20},  {5, 7, 9},     {63, 20, 48},  {64, 64, 64},   {65, 33, 7},
+    {79, 8, 129}, {129, 48, 1}, {275, 64, 97}, {700, 48, 33}, {700, 40, 400}, {3, 768, 5},
 };
 
 /* ------------------------------------------------------------------ gemm: m n k */
 
 static const int64_t gemm_shapes[][TRIAL_DIMS] = {
-    {1, 1, 1},    {1, 20, 48},   {5, 9, 7},     {63, 48, 20},   {64, 64, 64},    {65, 7, 33},
-    {79, 129, 8}, {129, 1, 48},  {275, 97, 64}, {700, 400, 33}, {48, 33, 700},   {3, 5, 768},
+    {1, 1, 1},    {1, 20, 48},  {5, 9, 7},     {63, 48, 20},   {64, 64, 64},  {65, 7, 33},
+    {79, 129, 8}, {129, 1, 48}, {275, 97, 64}, {700, 400, 33}, {48, 33, 700}, {3, 5, 768},
 };
 enum { GEMM_A, GEMM_B, GEMM_C };
 enum { GEMM_TA = 1, GEMM_TB = 2, GEMM_BETA = 4, GEMM_STRIDES = 8, GEMM_VARIANTS = 16 };
@@ -50,7 +50,8 @@ static void gemm_reference(struct trial *t)
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++) {
             double sum = 0;
-            for (int64_t l = 0; l < k; l++) sum += a[ta ? l * m + i : i * k + l] * b[tb ? j * k + l : l * n + j];
+            for (int64_t l = 0; l < k; l++)
+                sum += a[ta ? l * m + i : i * k + l] * b[tb ? j * k + l : l * n + j];
             t->b[GEMM_C].want[i * n + j] =
                 (double)gemm_alpha[other] * sum + (other ? (double)gemm_beta[1] * c[i * n + j] : 0);
         }
@@ -59,12 +60,13 @@ static void gemm_reference(struct trial *t)
 static void gemm_call(struct trial *t, const struct sim_ops *o)
 {
     const int other = !!(t->variant & GEMM_BETA);
-    o->gemm(o, t->variant & GEMM_TA ? SIM_T : SIM_N, t->variant & GEMM_TB ? SIM_T : SIM_N, t->n[0], t->n[1], t->n[2],
-            gemm_alpha[other], trial_f(t, GEMM_A), t->b[GEMM_A].ld, trial_f(t, GEMM_B), t->b[GEMM_B].ld,
-            gemm_beta[other], trial_f(t, GEMM_C), t->b[GEMM_C].ld);
+    o->gemm(o, t->variant & GEMM_TA ? SIM_T : SIM_N, t->variant & GEMM_TB ? SIM_T : SIM_N, t->n[0], t->n[1],
+            t->n[2], gemm_alpha[other], trial_f(t, GEMM_A), t->b[GEMM_A].ld, trial_f(t, GEMM_B),
+            t->b[GEMM_B].ld, gemm_beta[other], trial_f(t, GEMM_C), t->b[GEMM_C].ld);
 }
 
-/* ------------------------------------------------------------------ linear, linear_residual, linear_gelu: rows in out */
+/* ------------------------------------------------------------------ linear, linear_residual, linear_gelu:
+ * rows in out */
 
 enum { LINEAR_X, LINEAR_W, LINEAR_BIAS, LINEAR_Y, LINEAR_MORE }; /* MORE: the residual, or GELU's slope */
 enum { LINEAR_NO_BIAS = 1, LINEAR_NO_SLOPE = 2 };
@@ -74,8 +76,10 @@ static void linear_declare(struct trial *t)
     const int64_t rows = t->n[0], in = t->n[1], out = t->n[2];
     trial_input(t, "x", rows * in);
     trial_input(t, "w", out * in);
-    if (t->variant & LINEAR_NO_BIAS) trial_absent(t, "bias");
-    else trial_input(t, "bias", out);
+    if (t->variant & LINEAR_NO_BIAS)
+        trial_absent(t, "bias");
+    else
+        trial_input(t, "bias", out);
     trial_output(t, "y", rows * out);
     t->b[LINEAR_Y].floor = 1; /* sums of products of order one may cancel */
 }
@@ -91,12 +95,15 @@ static void linear_gelu_declare(struct trial *t)
     linear_declare(t);
     for (int64_t i = 0; i < t->n[2] * t->n[1]; i++) /* arguments of GELU of a few units */
         trial_set(t, LINEAR_W, i, trial_real(t, LINEAR_W)[i] * 1.5 / sqrt((double)t->n[1]));
-    if (t->variant & LINEAR_NO_SLOPE) trial_absent(t, "slope");
-    else trial_output(t, "slope", t->n[0] * t->n[2]);
+    if (t->variant & LINEAR_NO_SLOPE)
+        trial_absent(t, "slope");
+    else
+        trial_output(t, "slope", t->n[0] * t->n[2]);
 }
 
 /* (x w^T + bias)[r, j] */
-static double linear_at(const double *x, const double *w, const double *bias, int64_t in, int64_t r, int64_t j)
+static double linear_at(const double *x, const double *w, const double *bias, int64_t in, int64_t r,
+                        int64_t j)
 {
     double sum = bias ? bias[j] : 0;
     for (int64_t l = 0; l < in; l++) sum += x[r * in + l] * w[j * in + l];
@@ -111,7 +118,8 @@ static double linear_true(struct trial *t, int64_t r, int64_t j)
 
 static void linear_reference(struct trial *t)
 {
-    for (int64_t i = 0; i < t->n[0] * t->n[2]; i++) t->b[LINEAR_Y].want[i] = linear_true(t, i / t->n[2], i % t->n[2]);
+    for (int64_t i = 0; i < t->n[0] * t->n[2]; i++)
+        t->b[LINEAR_Y].want[i] = linear_true(t, i / t->n[2], i % t->n[2]);
 }
 
 static void linear_residual_reference(struct trial *t)
@@ -131,20 +139,20 @@ static void linear_gelu_reference(struct trial *t)
 
 static void linear_call(struct trial *t, const struct sim_ops *o)
 {
-    o->linear(o, trial_f(t, LINEAR_Y), trial_f(t, LINEAR_X), trial_f(t, LINEAR_W), trial_f(t, LINEAR_BIAS), t->n[0],
-              t->n[1], t->n[2]);
+    o->linear(o, trial_f(t, LINEAR_Y), trial_f(t, LINEAR_X), trial_f(t, LINEAR_W), trial_f(t, LINEAR_BIAS),
+              t->n[0], t->n[1], t->n[2]);
 }
 
 static void linear_residual_call(struct trial *t, const struct sim_ops *o)
 {
-    o->linear_residual(o, trial_f(t, LINEAR_Y), trial_f(t, LINEAR_MORE), trial_f(t, LINEAR_X), trial_f(t, LINEAR_W),
-                       trial_f(t, LINEAR_BIAS), t->n[0], t->n[1], t->n[2]);
+    o->linear_residual(o, trial_f(t, LINEAR_Y), trial_f(t, LINEAR_MORE), trial_f(t, LINEAR_X),
+                       trial_f(t, LINEAR_W), trial_f(t, LINEAR_BIAS), t->n[0], t->n[1], t->n[2]);
 }
 
 static void linear_gelu_call(struct trial *t, const struct sim_ops *o)
 {
-    o->linear_gelu(o, trial_f(t, LINEAR_Y), trial_f(t, LINEAR_MORE), trial_f(t, LINEAR_X), trial_f(t, LINEAR_W),
-                   trial_f(t, LINEAR_BIAS), t->n[0], t->n[1], t->n[2]);
+    o->linear_gelu(o, trial_f(t, LINEAR_Y), trial_f(t, LINEAR_MORE), trial_f(t, LINEAR_X),
+                   trial_f(t, LINEAR_W), trial_f(t, LINEAR_BIAS), t->n[0], t->n[1], t->n[2]);
 }
 
 /* ------------------------------------------------------------------ linear_backward_*: rows in out */
@@ -174,8 +182,10 @@ static void backward_input_declare(struct trial *t)
     trial_input(t, "w", out * in);
     trial_hidden(t, "bias", out);
     trial_input(t, "dy", rows * out);
-    if (t->variant == 0) trial_absent(t, "slope");
-    else trial_input(t, "slope", rows * in);
+    if (t->variant == 0)
+        trial_absent(t, "slope");
+    else
+        trial_input(t, "slope", rows * in);
     for (int64_t i = 0; t->variant == 1 && i < rows * in; i++)
         trial_set(t, BACK_SLOPE, i, gelu_slope(trial_real(t, BACK_U)[i]));
     trial_gradient(t, "dx", BACK_U, 0);
@@ -189,8 +199,8 @@ static double backward_input_loss(struct trial *t)
 
 static void backward_input_call(struct trial *t, const struct sim_ops *o)
 {
-    o->linear_backward_input(o, trial_f(t, BACK_D1), trial_f(t, BACK_DY), trial_f(t, BACK_W), trial_f(t, BACK_SLOPE),
-                             t->n[0], t->n[1], t->n[2]);
+    o->linear_backward_input(o, trial_f(t, BACK_D1), trial_f(t, BACK_DY), trial_f(t, BACK_W),
+                             trial_f(t, BACK_SLOPE), t->n[0], t->n[1], t->n[2]);
 }
 
 static void backward_weight_declare(struct trial *t)
@@ -202,8 +212,10 @@ static void backward_weight_declare(struct trial *t)
     trial_input(t, "dy", rows * out);
     trial_absent(t, "slope");
     trial_gradient(t, "dw", BACK_W, 0);
-    if (t->variant == 0) trial_gradient(t, "db", BACK_BIAS, 0);
-    else trial_absent(t, "db");
+    if (t->variant == 0)
+        trial_gradient(t, "db", BACK_BIAS, 0);
+    else
+        trial_absent(t, "db");
     t->b[BACK_D1].floor = t->b[BACK_D2].floor = 1;
 }
 
@@ -214,28 +226,62 @@ static double backward_weight_loss(struct trial *t)
 
 static void backward_weight_call(struct trial *t, const struct sim_ops *o)
 {
-    o->linear_backward_weight(o, trial_f(t, BACK_D1), trial_f(t, BACK_D2), trial_f(t, BACK_DY), trial_f(t, BACK_U),
-                              t->n[0], t->n[1], t->n[2]);
+    o->linear_backward_weight(o, trial_f(t, BACK_D1), trial_f(t, BACK_D2), trial_f(t, BACK_DY),
+                              trial_f(t, BACK_U), t->n[0], t->n[1], t->n[2]);
 }
 
 static const struct operation operations[] = {
-    {.name = "gemm", .dims = "m n k", .shapes = gemm_shapes, .shape_count = TRIAL_COUNT(gemm_shapes),
-     .variants = GEMM_VARIANTS, .declare = gemm_declare, .reference = gemm_reference, .call = gemm_call,
-     .nmse = 1e-12, .max = 3e-6}, /* sums of 768 products that may cancel */
-    {.name = "linear", .dims = "rows in out", .shapes = linear_shapes, .shape_count = TRIAL_COUNT(linear_shapes),
-     .variants = 2, .declare = linear_declare, .reference = linear_reference, .call = linear_call},
-    {.name = "linear_residual", .dims = "rows in out", .shapes = linear_shapes,
-     .shape_count = TRIAL_COUNT(linear_shapes), .variants = 2, .declare = linear_residual_declare,
-     .reference = linear_residual_reference, .call = linear_residual_call},
-    {.name = "linear_gelu", .dims = "rows in out", .shapes = linear_shapes, .shape_count = TRIAL_COUNT(linear_shapes),
-     .variants = 4, .declare = linear_gelu_declare, .reference = linear_gelu_reference, .call = linear_gelu_call,
+    {.name = "gemm",
+     .dims = "m n k",
+     .shapes = gemm_shapes,
+     .shape_count = TRIAL_COUNT(gemm_shapes),
+     .variants = GEMM_VARIANTS,
+     .declare = gemm_declare,
+     .reference = gemm_reference,
+     .call = gemm_call,
+     .nmse = 1e-12,
+     .max = 3e-6}, /* sums of 768 products that may cancel */
+    {.name = "linear",
+     .dims = "rows in out",
+     .shapes = linear_shapes,
+     .shape_count = TRIAL_COUNT(linear_shapes),
+     .variants = 2,
+     .declare = linear_declare,
+     .reference = linear_reference,
+     .call = linear_call},
+    {.name = "linear_residual",
+     .dims = "rows in out",
+     .shapes = linear_shapes,
+     .shape_count = TRIAL_COUNT(linear_shapes),
+     .variants = 2,
+     .declare = linear_residual_declare,
+     .reference = linear_residual_reference,
+     .call = linear_residual_call},
+    {.name = "linear_gelu",
+     .dims = "rows in out",
+     .shapes = linear_shapes,
+     .shape_count = TRIAL_COUNT(linear_shapes),
+     .variants = 4,
+     .declare = linear_gelu_declare,
+     .reference = linear_gelu_reference,
+     .call = linear_gelu_call,
      .max = 3e-6},
-    {.name = "linear_backward_input", .dims = "rows in out", .shapes = linear_shapes,
-     .shape_count = TRIAL_COUNT(linear_shapes), .variants = 2, .declare = backward_input_declare,
-     .loss = backward_input_loss, .call = backward_input_call},
-    {.name = "linear_backward_weight", .dims = "rows in out", .shapes = linear_shapes,
-     .shape_count = TRIAL_COUNT(linear_shapes), .variants = 2, .declare = backward_weight_declare,
-     .loss = backward_weight_loss, .call = backward_weight_call},
+    {.name = "linear_backward_input",
+     .dims = "rows in out",
+     .shapes = linear_shapes,
+     .shape_count = TRIAL_COUNT(linear_shapes),
+     .variants = 2,
+     .declare = backward_input_declare,
+     .loss = backward_input_loss,
+     .call = backward_input_call},
+    {.name = "linear_backward_weight",
+     .dims = "rows in out",
+     .shapes = linear_shapes,
+     .shape_count = TRIAL_COUNT(linear_shapes),
+     .variants = 2,
+     .declare = backward_weight_declare,
+     .loss = backward_weight_loss,
+     .call = backward_weight_call},
 };
 
 START_TEST(operation)
@@ -265,7 +311,8 @@ START_TEST(normal_distribution_is_accurate)
     for (double at = -16; at <= 16; at += 1.0 / 8192) {
         float x = (float)at, density, phi = sim_normal_cdf(x, &density);
         worst = fmax(worst, fabs((double)phi - 0.5 * erfc(-(double)x * M_SQRT1_2)));
-        worst_density = fmax(worst_density, fabs((double)density - exp(-0.5 * (double)x * (double)x) / sqrt(2 * M_PI)));
+        worst_density =
+            fmax(worst_density, fabs((double)density - exp(-0.5 * (double)x * (double)x) / sqrt(2 * M_PI)));
     }
     ck_assert_msg(worst < 1e-7, "Phi is off by %.2e", worst);
     ck_assert_msg(worst_density < 1e-7, "the density is off by %.2e", worst_density);
@@ -282,8 +329,10 @@ static void check_gelu(const struct sim_ops *o, const float *x, int64_t count, d
     for (int64_t i = 0; i < count; i++) {
         double at = x[i], scale = fmax(1, fabs(at)), true_slope = fabs(at) > 50 ? at > 0 : gelu_slope(at);
         double off = fabs(y[i] - gelu(at)), off_slope = fabs(slope[i] - true_slope);
-        ck_assert_msg(off <= bound * scale, "%s: gelu(%g) = %.9g, not %.9g", o->isa, at, (double)y[i], gelu(at));
-        ck_assert_msg(off_slope <= bound, "%s: slope at %g = %.9g, not %.9g", o->isa, at, (double)slope[i], true_slope);
+        ck_assert_msg(off <= bound * scale, "%s: gelu(%g) = %.9g, not %.9g", o->isa, at, (double)y[i],
+                      gelu(at));
+        ck_assert_msg(off_slope <= bound, "%s: slope at %g = %.9g, not %.9g", o->isa, at, (double)slope[i],
+                      true_slope);
     }
     free(y), free(slope);
 }
@@ -292,8 +341,9 @@ START_TEST(gelu_is_accurate_and_finite_everywhere)
 {
     enum { GRID = 1 << 17 };
     static float x[GRID];
-    static const float odd[] = {0.0f,  -0.0f,  1e-45f, -1e-45f, 1e-40f, -1e-40f, 1e-30f, -100.0f, 100.0f, -13.2f,
-                                -14.0f, -37.6f, 1e4f,   -1e4f,  1e10f,  -1e10f,  1e19f,  -1e19f,  1e30f,  -1e30f};
+    static const float odd[] = {0.0f,    -0.0f,  1e-45f, -1e-45f, 1e-40f, -1e-40f, 1e-30f,
+                                -100.0f, 100.0f, -13.2f, -14.0f,  -37.6f, 1e4f,    -1e4f,
+                                1e10f,   -1e10f, 1e19f,  -1e19f,  1e30f,  -1e30f};
     for (int64_t i = 0; i < GRID; i++) x[i] = (float)(-12 + 24 * ((double)i + 0.37) / GRID);
     struct subject subjects[TRIAL_SUBJECTS];
     int count = subjects_open(subjects);

@@ -1,5 +1,5 @@
-/* Moving tokens about: patches, visible tokens, the predictor's queries, rows of images, residual branches, and the
- * features of relative positions. */
+/* Moving tokens about: patches, visible tokens, the predictor's queries, rows of images, residual branches,
+ * and the features of relative positions. */
 #include "trial.h"
 
 #include <math.h>
@@ -45,29 +45,34 @@ static int64_t patchify_taken(const struct trial *t)
 
 static void patchify_declare(struct trial *t)
 {
-    const int64_t batch = t->n[0], side = t->n[1], patch = t->n[2], grid = side / patch, taken = patchify_taken(t);
+    const int64_t batch = t->n[0], side = t->n[1], patch = t->n[2], grid = side / patch,
+                  taken = patchify_taken(t);
     trial_input(t, "images", batch * 3 * side * side);
-    if (t->variant & PATCHIFY_ALL) trial_absent(t, "index");
-    else trial_index(t, "index", batch, taken, grid * grid);
+    if (t->variant & PATCHIFY_ALL)
+        trial_absent(t, "index");
+    else
+        trial_index(t, "index", batch, taken, grid * grid);
     trial_output(t, "rows", batch * taken * 3 * patch * patch);
 }
 
 static void patchify_reference(struct trial *t)
 {
-    const int64_t side = t->n[1], patch = t->n[2], grid = side / patch, taken = patchify_taken(t), area = patch * patch;
+    const int64_t side = t->n[1], patch = t->n[2], grid = side / patch, taken = patchify_taken(t),
+                  area = patch * patch;
     const int32_t *index = trial_indices(t, PATCHIFY_INDEX);
     for (int64_t i = 0; i < t->n[0] * taken * 3 * area; i++) {
         int64_t n = i / (3 * area), c = i / area % 3, y = i / patch % patch, x = i % patch;
         int64_t l = index ? index[n] : n % taken;
         t->b[PATCHIFY_ROWS].want[i] =
-            trial_real(t, PATCHIFY_IMAGES)[((n / taken * 3 + c) * side + l / grid * patch + y) * side + l % grid * patch + x];
+            trial_real(t, PATCHIFY_IMAGES)[((n / taken * 3 + c) * side + l / grid * patch + y) * side +
+                                           l % grid * patch + x];
     }
 }
 
 static void patchify_call(struct trial *t, const struct sim_ops *o)
 {
-    o->patchify(o, trial_f(t, PATCHIFY_ROWS), trial_f(t, PATCHIFY_IMAGES), trial_i(t, PATCHIFY_INDEX), t->n[0], t->n[1],
-                t->n[2], patchify_taken(t));
+    o->patchify(o, trial_f(t, PATCHIFY_ROWS), trial_f(t, PATCHIFY_IMAGES), trial_i(t, PATCHIFY_INDEX),
+                t->n[0], t->n[1], t->n[2], patchify_taken(t));
 }
 
 /* ------------------------------------------------------------------ embed_tokens: batch taken dim patches */
@@ -84,8 +89,10 @@ static void embed_inputs(struct trial *t)
     trial_input(t, "x", batch * taken * dim);
     trial_input(t, "cls", dim);
     trial_input(t, "pos", (1 + patches) * dim);
-    if (t->variant & TOKENS_ALL) trial_absent(t, "index");
-    else trial_index(t, "index", batch, taken, patches);
+    if (t->variant & TOKENS_ALL)
+        trial_absent(t, "index");
+    else
+        trial_index(t, "index", batch, taken, patches);
 }
 
 static void embed_declare(struct trial *t)
@@ -106,7 +113,8 @@ static void embed_true(struct trial *t, double *y)
             image[0] = trial_real(t, EMBED_CLS)[c] + pos[c];
             for (int64_t v = 0; v < taken; v++) {
                 int64_t l = index ? index[b * taken + v] : v;
-                image[(1 + v) * dim] = trial_real(t, EMBED_X)[(b * taken + v) * dim + c] + pos[(1 + l) * dim + c];
+                image[(1 + v) * dim] =
+                    trial_real(t, EMBED_X)[(b * taken + v) * dim + c] + pos[(1 + l) * dim + c];
             }
         }
 }
@@ -118,8 +126,8 @@ static void embed_reference(struct trial *t)
 
 static void embed_call(struct trial *t, const struct sim_ops *o)
 {
-    o->embed_tokens(o, trial_f(t, EMBED_OUT), trial_f(t, EMBED_X), trial_f(t, EMBED_CLS), trial_f(t, EMBED_POS),
-                    trial_i(t, EMBED_INDEX), t->n[0], t->n[1], t->n[2]);
+    o->embed_tokens(o, trial_f(t, EMBED_OUT), trial_f(t, EMBED_X), trial_f(t, EMBED_CLS),
+                    trial_f(t, EMBED_POS), trial_i(t, EMBED_INDEX), t->n[0], t->n[1], t->n[2]);
 }
 
 enum { EMBED_DY = EMBED_OUT, EMBED_DCLS, EMBED_DX };
@@ -130,8 +138,10 @@ static void embed_backward_declare(struct trial *t)
     embed_inputs(t);
     trial_input(t, "dy", t->n[0] * (1 + t->n[1]) * t->n[2]);
     trial_gradient(t, "dcls", EMBED_CLS, 0);
-    if (t->variant & EMBED_NO_DX) trial_absent(t, "dx");
-    else trial_gradient(t, "dx", EMBED_X, 0);
+    if (t->variant & EMBED_NO_DX)
+        trial_absent(t, "dx");
+    else
+        trial_gradient(t, "dx", EMBED_X, 0);
     t->b[EMBED_DCLS].floor = 1;
 }
 
@@ -142,8 +152,8 @@ static double embed_loss(struct trial *t)
 
 static void embed_backward_call(struct trial *t, const struct sim_ops *o)
 {
-    o->embed_tokens_backward(o, trial_f(t, EMBED_DCLS), trial_f(t, EMBED_DX), trial_f(t, EMBED_DY), t->n[0], t->n[1],
-                             t->n[2]);
+    o->embed_tokens_backward(o, trial_f(t, EMBED_DCLS), trial_f(t, EMBED_DX), trial_f(t, EMBED_DY), t->n[0],
+                             t->n[1], t->n[2]);
 }
 
 /* ------------------------------------------------------------------ join_queries: batch taken dim patches */
@@ -155,8 +165,10 @@ static void join_inputs(struct trial *t)
     const int64_t batch = t->n[0], taken = t->n[1], dim = t->n[2], patches = t->n[3];
     trial_input(t, "z", batch * (1 + taken) * dim);
     trial_input(t, "pos", (1 + patches) * dim);
-    if (t->variant & TOKENS_ALL) trial_absent(t, "index");
-    else trial_index(t, "index", batch, taken, patches);
+    if (t->variant & TOKENS_ALL)
+        trial_absent(t, "index");
+    else
+        trial_index(t, "index", batch, taken, patches);
     trial_input(t, "mask_token", dim);
     trial_input(t, "place", batch * patches * dim);
 }
@@ -176,9 +188,11 @@ static void join_true(struct trial *t, double *y)
         int64_t b = i / (tokens * dim), n = i / dim % tokens, c = i % dim;
         if (n <= taken) {
             int64_t l = n == 0 ? -1 : index ? index[b * taken + n - 1] : n - 1;
-            y[i] = trial_real(t, JOIN_Z)[(b * (1 + taken) + n) * dim + c] + trial_real(t, JOIN_POS)[(1 + l) * dim + c];
+            y[i] = trial_real(t, JOIN_Z)[(b * (1 + taken) + n) * dim + c] +
+                   trial_real(t, JOIN_POS)[(1 + l) * dim + c];
         } else {
-            y[i] = trial_real(t, JOIN_MASK)[c] + trial_real(t, JOIN_PLACE)[(b * patches + n - 1 - taken) * dim + c];
+            y[i] = trial_real(t, JOIN_MASK)[c] +
+                   trial_real(t, JOIN_PLACE)[(b * patches + n - 1 - taken) * dim + c];
         }
     }
 }
@@ -213,15 +227,16 @@ static double join_loss(struct trial *t)
 
 static void join_backward_call(struct trial *t, const struct sim_ops *o)
 {
-    o->join_queries_backward(o, trial_f(t, JOIN_DZ), trial_f(t, JOIN_DMASK), trial_f(t, JOIN_DPLACE), trial_f(t, JOIN_DY),
-                             t->n[0], t->n[1], t->n[3], t->n[2]);
+    o->join_queries_backward(o, trial_f(t, JOIN_DZ), trial_f(t, JOIN_DMASK), trial_f(t, JOIN_DPLACE),
+                             trial_f(t, JOIN_DY), t->n[0], t->n[1], t->n[3], t->n[2]);
 }
 
-/* ------------------------------------------------------------------ take, put, mean of rows: batch tokens first count dim */
+/* ------------------------------------------------------------------ take, put, mean of rows: batch tokens
+ * first count dim */
 
 static const int64_t rows_shapes[][TRIAL_DIMS] = {
-    {1, 1, 0, 1, 1}, {2, 5, 0, 5, 20}, {3, 5, 1, 4, 33}, {2, 79, 1, 78, 8}, {5, 129, 128, 1, 48}, {1, 275, 79, 196, 40},
-    {4, 6, 2, 3, 64}, {65, 4, 0, 1, 7},
+    {1, 1, 0, 1, 1},      {2, 5, 0, 5, 20},      {3, 5, 1, 4, 33}, {2, 79, 1, 78, 8},
+    {5, 129, 128, 1, 48}, {1, 275, 79, 196, 40}, {4, 6, 2, 3, 64}, {65, 4, 0, 1, 7},
 };
 enum { ROWS_X, ROWS_Y, ROWS_DX };
 
@@ -284,7 +299,8 @@ static void mean_declare(struct trial *t)
 static void mean_true(struct trial *t, double *y)
 {
     for (int64_t i = 0; i < rows_part(t); i++)
-        y[i / (t->n[3] * t->n[4]) * t->n[4] + i % t->n[4]] += trial_real(t, ROWS_X)[rows_place(t, i)] / (double)t->n[3];
+        y[i / (t->n[3] * t->n[4]) * t->n[4] + i % t->n[4]] +=
+            trial_real(t, ROWS_X)[rows_place(t, i)] / (double)t->n[3];
 }
 
 static void mean_reference(struct trial *t)
@@ -327,10 +343,14 @@ static void residual_inputs(struct trial *t)
 {
     trial_input(t, "x", t->n[0] * t->n[1] * t->n[2]);
     trial_input(t, "branch", t->n[0] * t->n[1] * t->n[2]);
-    if (t->variant & RESIDUAL_NO_GAMMA) trial_absent(t, "gamma");
-    else trial_input(t, "gamma", t->n[2]);
-    if (t->variant & RESIDUAL_NO_KEEP) trial_absent(t, "keep");
-    else trial_input(t, "keep", t->n[0]);
+    if (t->variant & RESIDUAL_NO_GAMMA)
+        trial_absent(t, "gamma");
+    else
+        trial_input(t, "gamma", t->n[2]);
+    if (t->variant & RESIDUAL_NO_KEEP)
+        trial_absent(t, "keep");
+    else
+        trial_input(t, "keep", t->n[0]);
     for (int64_t b = 0; !(t->variant & RESIDUAL_NO_KEEP) && b < t->n[0]; b++)
         trial_set(t, RESIDUAL_KEEP, b, b % 3 == 1 ? 0 : 1 / 0.8);
 }
@@ -347,7 +367,8 @@ static void residual_true(struct trial *t, double *y)
 {
     for (int64_t i = 0; i < t->n[0] * t->n[1] * t->n[2]; i++) {
         double gamma = t->variant & RESIDUAL_NO_GAMMA ? 1 : trial_real(t, RESIDUAL_GAMMA)[i % t->n[2]];
-        double keep = t->variant & RESIDUAL_NO_KEEP ? 1 : trial_real(t, RESIDUAL_KEEP)[i / (t->n[1] * t->n[2])];
+        double keep =
+            t->variant & RESIDUAL_NO_KEEP ? 1 : trial_real(t, RESIDUAL_KEEP)[i / (t->n[1] * t->n[2])];
         y[i] = trial_real(t, RESIDUAL_X)[i] + keep * gamma * trial_real(t, RESIDUAL_BRANCH)[i];
     }
 }
@@ -371,8 +392,10 @@ static void residual_backward_declare(struct trial *t)
     residual_inputs(t);
     trial_input(t, "dy", t->n[0] * t->n[1] * t->n[2]);
     trial_gradient(t, "dbranch", RESIDUAL_BRANCH, 0);
-    if (t->variant & (RESIDUAL_NO_GAMMA | RESIDUAL_NO_DGAMMA)) trial_absent(t, "dgamma");
-    else trial_gradient(t, "dgamma", RESIDUAL_GAMMA, 0);
+    if (t->variant & (RESIDUAL_NO_GAMMA | RESIDUAL_NO_DGAMMA))
+        trial_absent(t, "dgamma");
+    else
+        trial_gradient(t, "dgamma", RESIDUAL_GAMMA, 0);
     t->b[RESIDUAL_DGAMMA].floor = 1;
 }
 
@@ -383,9 +406,10 @@ static double residual_loss(struct trial *t)
 
 static void residual_backward_call(struct trial *t, const struct sim_ops *o)
 {
-    o->scale_residual_backward(o, trial_f(t, RESIDUAL_DBRANCH), trial_f(t, RESIDUAL_DGAMMA), trial_f(t, RESIDUAL_DY),
-                               trial_f(t, RESIDUAL_BRANCH), trial_f(t, RESIDUAL_GAMMA), trial_f(t, RESIDUAL_KEEP), t->n[0],
-                               t->n[1], t->n[2]);
+    o->scale_residual_backward(o, trial_f(t, RESIDUAL_DBRANCH), trial_f(t, RESIDUAL_DGAMMA),
+                               trial_f(t, RESIDUAL_DY), trial_f(t, RESIDUAL_BRANCH),
+                               trial_f(t, RESIDUAL_GAMMA), trial_f(t, RESIDUAL_KEEP), t->n[0], t->n[1],
+                               t->n[2]);
 }
 
 /* ------------------------------------------------------------------ relative_features: batch grid dim */
@@ -398,7 +422,8 @@ static void features_declare(struct trial *t)
     trial_input(t, "geometry", t->n[0] * 6);
     for (int64_t i = 0; i < t->n[0]; i++) { /* scales of crops, flips of 0 or 1 */
         for (int64_t k = 2; k < 4; k++)
-            trial_set(t, FEATURES_GEOMETRY, 6 * i + k, exp(0.5 * trial_real(t, FEATURES_GEOMETRY)[6 * i + k]));
+            trial_set(t, FEATURES_GEOMETRY, 6 * i + k,
+                      exp(0.5 * trial_real(t, FEATURES_GEOMETRY)[6 * i + k]));
         trial_set(t, FEATURES_GEOMETRY, 6 * i + 4, (double)(i % 2));
     }
     trial_output(t, "features", t->n[0] * t->n[1] * t->n[1] * 2 * t->n[2]);
@@ -411,7 +436,8 @@ static void features_reference(struct trial *t)
     for (int64_t n = 0; n < t->n[0] * grid * grid; n++) {
         const double *g = trial_real(t, FEATURES_GEOMETRY) + n / (grid * grid) * 6;
         double u = (double)(n / grid % grid) + 0.5, v = (double)(n % grid) + 0.5, side = (double)grid;
-        double at[4] = {g[2] * u + side * g[0] - 0.5, g[3] * v + side * g[1] - 0.5, 10 * log(g[2]), 10 * log(g[3])};
+        double at[4] = {g[2] * u + side * g[0] - 0.5, g[3] * v + side * g[1] - 0.5, 10 * log(g[2]),
+                        10 * log(g[3])};
         if (g[4] == 1) at[1] = -g[3] * v + side * g[5] - 0.5;
         if (t->variant == SIM_FEATURES_NO_SCALE) at[2] = at[3] = 0;
         if (t->variant == SIM_FEATURES_NONE) at[0] = u - 0.5, at[1] = v - 0.5, at[2] = at[3] = 0;
@@ -426,37 +452,102 @@ static void features_reference(struct trial *t)
 
 static void features_call(struct trial *t, const struct sim_ops *o)
 {
-    o->relative_features(o, trial_f(t, FEATURES_OUT), trial_f(t, FEATURES_GEOMETRY), t->n[0], t->n[1], t->n[2],
-                         (enum sim_features_mode)t->variant);
+    o->relative_features(o, trial_f(t, FEATURES_OUT), trial_f(t, FEATURES_GEOMETRY), t->n[0], t->n[1],
+                         t->n[2], (enum sim_features_mode)t->variant);
 }
 
 #define SHAPES(list) .shapes = list, .shape_count = TRIAL_COUNT(list)
 static const struct operation operations[] = {
-    {.name = "patchify", .dims = "batch side patch taken", SHAPES(patchify_shapes), .variants = 2,
-     .declare = patchify_declare, .reference = patchify_reference, .call = patchify_call, .exact = 1},
-    {.name = "embed_tokens", .dims = "batch taken dim patches", SHAPES(embed_shapes), .variants = 2,
-     .declare = embed_declare, .reference = embed_reference, .call = embed_call, .exact = 1},
-    {.name = "embed_tokens_backward", .dims = "batch taken dim patches", SHAPES(embed_shapes), .variants = 2,
-     .declare = embed_backward_declare, .loss = embed_loss, .call = embed_backward_call},
-    {.name = "join_queries", .dims = "batch taken dim patches", SHAPES(embed_shapes), .variants = 2,
-     .declare = join_declare, .reference = join_reference, .call = join_call, .exact = 1},
-    {.name = "join_queries_backward", .dims = "batch taken dim patches", SHAPES(embed_shapes), .variants = 1,
-     .declare = join_backward_declare, .loss = join_loss, .call = join_backward_call},
-    {.name = "take_rows", .dims = "batch tokens first count dim", SHAPES(rows_shapes), .variants = 1,
-     .declare = take_declare, .reference = take_reference, .call = take_call, .exact = 1},
-    {.name = "put_rows", .dims = "batch tokens first count dim", SHAPES(rows_shapes), .variants = 1,
-     .declare = put_declare, .reference = put_reference, .call = put_call, .exact = 1},
-    {.name = "mean_rows", .dims = "batch tokens first count dim", SHAPES(rows_shapes), .variants = 1,
-     .declare = mean_declare, .reference = mean_reference, .call = mean_call},
-    {.name = "mean_rows_backward", .dims = "batch tokens first count dim", SHAPES(rows_shapes), .variants = 1,
-     .declare = mean_backward_declare, .loss = mean_loss, .call = mean_backward_call},
-    {.name = "scale_residual", .dims = "batch tokens dim", SHAPES(residual_shapes), .variants = RESIDUAL_VARIANTS,
-     .declare = residual_declare, .reference = residual_reference, .call = residual_call},
-    {.name = "scale_residual_backward", .dims = "batch tokens dim", SHAPES(residual_shapes),
-     .variants = RESIDUAL_VARIANTS, .declare = residual_backward_declare, .loss = residual_loss,
+    {.name = "patchify",
+     .dims = "batch side patch taken",
+     SHAPES(patchify_shapes),
+     .variants = 2,
+     .declare = patchify_declare,
+     .reference = patchify_reference,
+     .call = patchify_call,
+     .exact = 1},
+    {.name = "embed_tokens",
+     .dims = "batch taken dim patches",
+     SHAPES(embed_shapes),
+     .variants = 2,
+     .declare = embed_declare,
+     .reference = embed_reference,
+     .call = embed_call,
+     .exact = 1},
+    {.name = "embed_tokens_backward",
+     .dims = "batch taken dim patches",
+     SHAPES(embed_shapes),
+     .variants = 2,
+     .declare = embed_backward_declare,
+     .loss = embed_loss,
+     .call = embed_backward_call},
+    {.name = "join_queries",
+     .dims = "batch taken dim patches",
+     SHAPES(embed_shapes),
+     .variants = 2,
+     .declare = join_declare,
+     .reference = join_reference,
+     .call = join_call,
+     .exact = 1},
+    {.name = "join_queries_backward",
+     .dims = "batch taken dim patches",
+     SHAPES(embed_shapes),
+     .variants = 1,
+     .declare = join_backward_declare,
+     .loss = join_loss,
+     .call = join_backward_call},
+    {.name = "take_rows",
+     .dims = "batch tokens first count dim",
+     SHAPES(rows_shapes),
+     .variants = 1,
+     .declare = take_declare,
+     .reference = take_reference,
+     .call = take_call,
+     .exact = 1},
+    {.name = "put_rows",
+     .dims = "batch tokens first count dim",
+     SHAPES(rows_shapes),
+     .variants = 1,
+     .declare = put_declare,
+     .reference = put_reference,
+     .call = put_call,
+     .exact = 1},
+    {.name = "mean_rows",
+     .dims = "batch tokens first count dim",
+     SHAPES(rows_shapes),
+     .variants = 1,
+     .declare = mean_declare,
+     .reference = mean_reference,
+     .call = mean_call},
+    {.name = "mean_rows_backward",
+     .dims = "batch tokens first count dim",
+     SHAPES(rows_shapes),
+     .variants = 1,
+     .declare = mean_backward_declare,
+     .loss = mean_loss,
+     .call = mean_backward_call},
+    {.name = "scale_residual",
+     .dims = "batch tokens dim",
+     SHAPES(residual_shapes),
+     .variants = RESIDUAL_VARIANTS,
+     .declare = residual_declare,
+     .reference = residual_reference,
+     .call = residual_call},
+    {.name = "scale_residual_backward",
+     .dims = "batch tokens dim",
+     SHAPES(residual_shapes),
+     .variants = RESIDUAL_VARIANTS,
+     .declare = residual_backward_declare,
+     .loss = residual_loss,
      .call = residual_backward_call},
-    {.name = "relative_features", .dims = "batch grid dim", SHAPES(features_shapes), .variants = 3,
-     .declare = features_declare, .reference = features_reference, .call = features_call, .max = 1e-6},
+    {.name = "relative_features",
+     .dims = "batch grid dim",
+     SHAPES(features_shapes),
+     .variants = 3,
+     .declare = features_declare,
+     .reference = features_reference,
+     .call = features_call,
+     .max = 1e-6},
 };
 
 START_TEST(operation)
@@ -500,7 +591,15 @@ END_TEST
 /* take after put gives back what was put; put is take's transpose: <take x, y> = <x, put y>. */
 START_TEST(put_is_the_transpose_of_take)
 {
-    enum { BATCH = 3, TOKENS = 11, FIRST = 2, COUNT = 7, DIM = 5, WHOLE = BATCH * TOKENS * DIM, PART = BATCH * COUNT * DIM };
+    enum {
+        BATCH = 3,
+        TOKENS = 11,
+        FIRST = 2,
+        COUNT = 7,
+        DIM = 5,
+        WHOLE = BATCH * TOKENS * DIM,
+        PART = BATCH * COUNT * DIM
+    };
     float x[WHOLE], y[PART], taken[PART], put[WHOLE];
     struct sim_rng rng = sim_rng_make(9, SIM_PURPOSE_TEST, 0, 0, 0);
     struct subject subjects[TRIAL_SUBJECTS];

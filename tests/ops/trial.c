@@ -10,7 +10,8 @@
 
 /* Not a multiple of a cache line or a vector: tensors lie anywhere in the parameter block. */
 enum { GUARD = 19 };
-static const uint32_t guard_bits = 0xffc5a5a5u, unset_bits = 0x7fc00000u; /* both NaN, told apart by their bits */
+static const uint32_t guard_bits = 0xffc5a5a5u,
+                      unset_bits = 0x7fc00000u; /* both NaN, told apart by their bits */
 
 /* ------------------------------------------------------------------ declaring */
 
@@ -30,8 +31,8 @@ int trial_matrix(struct trial *t, const char *name, enum role role, int64_t rows
 {
     ck_assert_msg(t->count < TRIAL_BUFFERS, "%s declares more than %d buffers", t->op->name, TRIAL_BUFFERS);
     struct buffer *b = &t->b[t->count];
-    *b = (struct buffer){.name = name, .role = role, .rows = rows, .cols = cols, .ld = ld, .same_as = -1,
-                         .gradient_of = -1};
+    *b = (struct buffer){
+        .name = name, .role = role, .rows = rows, .cols = cols, .ld = ld, .same_as = -1, .gradient_of = -1};
     b->start = checked_calloc((size_t)(rows * ld), sizeof *b->start);
     b->got = checked_calloc((size_t)(rows * ld), sizeof *b->got);
     b->first = checked_calloc((size_t)(rows * ld), sizeof *b->first);
@@ -40,7 +41,8 @@ int trial_matrix(struct trial *t, const char *name, enum role role, int64_t rows
     fill_bits(b->start, rows * ld, role == OUTPUT ? unset_bits : guard_bits);
     for (int64_t r = 0; role != OUTPUT && r < rows; r++)
         for (int64_t c = 0; c < cols; c++) trial_set(t, t->count, r * cols + c, sim_rng_normal(&t->rng));
-    for (int64_t r = 0; role == OUTPUT && r < rows; r++) fill_bits(b->start + r * ld + cols, ld - cols, guard_bits);
+    for (int64_t r = 0; role == OUTPUT && r < rows; r++)
+        fill_bits(b->start + r * ld + cols, ld - cols, guard_bits);
     return t->count++;
 }
 
@@ -130,11 +132,14 @@ static double slope_of_loss(struct trial *t, struct buffer *x, int64_t at, const
     }
     for (int i = 0; i < 4; i++) {
         if (!direction) x->real[at] = kept + place[i] * step;
-        for (int64_t k = 0; direction && k < count; k++) x->real[k] = saved[k] + place[i] * step * direction[k];
+        for (int64_t k = 0; direction && k < count; k++)
+            x->real[k] = saved[k] + place[i] * step * direction[k];
         total += weight[i] * t->op->loss(t);
     }
-    if (direction) memcpy(x->real, saved, (size_t)count * sizeof *saved);
-    else x->real[at] = kept;
+    if (direction)
+        memcpy(x->real, saved, (size_t)count * sizeof *saved);
+    else
+        x->real[at] = kept;
     free(saved);
     return total / (12 * step);
 }
@@ -158,7 +163,8 @@ static void describe(const struct trial *t, char *out, size_t size)
     for (const char *c = t->op->dims; *c; c++) dims += *c == ' ';
     for (int d = 0; d < dims; d++)
         used += snprintf(out + used, size - (size_t)used, "%s%lld", d ? "x" : "", (long long)t->n[d]);
-    snprintf(out + used, size - (size_t)used, " variant %d seed %llu", t->variant, (unsigned long long)t->seed);
+    snprintf(out + used, size - (size_t)used, " variant %d seed %llu", t->variant,
+             (unsigned long long)t->seed);
 }
 
 static void __attribute__((format(printf, 4, 5), noreturn))
@@ -170,13 +176,13 @@ trial_fail(const struct trial *t, const struct subject *s, int threads, const ch
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
     describe(t, which, sizeof which);
-    ck_abort_msg("%s on %s %s, %d threads (%s): %s\n  repeat: SIM_CASE='%s' %s", t->op->name, s->ops.name, s->ops.isa,
-                 threads, t->op->dims, what, which, program_invocation_name);
+    ck_abort_msg("%s on %s %s, %d threads (%s): %s\n  repeat: SIM_CASE='%s' %s", t->op->name, s->ops.name,
+                 s->ops.isa, threads, t->op->dims, what, which, program_invocation_name);
 }
 
 /* Guards, gaps between rows, and inputs keep their bytes. */
-static void check_surroundings(const struct trial *t, const struct subject *s, int threads, const struct buffer *b,
-                               const float *guards)
+static void check_surroundings(const struct trial *t, const struct subject *s, int threads,
+                               const struct buffer *b, const float *guards)
 {
     for (int i = 0; i < 2 * GUARD; i++)
         if (memcmp(guards + i, &guard_bits, 4) != 0)
@@ -187,7 +193,8 @@ static void check_surroundings(const struct trial *t, const struct subject *s, i
                 trial_fail(t, s, threads, "wrote into the gap after row %lld of %s", (long long)r, b->name);
     int shared = 0;
     for (int i = 0; i < t->count; i++) shared |= t->b[i].same_as >= 0 && &t->b[t->b[i].same_as] == b;
-    if (b->role == INPUT && !shared && memcmp(b->got, b->start, (size_t)(b->rows * b->ld) * sizeof *b->got) != 0)
+    if (b->role == INPUT && !shared &&
+        memcmp(b->got, b->start, (size_t)(b->rows * b->ld) * sizeof *b->got) != 0)
         trial_fail(t, s, threads, "changed its input %s", b->name);
 }
 
@@ -205,9 +212,11 @@ static void check_close(const struct trial *t, const struct subject *s, int thre
         float got = b->got[i / b->cols * b->ld + i % b->cols];
         double off = fabs((double)got - b->want[i]);
         if (t->op->exact && got != (float)b->want[i])
-            trial_fail(t, s, threads, "%s[%lld] is %.9g, not %.9g", b->name, (long long)i, (double)got, b->want[i]);
+            trial_fail(t, s, threads, "%s[%lld] is %.9g, not %.9g", b->name, (long long)i, (double)got,
+                       b->want[i]);
         if (!isfinite(got) && isfinite((float)b->want[i]))
-            trial_fail(t, s, threads, "%s[%lld] is %g, not %.9g", b->name, (long long)i, (double)got, b->want[i]);
+            trial_fail(t, s, threads, "%s[%lld] is %g, not %.9g", b->name, (long long)i, (double)got,
+                       b->want[i]);
         if (off > worst) worst = off, at = i;
         error += off * off;
         square += b->want[i] * b->want[i];
@@ -215,7 +224,8 @@ static void check_close(const struct trial *t, const struct subject *s, int thre
     }
     square = fmax(square, b->floor * b->floor * (double)count);
     if (!(error <= nmse * square) || !(worst <= max * largest))
-        trial_fail(t, s, threads, "%s: NMSE %.2e (bound %.0e), worst %.2e of %.2e (bound %.0e) at [%lld]: %.9g, not %.9g",
+        trial_fail(t, s, threads,
+                   "%s: NMSE %.2e (bound %.0e), worst %.2e of %.2e (bound %.0e) at [%lld]: %.9g, not %.9g",
                    b->name, square > 0 ? error / square : INFINITY, nmse, worst, largest, max, (long long)at,
                    (double)b->got[at / b->cols * b->ld + at % b->cols], b->want[at]);
 }
@@ -229,7 +239,8 @@ static void check_directions(struct trial *t, const struct subject *s, int threa
     int64_t count = x->rows * x->cols;
     double *v = checked_calloc((size_t)count, sizeof *v);
     for (int d = 0; d < DIRECTIONS; d++) {
-        struct sim_rng rng = sim_rng_make(t->seed, SIM_PURPOSE_TEST, 1, (uint64_t)b->gradient_of, (uint32_t)d);
+        struct sim_rng rng =
+            sim_rng_make(t->seed, SIM_PURPOSE_TEST, 1, (uint64_t)b->gradient_of, (uint32_t)d);
         double dot = 0, length = 0;
         for (int64_t i = 0; i < count; i++) {
             double g = (double)b->got[i] - (b->role == IN_OUT ? b->real[i] : 0);
@@ -240,7 +251,8 @@ static void check_directions(struct trial *t, const struct subject *s, int threa
         double slope = b->want[d]; /* the same for every subject: kept from the first */
         if (b->by_direction < 2) slope = b->want[d] = slope_of_loss(t, x, 0, v);
         if (!(fabs(dot - slope) <= bound * fmax(sqrt(length), b->floor * sqrt((double)count))))
-            trial_fail(t, s, threads, "%s along direction %d: %.9g, not %.9g (gradient's length %.3g, bound %.0e)", b->name,
+            trial_fail(t, s, threads,
+                       "%s along direction %d: %.9g, not %.9g (gradient's length %.3g, bound %.0e)", b->name,
                        d, dot, slope, sqrt(length), bound);
     }
     b->by_direction = 2;
@@ -248,7 +260,8 @@ static void check_directions(struct trial *t, const struct subject *s, int threa
 }
 
 /* Another subject's rounding may be another, its values not. */
-static void check_agreement(const struct trial *t, const struct subject *s, int threads, const struct buffer *b)
+static void check_agreement(const struct trial *t, const struct subject *s, int threads,
+                            const struct buffer *b)
 {
     double error = 0, square = b->floor * b->floor * (double)(b->rows * b->cols);
     for (int64_t r = 0; r < b->rows; r++)
@@ -259,8 +272,8 @@ static void check_agreement(const struct trial *t, const struct subject *s, int 
         }
     double bound = 4 * nmse_bound(t);
     if (!(error <= bound * square))
-        trial_fail(t, s, threads, "%s differs from the first subject's: NMSE %.2e (bound %.0e)", b->name, error / square,
-                   bound);
+        trial_fail(t, s, threads, "%s differs from the first subject's: NMSE %.2e (bound %.0e)", b->name,
+                   error / square, bound);
 }
 
 /* ------------------------------------------------------------------ running */
@@ -335,7 +348,8 @@ static void run_subject(struct trial *t, const struct subject *s, int is_first)
         if (s->ops.finish(&s->ops) != SIM_OK) trial_fail(t, s, threads, "failed: %s", sim_error_text());
         download(t, s, threads);
         if (run > 0 && memcmp(&t->result, &kept_result, sizeof kept_result) != 0)
-            trial_fail(t, s, threads, "returns %.17g, with %d threads %.17g", t->result, s->threads[0], kept_result);
+            trial_fail(t, s, threads, "returns %.17g, with %d threads %.17g", t->result, s->threads[0],
+                       kept_result);
         kept_result = t->result;
         if (run == 0 && !(fabs(t->result - t->want_result) <= 2e-7 * fabs(t->want_result)))
             trial_fail(t, s, threads, "returns %.12g, not %.12g", t->result, t->want_result);
@@ -345,13 +359,18 @@ static void run_subject(struct trial *t, const struct subject *s, int is_first)
             if (b->role != OUTPUT && b->role != IN_OUT) continue;
             if (run > 0) {
                 if (memcmp(kept[i], b->got, bytes) != 0)
-                    trial_fail(t, s, threads, "%s has other bytes than with %d threads", b->name, s->threads[0]);
+                    trial_fail(t, s, threads, "%s has other bytes than with %d threads", b->name,
+                               s->threads[0]);
                 continue;
             }
-            if (b->by_direction) check_directions(t, s, threads, b);
-            else check_close(t, s, threads, b);
-            if (is_first) memcpy(b->first, b->got, bytes);
-            else check_agreement(t, s, threads, b);
+            if (b->by_direction)
+                check_directions(t, s, threads, b);
+            else
+                check_close(t, s, threads, b);
+            if (is_first)
+                memcpy(b->first, b->got, bytes);
+            else
+                check_agreement(t, s, threads, b);
             kept[i] = checked_calloc(bytes ? bytes : 1, 1);
             memcpy(kept[i], b->got, bytes);
         }
@@ -362,7 +381,10 @@ static void run_subject(struct trial *t, const struct subject *s, int is_first)
 static void run_trial(const struct operation *op, const int64_t *shape, int variant, uint64_t seed,
                       const struct subject *subjects, int subject_count)
 {
-    struct trial t = {.op = op, .variant = variant, .seed = seed, .work = 1,
+    struct trial t = {.op = op,
+                      .variant = variant,
+                      .seed = seed,
+                      .work = 1,
                       .rng = sim_rng_make(seed, SIM_PURPOSE_TEST, 0, 0, 0)};
     memcpy(t.n, shape, sizeof t.n);
     for (int d = 0; d < TRIAL_DIMS; d++) t.work *= t.n[d] ? (double)t.n[d] : 1;
@@ -386,10 +408,11 @@ void trial_operation(const struct operation *op)
     int count = subjects_open(subjects);
     if (one) {
         int64_t shape[TRIAL_DIMS] = {0};
-        int wanted = 1, dims = sscanf(one + used, "%lldx%lldx%lldx%lldx%lldx%lld", n, n + 1, n + 2, n + 3, n + 4, n + 5);
+        int wanted = 1,
+            dims = sscanf(one + used, "%lldx%lldx%lldx%lldx%lldx%lld", n, n + 1, n + 2, n + 3, n + 4, n + 5);
         for (const char *c = op->dims; *c; c++) wanted += *c == ' ';
-        ck_assert_msg(dims == wanted, "SIM_CASE='%s': %s takes %d numbers, %s, with x between them", one, op->name, wanted,
-                      op->dims);
+        ck_assert_msg(dims == wanted, "SIM_CASE='%s': %s takes %d numbers, %s, with x between them", one,
+                      op->name, wanted, op->dims);
         for (int d = 0; d < dims; d++) shape[d] = n[d];
         const char *tail = strstr(one, "variant");
         if (tail) sscanf(tail, "variant %d seed %llu", &variant, &seed);

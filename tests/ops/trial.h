@@ -1,7 +1,8 @@
-/* Operation tests as a table (after ggml's and benchdnn's): an `operation` says which buffers it reads and writes,
- * what their true values are in double precision, and how to call it; every shape and variant of it then gets, on
- * every subject (a backend with an instruction set) and number of threads:
- *   - outputs within rounding of the reference; gradients equal to finite differences of the double reference,
+/* Operation tests as a table (after ggml's and benchdnn's): an `operation` says which buffers it reads and
+ * writes, what their true values are in double precision, and how to call it; every shape and variant of it
+ * then gets, on every subject (a backend with an instruction set) and number of threads:
+ *   - outputs within rounding of the reference; gradients equal to finite differences of the double
+ * reference,
  *   - sentinels around every buffer, and in the gaps of strided rows, untouched; inputs untouched,
  *   - outputs full of NaN before the call, so that nothing is read that should be written,
  *   - the same bytes from every run of a subject, whatever the number of threads,
@@ -48,7 +49,8 @@ enum role {
     INPUT,
     OUTPUT,
     IN_OUT,
-    HIDDEN /* the reference's alone: a variable to which there is a gradient but which the operation does not read */
+    HIDDEN /* the reference's alone: a variable to which there is a gradient but which the operation does not
+              read */
 };
 
 struct buffer {
@@ -60,11 +62,12 @@ struct buffer {
     double *real;           /* (rows, cols) the same for the references */
     double *want;           /* (rows, cols) true contents after the call */
     float *got, *first;     /* (rows, ld) contents after this call, and after the first subject's first */
-    double floor;           /* errors are measured against this where the true values are smaller; 0: against those alone */
-    int same_as;            /* index of the input whose memory this output shares, or -1 */
-    int gradient_of;        /* index of the buffer this is the loss's gradient of, or -1 */
-    int by_direction;       /* too many entries for `want`: checked along random directions */
-    void *device;           /* guards and rows in the subject's memory */
+    double floor;     /* errors are measured against this where the true values are smaller; 0: against those
+                         alone */
+    int same_as;      /* index of the input whose memory this output shares, or -1 */
+    int gradient_of;  /* index of the buffer this is the loss's gradient of, or -1 */
+    int by_direction; /* too many entries for `want`: checked along random directions */
+    void *device;     /* guards and rows in the subject's memory */
 };
 
 struct operation;
@@ -89,14 +92,15 @@ struct operation {
     int variants; /* every shape is tried with variants 0 .. variants-1 */
     /* Declares the buffers, in the order of the file's own enum. */
     void (*declare)(struct trial *t);
-    /* Fills `want` (and want_result) of what is no gradient from `real`; NULL where all outputs are gradients. */
+    /* Fills `want` (and want_result) of what is no gradient from `real`; NULL where all outputs are
+     * gradients. */
     void (*reference)(struct trial *t);
     /* The scalar whose gradients the backward makes, from `real`; NULL without gradients. */
     double (*loss)(struct trial *t);
     void (*call)(struct trial *t, const struct sim_ops *o);
     int exact;        /* outputs equal the reference rounded to float */
-    double nmse, max; /* bounds of the normalised mean squared error and of the largest error over the largest value;
-                       * 0: 2e-13 and 1e-6 */
+    double nmse, max; /* bounds of the normalised mean squared error and of the largest error over the largest
+                       * value; 0: 2e-13 and 1e-6 */
 };
 
 /* Declaring buffers, in `declare`; each returns the buffer's index.  Inputs are standard normal. */

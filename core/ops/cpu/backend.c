@@ -72,9 +72,12 @@ sim_status sim_ops_cpu_open(struct sim_ops *out)
     if (!c) return sim_fail(SIM_ENOMEM, "no memory for the CPU backend");
     const char *wish = getenv("SIM_ISA");
     int narrow = wish && strcmp(wish, "avx2") == 0;
-    if (narrow) dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx2); /* heeded where oneDNN has not yet been used in this process */
+    if (narrow)
+        dnnl_set_max_cpu_isa(
+            dnnl_cpu_isa_avx2); /* heeded where oneDNN has not yet been used in this process */
     if (!narrow && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd")) {
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512cd")) {
         c->k.isa = "avx512";
         sim_kernels_tiles_v4(&c->k);
         sim_kernels_norms_v4(&c->k);
@@ -87,7 +90,8 @@ sim_status sim_ops_cpu_open(struct sim_ops *out)
         sim_kernels_softmax_v3(&c->k);
         sim_kernels_flat_v3(&c->k);
     }
-    *out = (struct sim_ops){.name = "cpu", .isa = c->k.isa, .context = c, .finish = finish, .close = close_backend};
+    *out = (struct sim_ops){
+        .name = "cpu", .isa = c->k.isa, .context = c, .finish = finish, .close = close_backend};
     sim_cpu_products(out);
     sim_cpu_norms(out);
     sim_cpu_attention(out);
@@ -105,7 +109,8 @@ sim_status sim_ops_open(struct sim_ops *out, const char *name)
 double sim_ops_measure_gemm(const struct sim_ops *o, double seconds)
 {
     enum { M = 1024, N = 1536, K = 768 }; /* tokens x hidden x width of a ViT's MLP */
-    float *a = sim_calloc_aligned((size_t)M * K, sizeof *a), *b = sim_calloc_aligned((size_t)N * K, sizeof *b),
+    float *a = sim_calloc_aligned((size_t)M * K, sizeof *a),
+          *b = sim_calloc_aligned((size_t)N * K, sizeof *b),
           *y = sim_calloc_aligned((size_t)M * N, sizeof *y);
     double best = 0, start = omp_get_wtime();
     if (a && b && y) {

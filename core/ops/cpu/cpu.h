@@ -31,14 +31,15 @@ static inline struct sim_cpu *sim_cpu(const struct sim_ops *o)
 /* Records the first failure; safe from any thread. */
 void sim_cpu_fail(struct sim_cpu *c, sim_status code, const char *sentence);
 
-/* At least count floats, 64-byte aligned, of the calling thread (or shared); NULL, recorded, without memory. */
+/* At least count floats, 64-byte aligned, of the calling thread (or shared); NULL, recorded, without memory.
+ */
 float *sim_cpu_scratch(struct sim_cpu *c, size_t count);
 float *sim_cpu_shared(struct sim_cpu *c, size_t count);
 
 /* One tile of a product by one thread. */
-void sim_cpu_tile_gemm(struct sim_cpu *c, enum sim_trans ta, enum sim_trans tb, int64_t m, int64_t n, int64_t k,
-                       float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *out,
-                       int64_t ldc);
+void sim_cpu_tile_gemm(struct sim_cpu *c, enum sim_trans ta, enum sim_trans tb, int64_t m, int64_t n,
+                       int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
+                       float beta, float *out, int64_t ldc);
 
 /* How an (m, n) output is cut into tiles: a function of the shape alone. */
 struct sim_tiling {

@@ -1,8 +1,8 @@
 /* LayerNorm shared out by chunks of rows, token BatchNorm by strips of columns. */
 #include "cpu.h"
 
-static void layernorm(const struct sim_ops *o, float *y, float *mean, float *rstd, const float *x, const float *w,
-                      const float *b, int64_t rows, int64_t dim, double eps)
+static void layernorm(const struct sim_ops *o, float *y, float *mean, float *rstd, const float *x,
+                      const float *w, const float *b, int64_t rows, int64_t dim, double eps)
 {
     struct sim_cpu *c = sim_cpu(o);
 #pragma omp parallel for schedule(static)
@@ -12,8 +12,8 @@ static void layernorm(const struct sim_ops *o, float *y, float *mean, float *rst
 }
 
 static void layernorm_backward(const struct sim_ops *o, float *dx, int accumulate, float *dw, float *db,
-                               const float *dy, const float *x, const float *mean, const float *rstd, const float *w,
-                               int64_t rows, int64_t dim)
+                               const float *dy, const float *x, const float *mean, const float *rstd,
+                               const float *w, int64_t rows, int64_t dim)
 {
     struct sim_cpu *c = sim_cpu(o);
     int64_t chunks = sim_chunks(rows, SIM_CHUNK_ROWS);
@@ -24,7 +24,8 @@ static void layernorm_backward(const struct sim_ops *o, float *dx, int accumulat
         int64_t r = n * SIM_CHUNK_ROWS;
         float *mine = part ? part + n * 2 * dim : NULL;
         c->k.layernorm_backward_rows(dx + r * dim, accumulate, mine, mine ? mine + dim : NULL, dy + r * dim,
-                                     x + r * dim, mean + r, rstd + r, w, sim_min(SIM_CHUNK_ROWS, rows - r), dim);
+                                     x + r * dim, mean + r, rstd + r, w, sim_min(SIM_CHUNK_ROWS, rows - r),
+                                     dim);
     }
     if (!dw) return;
 #pragma omp parallel for schedule(static)
@@ -36,8 +37,8 @@ static void layernorm_backward(const struct sim_ops *o, float *dx, int accumulat
 }
 
 static void batchnorm(const struct sim_ops *o, float *y, float *mean, float *rstd, float *running_mean,
-                      float *running_var, const float *x, const float *w, const float *b, int64_t rows, int64_t dim,
-                      double eps, double momentum)
+                      float *running_var, const float *x, const float *w, const float *b, int64_t rows,
+                      int64_t dim, double eps, double momentum)
 {
     struct sim_cpu *c = sim_cpu(o);
 #pragma omp parallel for schedule(dynamic)
@@ -48,14 +49,14 @@ static void batchnorm(const struct sim_ops *o, float *y, float *mean, float *rst
 }
 
 static void batchnorm_backward(const struct sim_ops *o, float *dx, int accumulate, float *dw, float *db,
-                               const float *dy, const float *x, const float *mean, const float *rstd, const float *w,
-                               int64_t rows, int64_t dim)
+                               const float *dy, const float *x, const float *mean, const float *rstd,
+                               const float *w, int64_t rows, int64_t dim)
 {
     struct sim_cpu *c = sim_cpu(o);
 #pragma omp parallel for schedule(dynamic)
     for (int64_t j = 0; j < dim; j += SIM_STRIP)
-        c->k.batchnorm_backward_strip(dx + j, accumulate, dw + j, db + j, dy + j, x + j, mean + j, rstd + j, w + j,
-                                      rows, sim_min(SIM_STRIP, dim - j), dim);
+        c->k.batchnorm_backward_strip(dx + j, accumulate, dw + j, db + j, dy + j, x + j, mean + j, rstd + j,
+                                      w + j, rows, sim_min(SIM_STRIP, dim - j), dim);
 }
 
 void sim_cpu_norms(struct sim_ops *o)

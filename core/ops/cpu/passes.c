@@ -5,8 +5,8 @@
 
 enum { PIECE = 16384 };
 
-static double unigrad(const struct sim_ops *o, float *dp, const float *p, const float *t, const float *pc, int64_t rows,
-                      int64_t dim, double neg_weight)
+static double unigrad(const struct sim_ops *o, float *dp, const float *p, const float *t, const float *pc,
+                      int64_t rows, int64_t dim, double neg_weight)
 {
     struct sim_cpu *c = sim_cpu(o);
     int64_t chunks = sim_chunks(rows, SIM_CHUNK_ROWS);
@@ -16,8 +16,8 @@ static double unigrad(const struct sim_ops *o, float *dp, const float *p, const 
 #pragma omp parallel for schedule(static)
     for (int64_t n = 0; n < chunks; n++) {
         int64_t r = n * SIM_CHUNK_ROWS, at = r * dim;
-        part[n] = c->k.unigrad_rows(dp ? dp + at : NULL, p + at, t + at, pc + at, sim_min(SIM_CHUNK_ROWS, rows - r), dim,
-                                    neg_weight, 2 * per);
+        part[n] = c->k.unigrad_rows(dp ? dp + at : NULL, p + at, t + at, pc + at,
+                                    sim_min(SIM_CHUNK_ROWS, rows - r), dim, neg_weight, 2 * per);
     }
     for (int64_t n = 0; n < chunks; n++) loss += part[n];
     return loss * per;
@@ -70,7 +70,8 @@ static void adamw(const struct sim_ops *o, const struct sim_segment *s, int coun
     for (int64_t n = 0; n < pieces; n++) {
         const struct sim_segment *one = &s[list[n].segment];
         int64_t at = list[n].first;
-        c->k.flat_adamw(one->p + at, one->g + at, one->m + at, one->v + at, list[n].count, h, one->weight_decay);
+        c->k.flat_adamw(one->p + at, one->g + at, one->m + at, one->v + at, list[n].count, h,
+                        one->weight_decay);
     }
     free(list);
 }
@@ -82,8 +83,8 @@ static void ema(const struct sim_ops *o, const struct sim_segment *s, int count,
     struct piece *list = cut(c, s, count, &pieces);
 #pragma omp parallel for schedule(static)
     for (int64_t n = 0; n < pieces; n++)
-        c->k.flat_ema(s[list[n].segment].p + list[n].first, s[list[n].segment].g + list[n].first, list[n].count,
-                      momentum);
+        c->k.flat_ema(s[list[n].segment].p + list[n].first, s[list[n].segment].g + list[n].first,
+                      list[n].count, momentum);
     free(list);
 }
 

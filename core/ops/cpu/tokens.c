@@ -1,11 +1,12 @@
-/* Moving tokens about: patches in, visible tokens out, the predictor's queries, positions, residual branches. */
+/* Moving tokens about: patches in, visible tokens out, the predictor's queries, positions, residual branches.
+ */
 #include "cpu.h"
 
 #include <math.h>
 #include <string.h>
 
-static void patchify(const struct sim_ops *o, float *rows, const float *images, const int32_t *index, int64_t batch,
-                     int64_t side, int64_t patch, int64_t taken)
+static void patchify(const struct sim_ops *o, float *rows, const float *images, const int32_t *index,
+                     int64_t batch, int64_t side, int64_t patch, int64_t taken)
 {
     (void)o;
     const int64_t grid = side / patch, width = 3 * patch * patch;
@@ -16,7 +17,8 @@ static void patchify(const struct sim_ops *o, float *rows, const float *images, 
         float *to = rows + n * width;
         for (int64_t c = 0; c < 3; c++)
             for (int64_t y = 0; y < patch; y++)
-                memcpy(to + (c * patch + y) * patch, from + (c * side + y) * side, (size_t)patch * sizeof *to);
+                memcpy(to + (c * patch + y) * patch, from + (c * side + y) * side,
+                       (size_t)patch * sizeof *to);
     }
 }
 
@@ -26,8 +28,8 @@ static void add_rows(float *y, const float *a, const float *b, int64_t dim)
     for (int64_t c = 0; c < dim; c++) y[c] = a[c] + b[c];
 }
 
-static void embed_tokens(const struct sim_ops *o, float *y, const float *x, const float *cls, const float *pos,
-                         const int32_t *index, int64_t batch, int64_t taken, int64_t dim)
+static void embed_tokens(const struct sim_ops *o, float *y, const float *x, const float *cls,
+                         const float *pos, const int32_t *index, int64_t batch, int64_t taken, int64_t dim)
 {
     (void)o;
 #pragma omp parallel for schedule(static)
@@ -41,10 +43,10 @@ static void embed_tokens(const struct sim_ops *o, float *y, const float *x, cons
     }
 }
 
-/* out (dim) = sum of rows first..first+count-1 of every image, strip by strip: the rows of an image, then the images,
- * in order. */
-static void sum_rows(struct sim_cpu *c, float *out, const float *x, int64_t batch, int64_t tokens, int64_t first,
-                     int64_t count, int64_t dim)
+/* out (dim) = sum of rows first..first+count-1 of every image, strip by strip: the rows of an image, then the
+ * images, in order. */
+static void sum_rows(struct sim_cpu *c, float *out, const float *x, int64_t batch, int64_t tokens,
+                     int64_t first, int64_t count, int64_t dim)
 {
     float *part = sim_cpu_shared(c, (size_t)(batch * dim));
     if (!part) return;
@@ -57,8 +59,8 @@ static void sum_rows(struct sim_cpu *c, float *out, const float *x, int64_t batc
         c->k.column_sums(out + j, part + j, dim, batch, sim_min(SIM_STRIP, dim - j));
 }
 
-static void take_rows(const struct sim_ops *o, float *y, const float *x, int64_t batch, int64_t tokens, int64_t first,
-                      int64_t count, int64_t dim)
+static void take_rows(const struct sim_ops *o, float *y, const float *x, int64_t batch, int64_t tokens,
+                      int64_t first, int64_t count, int64_t dim)
 {
     (void)o;
 #pragma omp parallel for schedule(static)
@@ -66,8 +68,8 @@ static void take_rows(const struct sim_ops *o, float *y, const float *x, int64_t
         memcpy(y + b * count * dim, x + (b * tokens + first) * dim, (size_t)(count * dim) * sizeof *y);
 }
 
-static void put_rows(const struct sim_ops *o, float *y, const float *x, int64_t batch, int64_t tokens, int64_t first,
-                     int64_t count, int64_t dim)
+static void put_rows(const struct sim_ops *o, float *y, const float *x, int64_t batch, int64_t tokens,
+                     int64_t first, int64_t count, int64_t dim)
 {
     (void)o;
 #pragma omp parallel for schedule(static)
@@ -79,16 +81,16 @@ static void put_rows(const struct sim_ops *o, float *y, const float *x, int64_t 
     }
 }
 
-static void embed_tokens_backward(const struct sim_ops *o, float *dcls, float *dx, const float *dy, int64_t batch,
-                                  int64_t taken, int64_t dim)
+static void embed_tokens_backward(const struct sim_ops *o, float *dcls, float *dx, const float *dy,
+                                  int64_t batch, int64_t taken, int64_t dim)
 {
     sum_rows(sim_cpu(o), dcls, dy, batch, 1 + taken, 0, 1, dim);
     if (dx) take_rows(o, dx, dy, batch, 1 + taken, 1, taken, dim);
 }
 
-static void join_queries(const struct sim_ops *o, float *y, const float *z, const float *pos, const int32_t *index,
-                         const float *mask_token, const float *place, int64_t batch, int64_t taken, int64_t patches,
-                         int64_t dim)
+static void join_queries(const struct sim_ops *o, float *y, const float *z, const float *pos,
+                         const int32_t *index, const float *mask_token, const float *place, int64_t batch,
+                         int64_t taken, int64_t patches, int64_t dim)
 {
     (void)o;
 #pragma omp parallel for schedule(static)
@@ -101,7 +103,8 @@ static void join_queries(const struct sim_ops *o, float *y, const float *z, cons
             add_rows(row + (1 + v) * dim, from + (1 + v) * dim, pos + (1 + l) * dim, dim);
         }
         row += (1 + taken) * dim;
-        for (int64_t l = 0; l < patches; l++) add_rows(row + l * dim, mask_token, place + (b * patches + l) * dim, dim);
+        for (int64_t l = 0; l < patches; l++)
+            add_rows(row + l * dim, mask_token, place + (b * patches + l) * dim, dim);
     }
 }
 
@@ -114,8 +117,8 @@ static void join_queries_backward(const struct sim_ops *o, float *dz, float *dma
     sum_rows(sim_cpu(o), dmask_token, dy, batch, tokens, 1 + taken, patches, dim);
 }
 
-static void mean_rows(const struct sim_ops *o, float *y, const float *x, int64_t batch, int64_t tokens, int64_t first,
-                      int64_t count, int64_t dim)
+static void mean_rows(const struct sim_ops *o, float *y, const float *x, int64_t batch, int64_t tokens,
+                      int64_t first, int64_t count, int64_t dim)
 {
     struct sim_cpu *c = sim_cpu(o);
 #pragma omp parallel for schedule(static)
@@ -127,8 +130,8 @@ static void mean_rows(const struct sim_ops *o, float *y, const float *x, int64_t
     }
 }
 
-static void mean_rows_backward(const struct sim_ops *o, float *dx, const float *dy, int64_t batch, int64_t tokens,
-                               int64_t dim)
+static void mean_rows_backward(const struct sim_ops *o, float *dx, const float *dy, int64_t batch,
+                               int64_t tokens, int64_t dim)
 {
     (void)o;
 #pragma omp parallel for schedule(static)
@@ -136,7 +139,8 @@ static void mean_rows_backward(const struct sim_ops *o, float *dx, const float *
         for (int64_t j = 0; j < dim; j++) dx[n * dim + j] = dy[n / tokens * dim + j] / (float)tokens;
 }
 
-/* sines of `width` frequencies, then cosines; in double: a patch position has few digits to lose at the high ones. */
+/* sines of `width` frequencies, then cosines; in double: a patch position has few digits to lose at the high
+ * ones. */
 static void encode(float *to, double p, int64_t width, const double *omega)
 {
     for (int64_t k = 0; k < width; k++) {
@@ -145,7 +149,8 @@ static void encode(float *to, double p, int64_t width, const double *omega)
     }
 }
 
-/* A row position depends on u alone and a column position on v alone: each is encoded once an image, then copied. */
+/* A row position depends on u alone and a column position on v alone: each is encoded once an image, then
+ * copied. */
 static void relative_features(const struct sim_ops *o, float *features, const float *geometry, int64_t batch,
                               int64_t grid, int64_t dim, enum sim_features_mode mode)
 {
@@ -166,7 +171,8 @@ static void relative_features(const struct sim_ops *o, float *features, const fl
             double at = (double)u + 0.5;
             encode(row + u * half, sh * at + (double)grid * di - 0.5, width, omega);
             encode(column + u * half,
-                   (1 - flip) * (sw * at + (double)grid * dj) + flip * ((double)grid * fj - sw * at) - 0.5, width, omega);
+                   (1 - flip) * (sw * at + (double)grid * dj) + flip * ((double)grid * fj - sw * at) - 0.5,
+                   width, omega);
         }
         encode(scale, mode == SIM_FEATURES_NO_SCALE ? 0 : 10 * log(sh), width, omega);
         encode(scale + half, mode == SIM_FEATURES_NO_SCALE ? 0 : 10 * log(sw), width, omega);
@@ -181,8 +187,8 @@ static void relative_features(const struct sim_ops *o, float *features, const fl
 }
 
 /* Chunks stay inside an image, so that one keep factor holds for a chunk. */
-static void scale_residual(const struct sim_ops *o, float *y, const float *x, const float *branch, const float *gamma,
-                           const float *keep, int64_t batch, int64_t tokens, int64_t dim)
+static void scale_residual(const struct sim_ops *o, float *y, const float *x, const float *branch,
+                           const float *gamma, const float *keep, int64_t batch, int64_t tokens, int64_t dim)
 {
     struct sim_cpu *c = sim_cpu(o);
 #pragma omp parallel for schedule(static)

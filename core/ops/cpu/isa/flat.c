@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-static void residual_rows(float *y, const float *x, const float *branch, const float *gamma, float keep, int64_t rows,
-                          int64_t dim)
+static void residual_rows(float *y, const float *x, const float *branch, const float *gamma, float keep,
+                          int64_t rows, int64_t dim)
 {
     for (int64_t r = 0; r < rows; r++) {
         float *out = y + r * dim;
@@ -41,8 +41,8 @@ static void residual_backward_rows(float *dbranch, float *dgamma, const float *d
     }
 }
 
-static double unigrad_rows(float *dp, const float *p, const float *t, const float *pc, int64_t rows, int64_t dim,
-                           double neg_weight, double gradient_scale)
+static double unigrad_rows(float *dp, const float *p, const float *t, const float *pc, int64_t rows,
+                           int64_t dim, double neg_weight, double gradient_scale)
 {
     const float lambda = (float)neg_weight, scale = (float)gradient_scale;
     double total = 0;
@@ -76,8 +76,10 @@ static double flat_squares(const float *g, int64_t count)
 static void flat_adamw(float *p, const float *g, float *m, float *v, int64_t count, const struct sim_adamw *h,
                        float weight_decay)
 {
-    const float b1 = (float)h->beta1, b2 = (float)h->beta2, c1 = (float)(1 - h->beta1), c2 = (float)(1 - h->beta2);
-    const float decay = (float)(1.0 - h->lr * (double)weight_decay), gs = (float)h->grad_scale, eps = (float)h->eps;
+    const float b1 = (float)h->beta1, b2 = (float)h->beta2, c1 = (float)(1 - h->beta1),
+                c2 = (float)(1 - h->beta2);
+    const float decay = (float)(1.0 - h->lr * (double)weight_decay), gs = (float)h->grad_scale,
+                eps = (float)h->eps;
     const float step = (float)(h->lr / (1.0 - pow(h->beta1, (double)h->step)));
     const float root = (float)(1.0 / sqrt(1.0 - pow(h->beta2, (double)h->step)));
 #pragma omp simd

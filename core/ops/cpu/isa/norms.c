@@ -36,8 +36,9 @@ static void layernorm_rows(float *y, float *mean, float *rstd, const float *x, c
 }
 
 /* dx = rstd (g - mean(g) - xhat mean(g xhat)) with g = dy w. */
-static void layernorm_backward_rows(float *dx, int accumulate, float *dw, float *db, const float *dy, const float *x,
-                                    const float *mean, const float *rstd, const float *w, int64_t rows, int64_t dim)
+static void layernorm_backward_rows(float *dx, int accumulate, float *dw, float *db, const float *dy,
+                                    const float *x, const float *mean, const float *rstd, const float *w,
+                                    int64_t rows, int64_t dim)
 {
     if (dw) {
         memset(dw, 0, (size_t)dim * sizeof *dw);
@@ -86,9 +87,9 @@ static void layernorm_backward_rows(float *dx, int accumulate, float *dw, float 
 /* Column statistics: sums of 64 rows in float, their totals in double. */
 #define BLOCK 64
 
-SIM_INLINE void batchnorm_strip_of(float *y, float *mean, float *rstd, float *running_mean, float *running_var,
-                            const float *x, const float *w, const float *b, int64_t rows, int64_t cols, int64_t ld,
-                            double eps, double momentum)
+SIM_INLINE void batchnorm_strip_of(float *y, float *mean, float *rstd, float *running_mean,
+                                   float *running_var, const float *x, const float *w, const float *b,
+                                   int64_t rows, int64_t cols, int64_t ld, double eps, double momentum)
 {
     double total[SIM_STRIP] = {0};
     float mu[SIM_STRIP], scale[SIM_STRIP], shift[SIM_STRIP];
@@ -129,17 +130,20 @@ SIM_INLINE void batchnorm_strip_of(float *y, float *mean, float *rstd, float *ru
 }
 
 static void batchnorm_strip(float *y, float *mean, float *rstd, float *running_mean, float *running_var,
-                            const float *x, const float *w, const float *b, int64_t rows, int64_t cols, int64_t ld,
-                            double eps, double momentum)
+                            const float *x, const float *w, const float *b, int64_t rows, int64_t cols,
+                            int64_t ld, double eps, double momentum)
 {
-    SIM_FULL_STRIP(cols, batchnorm_strip_of(y, mean, rstd, running_mean, running_var, x, w, b, rows, SIM_STRIP, ld, eps, momentum),
-                   batchnorm_strip_of(y, mean, rstd, running_mean, running_var, x, w, b, rows, cols, ld, eps, momentum));
+    SIM_FULL_STRIP(
+        cols,
+        batchnorm_strip_of(y, mean, rstd, running_mean, running_var, x, w, b, rows, SIM_STRIP, ld, eps,
+                           momentum),
+        batchnorm_strip_of(y, mean, rstd, running_mean, running_var, x, w, b, rows, cols, ld, eps, momentum));
 }
 
 /* dx = w rstd (dy - mean(dy) - xhat mean(dy xhat)), means over rows. */
-SIM_INLINE void batchnorm_backward_strip_of(float *dx, int accumulate, float *dw, float *db, const float *dy, const float *x,
-                                     const float *mean, const float *rstd, const float *w, int64_t rows, int64_t cols,
-                                     int64_t ld)
+SIM_INLINE void batchnorm_backward_strip_of(float *dx, int accumulate, float *dw, float *db, const float *dy,
+                                            const float *x, const float *mean, const float *rstd,
+                                            const float *w, int64_t rows, int64_t cols, int64_t ld)
 {
     double sum[SIM_STRIP] = {0}, dot[SIM_STRIP] = {0};
     float mu[SIM_STRIP], r1[SIM_STRIP], m1[SIM_STRIP], m2[SIM_STRIP], scale[SIM_STRIP];
@@ -171,12 +175,13 @@ SIM_INLINE void batchnorm_backward_strip_of(float *dx, int accumulate, float *dw
         }
 }
 
-static void batchnorm_backward_strip(float *dx, int accumulate, float *dw, float *db, const float *dy, const float *x,
-                                     const float *mean, const float *rstd, const float *w, int64_t rows, int64_t cols,
-                                     int64_t ld)
+static void batchnorm_backward_strip(float *dx, int accumulate, float *dw, float *db, const float *dy,
+                                     const float *x, const float *mean, const float *rstd, const float *w,
+                                     int64_t rows, int64_t cols, int64_t ld)
 {
-    SIM_FULL_STRIP(cols, batchnorm_backward_strip_of(dx, accumulate, dw, db, dy, x, mean, rstd, w, rows, SIM_STRIP, ld),
-                   batchnorm_backward_strip_of(dx, accumulate, dw, db, dy, x, mean, rstd, w, rows, cols, ld));
+    SIM_FULL_STRIP(
+        cols, batchnorm_backward_strip_of(dx, accumulate, dw, db, dy, x, mean, rstd, w, rows, SIM_STRIP, ld),
+        batchnorm_backward_strip_of(dx, accumulate, dw, db, dy, x, mean, rstd, w, rows, cols, ld));
 }
 
 void SIM_ISA_NAME(sim_kernels_norms)(struct sim_kernels *k)

@@ -38,8 +38,8 @@ static void softmax_again(float *s, int64_t ld, int64_t rows, int64_t cols, cons
     }
 }
 
-static void softmax_backward(float *dp, const float *p, int64_t ld, int64_t rows, int64_t cols, const float *dout,
-                             const float *out, int64_t ldo, int64_t head_dim, float scale)
+static void softmax_backward(float *dp, const float *p, int64_t ld, int64_t rows, int64_t cols,
+                             const float *dout, const float *out, int64_t ldo, int64_t head_dim, float scale)
 {
     for (int64_t r = 0; r < rows; r++) {
         float *row = dp + r * ld;

@@ -6,12 +6,15 @@ static void tile_fill(float *y, int64_t ld, int64_t rows, int64_t cols, const fl
 {
     for (int64_t r = 0; r < rows; r++) {
         float *row = y + r * ld;
-        if (bias) memcpy(row, bias, (size_t)cols * sizeof *row);
-        else memset(row, 0, (size_t)cols * sizeof *row);
+        if (bias)
+            memcpy(row, bias, (size_t)cols * sizeof *row);
+        else
+            memset(row, 0, (size_t)cols * sizeof *row);
     }
 }
 
-static void tile_add(float *y, int64_t ld, const float *x, int64_t ldx, int64_t rows, int64_t cols, const float *bias)
+static void tile_add(float *y, int64_t ld, const float *x, int64_t ldx, int64_t rows, int64_t cols,
+                     const float *bias)
 {
     for (int64_t r = 0; r < rows; r++) {
         float *row = y + r * ld;
@@ -81,7 +84,8 @@ SIM_INLINE void column_sums_of(float *sums, const float *x, int64_t ld, int64_t 
 
 static void column_sums(float *sums, const float *x, int64_t ld, int64_t rows, int64_t cols)
 {
-    SIM_FULL_STRIP(cols, column_sums_of(sums, x, ld, rows, SIM_STRIP), column_sums_of(sums, x, ld, rows, cols));
+    SIM_FULL_STRIP(cols, column_sums_of(sums, x, ld, rows, SIM_STRIP),
+                   column_sums_of(sums, x, ld, rows, cols));
 }
 
 void SIM_ISA_NAME(sim_kernels_tiles)(struct sim_kernels *k)

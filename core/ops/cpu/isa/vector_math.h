@@ -6,8 +6,9 @@
 #include <stdint.h>
 #include <string.h>
 
-/* exp to about 1 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, Taylor of degree 7 in r, the power of two by exponent bits.
- * Below -87.3 the result is a tiny positive number instead of a denormal; above 88.3 it stays finite. */
+/* exp to about 1 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, Taylor of degree 7 in r, the power of two by exponent
+ * bits. Below -87.3 the result is a tiny positive number instead of a denormal; above 88.3 it stays finite.
+ */
 static inline float sim_expf(float x)
 {
     x = x < -87.3f ? -87.3f : x;
@@ -29,11 +30,11 @@ static inline float sim_expf(float x)
     return p * power;
 }
 
-/* The normal distribution: upper tail Q(a) = exp(-a a / 2) R(1 / (1 + a / 4)) for a >= 0, R the polynomial of degree 9
- * that fits with relative error 1.5e-8 on 0 <= a <= 14.  Near zero, where rounding 1 / (1 + a / 4) would cost digits of
- * Phi = 1/2, Phi(x) = 1/2 + x S(x x) instead, S of degree 6, to 1e-9 on |x| <= 1.3.  (Least squares, reweighted towards
- * the largest error; made for this file.)  Returns Phi(x) and puts the density into *density: what GELU and its slope
- * need, for one exp and one division. */
+/* The normal distribution: upper tail Q(a) = exp(-a a / 2) R(1 / (1 + a / 4)) for a >= 0, R the polynomial of
+ * degree 9 that fits with relative error 1.5e-8 on 0 <= a <= 14.  Near zero, where rounding 1 / (1 + a / 4)
+ * would cost digits of Phi = 1/2, Phi(x) = 1/2 + x S(x x) instead, S of degree 6, to 1e-9 on |x| <= 1.3.
+ * (Least squares, reweighted towards the largest error; made for this file.)  Returns Phi(x) and puts the
+ * density into *density: what GELU and its slope need, for one exp and one division. */
 static inline float sim_normal_cdf(float x, float *density)
 {
     float a = fabsf(x);
