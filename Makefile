@@ -45,7 +45,7 @@ ISA_OBJ := $(ISA_SRC:%.c=$(O)/%.v3.o) $(ISA_SRC:%.c=$(O)/%.v4.o)
 archive  = $(O)/lib/$(subst /,-,$(1)).a
 archives = $(foreach r,$(1),$(call archive,$(r)))
 
-.PHONY: all deps quickstart test sanitize fuzz bench peers clean help format gpu-check
+.PHONY: all deps quickstart test sanitize fuzz bench peers clean help format
 all: $(TOOL)
 
 $(TOOL): $(MAIN) $(call archives,$(ROOMS))
@@ -147,6 +147,7 @@ help:
   'make peers        PyTorch, torchvision, Pillow and timm for make bench, under $(O)/peers (3 GB)' \
   'make deps         install the Debian packages that are missing' \
 	  'make fuzz         throw hostile YAML, safetensors, images and archives at the readers (clang; FUZZ_SECONDS=60 each)' \
+	  'make format       lay every source file out by .clang-format' \
 	  'make clean        remove what was built' \
 	  '' \
 	  'O=DIR builds into another folder.  After building: $(TOOL) --help'
@@ -202,6 +203,9 @@ fuzz: $(FUZZERS:%=$(O)/fuzz/fuzz_%)
 	  $(O)/fuzz/fuzz_$$f $(O)/fuzz/corpus/$$f -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=20 -rss_limit_mb=3000 \
 	    -artifact_prefix=$(O)/fuzz/$$f- -print_final_stats=1 > $(O)/fuzz/$$f.log 2>&1 || { tail -60 $(O)/fuzz/$$f.log; exit 1; }; \
 	  sed -n "s/^stat::number_of_executed_units: */$$f: inputs without harm: /p" $(O)/fuzz/$$f.log; done
+
+format:
+	git ls-files '*.c' '*.h' ':!tests/reference' | xargs clang-format -i
 
 clean:
 	rm -rf $(O) $(O)-asan

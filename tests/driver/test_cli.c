@@ -215,6 +215,25 @@ START_TEST(config_prints_what_run_would_use)
 }
 END_TEST
 
+START_TEST(help_is_clean_under_valgrind)
+{
+#ifdef __SANITIZE_ADDRESS__
+    test_skip("valgrind does not run what the sanitizers instrument");
+#else
+    char command[2000];
+    const char *tool_path = getenv("SIM_TOOL");
+    if (system("command -v valgrind > /dev/null") != 0) {
+        test_skip("no valgrind");
+        return;
+    }
+    snprintf(command, sizeof command,
+             "valgrind -q --error-exitcode=9 --leak-check=full %s --help > /dev/null",
+             tool_path ? tool_path : "build/siameseim");
+    ck_assert_int_eq(system(command), 0);
+#endif
+}
+END_TEST
+
 START_TEST(words_that_do_not_arrive_are_a_failure)
 {
     static const char *const commands[] = {"--help", "config", "config --help-keys"};
@@ -454,6 +473,7 @@ int main(void)
     tcase_add_test(words, mistakes_on_the_command_line);
     tcase_add_test(words, an_unwritable_folder_is_found_before_any_work);
     tcase_add_test(words, config_prints_what_run_would_use);
+    tcase_add_test(words, help_is_clean_under_valgrind);
     tcase_add_test(words, words_that_do_not_arrive_are_a_failure);
     tcase_add_test(bytes, two_runs_and_two_threads_give_the_same_bytes);
     tcase_add_test(bytes, a_recorded_run_is_skipped_and_another_configuration_is_not_mixed_in);
