@@ -17,7 +17,7 @@ void sim_cpu_tile_gemm(struct sim_cpu *c, enum sim_trans ta, enum sim_trans tb, 
 
 /* Tiles of at most 512 x 384 keep a tile and its operands in the second-level cache; smaller outputs are
  * halved until there are enough tiles to share out, down to 96, where oneDNN still runs at its full rate. */
-enum { MOST_ROWS = 512, MOST_COLUMNS = 384, LEAST = 96, ENOUGH_TILES = 16 };
+enum { MOST_ROWS = 512, MOST_COLUMNS = 384, LEAST = 96, ENOUGH_TILES = 8 };
 
 static int64_t rounded_share(int64_t whole, int64_t parts)
 {
