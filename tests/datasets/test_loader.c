@@ -1,4 +1,5 @@
 /* The loaders over a made-up set whose pixels tell their index, with damage where the test wants it. */
+#include "recipe.h"
 #include "loader.h"
 #include "pool.h"
 #include "support.h"
@@ -70,22 +71,8 @@ static void bench_open(struct bench *b, int64_t images, int64_t batch, int worke
     b->fake.unreadable = -1;
     b->images = fake_set(&b->fake, images);
     b->data = (struct sim_data_config){.cache_mb = 1};
-    b->augment = (struct sim_augment_config){.crop_min = 0.2,
-                                             .crop_max = 1,
-                                             .ratio_min = 0.75,
-                                             .flip = 0.5,
-                                             .filter = SIM_FILTER_BICUBIC,
-                                             .jitter = 0.8,
-                                             .brightness = 0.4,
-                                             .contrast = 0.4,
-                                             .saturation = 0.2,
-                                             .hue = 0.1,
-                                             .grayscale = 0.2,
-                                             .blur1 = 1,
-                                             .blur2 = 0.1,
-                                             .blur_sigma_min = 0.1,
-                                             .blur_sigma_max = 2,
-                                             .solarize2 = 0.2};
+    b->augment = test_recipe();
+    b->augment.crop_min = 0.2;
     b->mask =
         (struct sim_mask_config){.kind = SIM_MASK_BLOCKWISE, .ratio = 0.6, .min_block = 4, .min_aspect = 0.3};
     b->loader = (struct sim_loader_config){.images = &b->images,

@@ -1,30 +1,11 @@
 /* Drawing of views, of their geometry and of masks, against the facts of method.md 1.5 and 1.6. */
+#include "recipe.h"
 #include "support.h"
 #include "views.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static struct sim_augment_config paper(void)
-{
-    return (struct sim_augment_config){.crop_min = 0.08,
-                                       .crop_max = 1,
-                                       .ratio_min = 0.75,
-                                       .filter = SIM_FILTER_BICUBIC,
-                                       .flip = 0.5,
-                                       .jitter = 0.8,
-                                       .brightness = 0.4,
-                                       .contrast = 0.4,
-                                       .saturation = 0.2,
-                                       .hue = 0.1,
-                                       .grayscale = 0.2,
-                                       .blur1 = 1,
-                                       .blur2 = 0.1,
-                                       .blur_sigma_min = 0.1,
-                                       .blur_sigma_max = 2,
-                                       .solarize2 = 0.2};
-}
 
 /* Centre of target patch (u, v) in view-1 patch units, as the model computes it: pixels of view 1 are g * (y
  * + .5). */
@@ -48,7 +29,7 @@ static void centre_by_source(const struct sim_view view[2], int width, int grid,
 
 START_TEST(geometry_maps_every_centre_to_the_same_source_point)
 {
-    struct sim_augment_config c = paper();
+    struct sim_augment_config c = test_recipe();
     static const int sizes[][2] = {{500, 375}, {375, 500}, {32, 32}, {7, 1000}, {1, 1}};
     int flipped = 0;
     for (int k = 0; k < 5; k++)
@@ -81,7 +62,7 @@ END_TEST
 
 START_TEST(same_view_is_the_identity)
 {
-    struct sim_augment_config c = paper();
+    struct sim_augment_config c = test_recipe();
     c.same_view = 1;
     for (uint64_t index = 0; index < 200; index++) {
         struct sim_view view[2];
@@ -102,7 +83,7 @@ END_TEST
 START_TEST(overlap_of_the_views_is_as_derived)
 {
     enum { PAIRS = 20000 };
-    struct sim_augment_config c = paper();
+    struct sim_augment_config c = test_recipe();
     int64_t inside = 0, none = 0, all = 0, flips = 0, inside1 = 0;
     double largest = 0;
     for (uint64_t index = 0; index < PAIRS; index++) {
@@ -132,7 +113,7 @@ END_TEST
 START_TEST(colour_is_drawn_with_the_given_probabilities)
 {
     enum { DRAWS = 20000 };
-    struct sim_augment_config c = paper();
+    struct sim_augment_config c = test_recipe();
     int64_t count[2][4] = {{0}}, first[4] = {0};
     double low[4] = {9, 9, 9, 9}, high[4] = {-9, -9, -9, -9}, sigma_low = 9, sigma_high = 0;
     for (uint64_t index = 0; index < DRAWS; index++) {
@@ -169,7 +150,7 @@ END_TEST
 
 START_TEST(ablating_one_augmentation_leaves_the_others)
 {
-    struct sim_augment_config a = paper(), b = a;
+    struct sim_augment_config a = test_recipe(), b = a;
     b.jitter = 0, b.blur1 = 0.5, b.flip = 0;
     for (uint64_t index = 0; index < 100; index++) {
         struct sim_view x[2], y[2];
@@ -188,7 +169,7 @@ END_TEST
 /* Images too narrow for any crop fall back to the centred one with the nearest allowed aspect. */
 START_TEST(extreme_aspects_fall_back_to_the_centre)
 {
-    struct sim_augment_config c = paper();
+    struct sim_augment_config c = test_recipe();
     struct sim_view view[2];
     float g[6];
     c.crop_min = 0.9;
@@ -202,7 +183,7 @@ END_TEST
 /* A picture in which every pixel tells its place: view 1 of a flipped pair equals the mirrored view. */
 START_TEST(views_are_cut_where_they_say)
 {
-    struct sim_augment_config c = paper();
+    struct sim_augment_config c = test_recipe();
     c.jitter = c.grayscale = c.blur1 = c.blur2 = c.solarize2 = 0;
     struct sim_image im;
     test_ok(sim_image_open(&im, 200, 100));
@@ -307,7 +288,7 @@ END_TEST
 
 START_TEST(draws_depend_on_every_part_of_their_key)
 {
-    struct sim_augment_config c = paper();
+    struct sim_augment_config c = test_recipe();
     struct sim_mask_config m = {.kind = SIM_MASK_BLOCKWISE, .min_block = 16, .min_aspect = 0.3};
     struct sim_view base[2], again[2];
     uint8_t mask[196], other[196];
