@@ -74,14 +74,14 @@ sim_status sim_subject_open(struct sim_subject *s, const struct sim_bench_shape 
     SIM_TRY(make_batch(s));
     SIM_TRY(sim_watch_open(&s->watch));
     SIM_TRY(sim_siameseim_open(&s->objective, &s->watch.ops, &vit, &method, p->batch, grid * grid - p->hidden, 0));
-    return sim_optimiser_open(&s->optimiser, s->objective.params, s->config.weight_decay);
+    return sim_optimiser_open(&s->optimiser, &s->objective, &s->config);
 }
 
 sim_status sim_subject_step(struct sim_subject *s, double *seconds)
 {
     struct sim_step_result result;
     double since = omp_get_wtime();
-    SIM_TRY(sim_train_step(&s->objective, &s->optimiser, &s->config, &s->batch, s->config.lr, s->objective.momentum, 0,
+    SIM_TRY(sim_train_step(&s->optimiser, &s->batch, s->config.lr, s->objective.momentum, 0,
                            NULL, &result));
     *seconds = omp_get_wtime() - since;
     return SIM_OK;

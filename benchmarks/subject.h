@@ -3,8 +3,9 @@
 #ifndef SIM_SUBJECT_H
 #define SIM_SUBJECT_H
 
+#include "watch.h" /* first: it says what activations are here */
+
 #include "step.h"
-#include "watch.h"
 
 struct sim_bench_shape {
     const char *name;

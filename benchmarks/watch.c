@@ -169,25 +169,17 @@ static int64_t floats_in(const struct sim_segment *s, int count)
     return sum;
 }
 
-PASS(adamw, 1, floats_in(s, count), (s, count, h), const struct sim_segment *s, int count, const struct sim_adamw *h)
-PASS(ema, 1, floats_in(s, count), (s, count, momentum), const struct sim_segment *s, int count, double momentum)
-
-static double watch_unigrad(const struct sim_ops *o, float *dp, const float *p, const float *t, const float *pc,
-                            int64_t rows, int64_t dim, double neg_weight)
-{
-    struct sim_watch *w = watch_of(o);
-    double since = omp_get_wtime(), loss = w->inner.unigrad(&w->inner, dp, p, t, pc, rows, dim, neg_weight);
-    keep(w, since, (struct sim_call){.name = "unigrad", .m = rows, .n = dim});
-    return loss;
-}
-
-static double watch_sum_squares(const struct sim_ops *o, const struct sim_segment *s, int count)
-{
-    struct sim_watch *w = watch_of(o);
-    double since = omp_get_wtime(), sum = w->inner.sum_squares(&w->inner, s, count);
-    keep(w, since, (struct sim_call){.name = "sum_squares", .m = 1, .n = floats_in(s, count)});
-    return sum;
-}
+PASS(sum_squares, 1, floats_in(s, count), (sum, s, count), double *sum, const struct sim_segment *s, int count)
+PASS(clip, 1, 1, (s, clip_grad), struct sim_scalars *s, double clip_grad)
+PASS(adamw, 1, floats_in(s, count), (s, count, scalars, h), const struct sim_segment *s, int count,
+     const struct sim_scalars *scalars, const struct sim_adamw *h)
+PASS(ema, 1, floats_in(s, count), (s, count, scalars), const struct sim_segment *s, int count,
+     const struct sim_scalars *scalars)
+PRODUCT(covariance, free_product(SIM_T, SIM_N, dim, dim, rows, t, dim, t, dim, c, dim), (c, t, rows, dim), float *c,
+        const float *t, int64_t rows, int64_t dim)
+PRODUCT(unigrad, free_product(SIM_N, SIM_N, rows, dim, dim, p, dim, c, dim, dp, dim),
+        (loss, dp, p, t, c, rows, dim, neg_weight), double *loss, float *dp, const float *p, const float *t, const float *c,
+        int64_t rows, int64_t dim, double neg_weight)
 
 static sim_status watch_finish(const struct sim_ops *o)
 {
@@ -201,51 +193,46 @@ static sim_status watch_finish(const struct sim_ops *o)
 sim_status sim_watch_open(struct sim_watch *w)
 {
     *w = (struct sim_watch){0};
-    SIM_TRY(sim_ops_open(&w->inner, "cpu"));
+    SIM_TRY(sim_ops_open(&w->inner, "cpu", NULL));
     w->ops = w->inner;
     return SIM_OK;
 }
 
-/* name, isa, context, the operations, finish, close */
-_Static_assert(sizeof(struct sim_ops) == 33 * sizeof(void *), "an operation came or went: give it its watch below");
-
 void sim_watch_on(struct sim_watch *w)
 {
     w->count = 0, w->failed = 0;
-    w->ops = (struct sim_ops){
-        .name = w->inner.name,
-        .isa = w->inner.isa,
-        .context = w->inner.context,
-        .gemm = watch_gemm,
-        .linear = watch_linear,
-        .linear_residual = watch_linear_residual,
-        .linear_gelu = watch_linear_gelu,
-        .linear_backward_input = watch_linear_backward_input,
-        .linear_backward_weight = watch_linear_backward_weight,
-        .layernorm = watch_layernorm,
-        .layernorm_backward = watch_layernorm_backward,
-        .batchnorm = watch_batchnorm,
-        .batchnorm_backward = watch_batchnorm_backward,
-        .attention = watch_attention,
-        .attention_backward = watch_attention_backward,
-        .patchify = watch_patchify,
-        .embed_tokens = watch_embed_tokens,
-        .embed_tokens_backward = watch_embed_tokens_backward,
-        .join_queries = watch_join_queries,
-        .join_queries_backward = watch_join_queries_backward,
-        .take_rows = watch_take_rows,
-        .put_rows = watch_put_rows,
-        .mean_rows = watch_mean_rows,
-        .mean_rows_backward = watch_mean_rows_backward,
-        .relative_features = watch_relative_features,
-        .scale_residual = watch_scale_residual,
-        .scale_residual_backward = watch_scale_residual_backward,
-        .unigrad = watch_unigrad,
-        .sum_squares = watch_sum_squares,
-        .adamw = watch_adamw,
-        .ema = watch_ema,
-        .finish = watch_finish,
-    };
+    w->ops = w->inner; /* what moves no numbers is not watched */
+    w->ops.gemm = watch_gemm;
+    w->ops.linear = watch_linear;
+    w->ops.linear_residual = watch_linear_residual;
+    w->ops.linear_gelu = watch_linear_gelu;
+    w->ops.linear_backward_input = watch_linear_backward_input;
+    w->ops.linear_backward_weight = watch_linear_backward_weight;
+    w->ops.layernorm = watch_layernorm;
+    w->ops.layernorm_backward = watch_layernorm_backward;
+    w->ops.batchnorm = watch_batchnorm;
+    w->ops.batchnorm_backward = watch_batchnorm_backward;
+    w->ops.attention = watch_attention;
+    w->ops.attention_backward = watch_attention_backward;
+    w->ops.patchify = watch_patchify;
+    w->ops.embed_tokens = watch_embed_tokens;
+    w->ops.embed_tokens_backward = watch_embed_tokens_backward;
+    w->ops.join_queries = watch_join_queries;
+    w->ops.join_queries_backward = watch_join_queries_backward;
+    w->ops.take_rows = watch_take_rows;
+    w->ops.put_rows = watch_put_rows;
+    w->ops.mean_rows = watch_mean_rows;
+    w->ops.mean_rows_backward = watch_mean_rows_backward;
+    w->ops.relative_features = watch_relative_features;
+    w->ops.scale_residual = watch_scale_residual;
+    w->ops.scale_residual_backward = watch_scale_residual_backward;
+    w->ops.covariance = watch_covariance;
+    w->ops.unigrad = watch_unigrad;
+    w->ops.sum_squares = watch_sum_squares;
+    w->ops.clip = watch_clip;
+    w->ops.adamw = watch_adamw;
+    w->ops.ema = watch_ema;
+    w->ops.finish = watch_finish;
 }
 
 void sim_watch_off(struct sim_watch *w)

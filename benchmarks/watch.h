@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 
+#define SIM_ACT float /* the CPU backend's */
 #include "ops.h"
 
 enum sim_call_kind { SIM_CALL_PASS, SIM_CALL_PRODUCT, SIM_CALL_ATTENTION, SIM_CALL_ATTENTION_BACKWARD };

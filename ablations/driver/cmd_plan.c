@@ -79,7 +79,7 @@ static sim_status estimate_run(const struct sim_run *run, const struct assumptio
     memset(out, 0, sizeof *out);
     SIM_TRY(sim_mask_hidden(&c->mask, grid, &hidden));
     SIM_TRY(
-        sim_siameseim_cost(&out->cost, &c->model, &c->siameseim, c->train.batch_size, grid * grid - hidden));
+        sim_siameseim_cost(&out->cost, &c->model, &c->siameseim, c->train.batch_size, grid * grid - hidden, sizeof(float)));
     out->images = a->images;
     if (!out->images) SIM_TRY(count_images(run, &out->images));
     out->steps = c->train.epochs * (out->images / c->train.batch_size);
@@ -147,7 +147,7 @@ static sim_status measure(const struct words *w, double *gflops)
         if (end != w->gflops && !*end && *gflops > 0 && *gflops < 1e12) return SIM_OK;
         return sim_fail(SIM_EINVAL, "--gflops %s: a positive number is needed", w->gflops);
     }
-    SIM_TRY(sim_ops_open(&ops, "cpu"));
+    SIM_TRY(sim_ops_open(&ops, "cpu", NULL));
     sim_machine_read(&machine, &ops, GEMM_SECONDS);
     ops.close(&ops);
     *gflops = machine.gemm_gflops;

@@ -165,7 +165,7 @@ static sim_status prepare(struct sim_session *s, const struct sim_experiment *e,
     SIM_TRY(sim_make_folder(s->out));
     if (snprintf(s->records, sizeof s->records, "%s/records.jsonl", s->out) >= (int)sizeof s->records)
         return sim_fail(SIM_EINVAL, "--out %s: this path is too long", s->out);
-    SIM_TRY(sim_ops_open(&s->ops, device));
+    SIM_TRY(sim_ops_open(&s->ops, device, NULL));
     sim_machine_read(&s->machine, &s->ops, GEMM_SECONDS);
     sim_session_say(s, "machine: %s, %d thread%s, matrix products at %.0f GFLOP/s", s->machine.device,
                     s->machine.threads, s->machine.threads == 1 ? "" : "s", s->machine.gemm_gflops);

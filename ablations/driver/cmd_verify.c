@@ -24,7 +24,7 @@ static void print(const char *folder, const struct sim_verdict v[SIM_VERIFY_QUAN
 static sim_status verify_all(const struct sim_words *folders, const char *device, int *failed)
 {
     struct sim_ops ops;
-    SIM_TRY(sim_ops_open(&ops, device));
+    SIM_TRY(sim_ops_open(&ops, device, NULL));
     sim_status s = SIM_OK;
     for (int i = 0; i < folders->count && s == SIM_OK; i++) {
         struct sim_verdict v[SIM_VERIFY_QUANTITIES];

@@ -91,10 +91,11 @@ static void compare_tensor(struct compare *k, const char *name, const float *our
 struct watch {
     const struct sim_case *c;
     struct sim_verdict *v;
+    const struct sim_ops *ops;
     sim_status status;
 };
 
-static void see(void *context, const char *name, const float *data, const int64_t shape[3])
+static void see(void *context, const char *name, const sim_act *data, const int64_t shape[3])
 {
     struct watch *w = context;
     char full[80];
@@ -102,7 +103,15 @@ static void see(void *context, const char *name, const float *data, const int64_
     snprintf(full, sizeof full, "act.%s", name);
     if (w->status != SIM_OK) return;
     w->status = sim_tensors_expect(w->c->step0, full, SIM_F32, 3, shape, &t);
-    if (w->status == SIM_OK) note(w->v, relative(data, t->data, t->count), name);
+    if (w->status != SIM_OK) return;
+    float *ours = calloc((size_t)t->count, sizeof *ours);
+    if (ours) {
+        w->ops->read_act(w->ops, ours, data, t->count);
+        note(w->v, relative(ours, t->data, t->count), name);
+    } else {
+        w->status = sim_fail(SIM_ENOMEM, "no memory to read %s", full);
+    }
+    free(ours);
 }
 
 static sim_status compare_gradients(const struct sim_case *c, const struct sim_params *p,
@@ -114,6 +123,7 @@ static sim_status compare_gradients(const struct sim_case *c, const struct sim_p
                         .zeros = &v[SIM_VERIFY_ZEROS],
                         .zero_bound = 1e-6 * c->grad_norm[0]};
     int expected = 0, trained = 0;
+    SIM_TRY(sim_params_fetch(p, SIM_FETCH_GRADIENTS));
     for (int i = 0; i < sim_tensors_count(c->step0); i++)
         expected += strncmp(sim_tensors_at(c->step0, i)->name, "grad.", 5) == 0;
     for (int r = 0; r < p->count; r++) {
@@ -124,7 +134,7 @@ static sim_status compare_gradients(const struct sim_case *c, const struct sim_p
         trained++;
         snprintf(full, sizeof full, "grad.%s", row->name);
         SIM_TRY(sim_tensors_expect(c->step0, full, SIM_F32, row->dims, row->shape, &t));
-        compare_tensor(&k, row->name, p->gradient + row->gradient, t->data, row->count);
+        compare_tensor(&k, row->name, p->host.gradient + row->gradient, t->data, row->count);
     }
     if (trained != expected)
         return sim_fail(SIM_EFORMAT,
@@ -161,7 +171,7 @@ static sim_status compare_state(const struct sim_case *c, const struct sim_param
 static sim_status walk(const struct sim_case *c, struct sim_objective *o, struct sim_optimiser *optimiser,
                        struct sim_verdict *v)
 {
-    struct watch watch = {.c = c, .v = &v[SIM_VERIFY_ACTIVATIONS]};
+    struct watch watch = {.c = c, .v = &v[SIM_VERIFY_ACTIVATIONS], .ops = o->ops};
     struct sim_trace trace = {see, &watch};
     SIM_TRY(sim_params_load(o->params, c->init));
     for (int64_t s = 0; s < c->count; s++) {
@@ -169,7 +179,7 @@ static sim_status walk(const struct sim_case *c, struct sim_objective *o, struct
         struct sim_step_result r;
         char step[32];
         SIM_TRY(sim_case_batch(c, s, &batch));
-        SIM_TRY(sim_train_step(o, optimiser, &c->train, &batch, c->lr[s], c->momentum[s], 0,
+        SIM_TRY(sim_train_step(optimiser, &batch, c->lr[s], c->momentum[s], 0,
                                s == 0 ? &trace : NULL, &r));
         snprintf(step, sizeof step, "step %ld", (long)s);
         note(&v[SIM_VERIFY_LOSS], fabs(r.loss - c->loss[s]) / fabs(c->loss[s]), step);
@@ -197,7 +207,7 @@ sim_status sim_verify(const struct sim_ops *ops, const char *folder,
     struct sim_optimiser optimiser = {0};
     SIM_TRY(sim_case_open(&c, folder));
     sim_status s = sim_siameseim_open(&o, ops, &c.vit, &c.c, c.batch, c.max_visible, 0);
-    if (s == SIM_OK) s = sim_optimiser_open(&optimiser, o.params, c.train.weight_decay);
+    if (s == SIM_OK) s = sim_optimiser_open(&optimiser, &o, &c.train);
     if (s == SIM_OK) s = walk(&c, &o, &optimiser, verdict);
     if (s != SIM_OK) s = sim_context(s, "%s", folder);
     sim_optimiser_close(&optimiser);

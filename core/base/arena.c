@@ -28,11 +28,27 @@ void sim_arena_measure(struct sim_arena *a)
     *a = (struct sim_arena){.measuring = 1};
 }
 
-sim_status sim_arena_open(struct sim_arena *a, size_t size_bytes)
+static void *take_from_host(void *context, size_t bytes)
 {
-    *a = (struct sim_arena){.size_bytes = size_bytes};
-    a->base = sim_calloc_aligned(size_bytes, 1);
-    if (!a->base) return sim_fail(SIM_ENOMEM, "cannot allocate %.1f MiB", (double)size_bytes / 1048576.0);
+    (void)context;
+    return sim_calloc_aligned(bytes, 1);
+}
+
+static void release_to_host(void *context, void *block)
+{
+    (void)context;
+    free(block);
+}
+
+const struct sim_memory sim_host_memory = {take_from_host, release_to_host, NULL, "host"};
+
+sim_status sim_arena_open(struct sim_arena *a, const struct sim_memory *memory, size_t size_bytes)
+{
+    *a = (struct sim_arena){.size_bytes = size_bytes, .memory = *memory};
+    a->base = memory->take(memory->context, size_bytes);
+    if (!a->base)
+        return sim_fail(SIM_ENOMEM, "cannot allocate %.1f MiB of %s memory", (double)size_bytes / 1048576.0,
+                        memory->place);
     return SIM_OK;
 }
 
@@ -58,6 +74,6 @@ void *sim_arena_take(struct sim_arena *a, size_t count, size_t element_bytes)
 
 void sim_arena_close(struct sim_arena *a)
 {
-    free(a->base);
+    if (a->base) a->memory.release(a->memory.context, a->base);
     *a = (struct sim_arena){0};
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "memory.h"
 #include "status.h"
 
 #define SIM_ALIGN_BYTES 64
@@ -13,14 +14,15 @@
 struct sim_arena {
     unsigned char *base; /* NULL while measuring */
     size_t used_bytes, size_bytes;
-    int measuring, failed; /* failed: a take ran past the block (a planning mistake) or overflowed */
+    struct sim_memory memory; /* where base came from */
+    int measuring, failed;    /* failed: a take ran past the block (a planning mistake) or overflowed */
 };
 
 /* An arena that owns no memory: takes return NULL and only add up.  Read used_bytes afterwards. */
 void sim_arena_measure(struct sim_arena *a);
 
-/* One zeroed block of size_bytes, 64-byte aligned.  Fails with SIM_ENOMEM, naming the size. */
-sim_status sim_arena_open(struct sim_arena *a, size_t size_bytes);
+/* One zeroed block of size_bytes, 64-byte aligned, from `memory`.  Fails with SIM_ENOMEM, naming size and place. */
+sim_status sim_arena_open(struct sim_arena *a, const struct sim_memory *memory, size_t size_bytes);
 
 /* count elements of element_bytes each, 64-byte aligned; NULL while measuring, and NULL with
  * `failed` set where the block is too small.  Owned by the arena. */

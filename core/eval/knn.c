@@ -1,6 +1,7 @@
 /* Weighted k nearest neighbours by cosine similarity.  Similarities are one matrix product per pair of tiles;
  * each val row keeps its k best in a heap that sees the train rows in order, so the tiling and the number of
  * threads change no byte. */
+#define SIM_ACT float /* features lie on the host: the CPU backend multiplies them */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,7 +129,7 @@ static sim_status score_tile(struct knn *n, const struct sim_ops *ops, int64_t f
 static sim_status score_rows(struct knn *n, int64_t *right)
 {
     struct sim_ops ops;
-    SIM_TRY(sim_ops_cpu_open(&ops));
+    SIM_TRY(sim_ops_cpu_open(&ops, NULL));
     struct sim_progress progress;
     sim_progress_start(&progress, "kNN", "images", n->val->count);
     sim_status status = SIM_OK;

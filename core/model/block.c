@@ -66,46 +66,47 @@ struct sim_block_rows sim_block_add(struct sim_params *p, const struct sim_block
 
 /* ------------------------------------------------------------------ memory */
 
-void sim_block_plan(struct sim_block_saved *s, struct sim_arena *a, const struct sim_block_shape *shape,
-                    int64_t batch, int64_t tokens, int training, int branches)
+void sim_block_plan(struct sim_block_saved *s, const struct sim_ops *o, struct sim_arena *a,
+                    const struct sim_block_shape *shape, int64_t batch, int64_t tokens, int training,
+                    int branches)
 {
     const int64_t rows = batch * tokens, d = shape->dim;
     const int64_t stats = shape->norm == SIM_BLOCK_BN ? d : rows;
     *s = (struct sim_block_saved){0};
-    s->n1 = sim_arena_floats(a, rows * d);
-    s->qkv = sim_arena_floats(a, rows * 3 * d);
-    s->att = sim_arena_floats(a, rows * d);
-    s->y = sim_arena_floats(a, rows * d);
-    s->n2 = training ? sim_arena_floats(a, rows * d)
+    s->n1 = sim_arena_acts(a, o, rows * d);
+    s->qkv = sim_arena_acts(a, o, rows * 3 * d);
+    s->att = sim_arena_acts(a, o, rows * d);
+    s->y = sim_arena_acts(a, o, rows * d);
+    s->n2 = training ? sim_arena_acts(a, o, rows * d)
                      : s->n1; /* without a backward norm1's output is dead by then */
-    s->hidden = sim_arena_floats(a, rows * shape->hidden);
-    s->z = training ? sim_arena_floats(a, rows * d)
+    s->hidden = sim_arena_acts(a, o, rows * shape->hidden);
+    s->z = training ? sim_arena_acts(a, o, rows * d)
                     : NULL; /* without a backward the output overwrites the input */
     s->mean1 = sim_arena_floats(a, stats), s->rstd1 = sim_arena_floats(a, stats);
     s->mean2 = sim_arena_floats(a, stats), s->rstd2 = sim_arena_floats(a, stats);
     if (training) {
-        s->slope = sim_arena_floats(a, rows * shape->hidden);
+        s->slope = sim_arena_acts(a, o, rows * shape->hidden);
         s->lse = sim_arena_floats(a, rows * shape->heads);
     }
     if (branches) {
-        s->branch1 = sim_arena_floats(a, rows * d);
-        s->branch2 = training ? sim_arena_floats(a, rows * d) : s->branch1;
+        s->branch1 = sim_arena_acts(a, o, rows * d);
+        s->branch2 = training ? sim_arena_acts(a, o, rows * d) : s->branch1;
     }
 }
 
-void sim_block_scratch_plan(struct sim_block_scratch *s, struct sim_arena *a, int64_t rows, int64_t dim,
-                            int64_t hidden)
+void sim_block_scratch_plan(struct sim_block_scratch *s, const struct sim_ops *o, struct sim_arena *a,
+                            int64_t rows, int64_t dim, int64_t hidden)
 {
-    s->hidden = sim_arena_floats(a, rows * hidden);
-    s->wide = sim_arena_floats(a, rows * 3 * dim);
-    s->narrow = sim_arena_floats(a, rows * dim);
-    s->branch = sim_arena_floats(a, rows * dim);
+    s->hidden = sim_arena_acts(a, o, rows * hidden);
+    s->wide = sim_arena_acts(a, o, rows * 3 * dim);
+    s->narrow = sim_arena_acts(a, o, rows * dim);
+    s->branch = sim_arena_acts(a, o, rows * dim);
 }
 
 /* ------------------------------------------------------------------ forward */
 
 static void norm_forward(const struct sim_ops *o, struct sim_params *p, const struct sim_norm_rows *r,
-                         enum sim_block_norm kind, float *y, float *mean, float *rstd, const float *x,
+                         enum sim_block_norm kind, sim_act *y, float *mean, float *rstd, const sim_act *x,
                          int64_t rows, int64_t dim)
 {
     const float *w = sim_value(p, r->w), *b = sim_value(p, r->b);
@@ -115,13 +116,12 @@ static void norm_forward(const struct sim_ops *o, struct sim_params *p, const st
     }
     o->batchnorm(o, y, mean, rstd, sim_value(p, r->mean), sim_value(p, r->var), x, w, b, rows, dim, BN_EPS,
                  BN_MOMENTUM);
-    p->counter[r->counter].value++;
 }
 
 /* y = x + keep gamma (from w^T + bias): in one product where nothing scales the branch. */
-static void add_branch(const struct sim_ops *o, float *y, const float *x, const float *from, const float *w,
-                       const float *bias, float *branch, const float *gamma, const float *keep, int64_t batch,
-                       int64_t tokens, int64_t in, int64_t dim)
+static void add_branch(const struct sim_ops *o, sim_act *y, const sim_act *x, const sim_act *from,
+                       const float *w, const float *bias, sim_act *branch, const float *gamma,
+                       const float *keep, int64_t batch, int64_t tokens, int64_t in, int64_t dim)
 {
     if (!gamma && !keep) {
         o->linear_residual(o, y, x, from, w, bias, batch * tokens, in, dim);
@@ -151,7 +151,7 @@ void sim_block_forward(const struct sim_ops *o, struct sim_params *p, const stru
 /* ------------------------------------------------------------------ backward */
 
 static void norm_backward(const struct sim_ops *o, struct sim_params *p, const struct sim_norm_rows *r,
-                          enum sim_block_norm kind, float *dx, const float *dy, const float *x,
+                          enum sim_block_norm kind, sim_act *dx, const sim_act *dy, const sim_act *x,
                           const float *mean, const float *rstd, int64_t rows, int64_t dim)
 {
     float *dw = sim_gradient(p, r->w), *db = sim_gradient(p, r->b);
@@ -163,9 +163,9 @@ static void norm_backward(const struct sim_ops *o, struct sim_params *p, const s
 }
 
 /* The gradient that enters a branch: d itself, or scaled into scratch. */
-static const float *branch_gradient(const struct sim_ops *o, struct sim_params *p, int gamma_row,
-                                    const float *keep, const float *branch, float *scratch, const float *d,
-                                    int64_t batch, int64_t tokens, int64_t dim)
+static const sim_act *branch_gradient(const struct sim_ops *o, struct sim_params *p, int gamma_row,
+                                      const float *keep, const sim_act *branch, sim_act *scratch,
+                                      const sim_act *d, int64_t batch, int64_t tokens, int64_t dim)
 {
     if (gamma_row < 0 && !keep) return d;
     o->scale_residual_backward(o, scratch, sim_gradient(p, gamma_row), d, branch, sim_value(p, gamma_row),
@@ -175,10 +175,10 @@ static const float *branch_gradient(const struct sim_ops *o, struct sim_params *
 
 void sim_block_backward(const struct sim_ops *o, struct sim_params *p, const struct sim_block_rows *r,
                         const struct sim_block_shape *s, const struct sim_block_saved *v, int64_t batch,
-                        int64_t tokens, struct sim_block_scratch *t, float *d)
+                        int64_t tokens, struct sim_block_scratch *t, sim_act *d)
 {
     const int64_t rows = batch * tokens, dim = s->dim;
-    const float *g = branch_gradient(o, p, r->ls2, v->keep2, v->branch2, t->branch, d, batch, tokens, dim);
+    const sim_act *g = branch_gradient(o, p, r->ls2, v->keep2, v->branch2, t->branch, d, batch, tokens, dim);
     o->linear_backward_weight(o, sim_gradient(p, r->fc2_w), sim_gradient(p, r->fc2_b), g, v->hidden, rows,
                               s->hidden, dim);
     o->linear_backward_input(o, t->hidden, g, sim_value(p, r->fc2_w), v->slope, rows, s->hidden, dim);

@@ -13,6 +13,8 @@ struct sim_encoder {
     struct sim_embedding embedding;
     struct sim_stack blocks;
     struct sim_arena arena;
+    float *images;    /* (max_batch, 3, S, S): staging */
+    sim_act *feature; /* (max_batch, D) */
     int64_t max_batch;
 };
 
@@ -72,8 +74,12 @@ static sim_status find_rows(struct sim_encoder *e, const struct sim_vit_config *
 
 static sim_status plan(struct sim_encoder *e)
 {
-    sim_embedding_plan(&e->embedding, &e->arena, e->max_batch, e->embedding.patches);
-    return sim_stack_plan(&e->blocks, &e->arena, e->max_batch, 1 + e->embedding.patches, 0, 0);
+    const struct sim_embedding *m = &e->embedding;
+    e->images =
+        sim_arena_staging(&e->arena, e->ops, e->max_batch * 3 * m->img_size * m->img_size, sizeof(float));
+    e->feature = sim_arena_acts(&e->arena, e->ops, e->max_batch * m->dim);
+    sim_embedding_plan(&e->embedding, e->ops, &e->arena, e->max_batch, e->embedding.patches);
+    return sim_stack_plan(&e->blocks, e->ops, &e->arena, e->max_batch, 1 + e->embedding.patches, 0, 0);
 }
 
 sim_status sim_encoder_open(struct sim_encoder **out, const struct sim_ops *ops,
@@ -96,7 +102,7 @@ sim_status sim_encoder_open(struct sim_encoder **out, const struct sim_ops *ops,
     sim_arena_measure(&e->arena);
     sim_status s = find_rows(e, vit);
     if (s == SIM_OK) s = plan(e);
-    if (s == SIM_OK) s = sim_arena_open(&e->arena, e->arena.used_bytes);
+    if (s == SIM_OK) s = sim_arena_open(&e->arena, &ops->memory, e->arena.used_bytes);
     if (s == SIM_OK) s = plan(e);
     if (s != SIM_OK) {
         sim_encoder_close(e);
@@ -131,8 +137,12 @@ sim_status sim_encoder_mean_patch(struct sim_encoder *e, const float *x, int64_t
     if (count > e->max_batch)
         return sim_fail(SIM_EINVAL, "encoder: %ld images in a batch planned for %ld", (long)count,
                         (long)e->max_batch);
-    float *t = sim_embedding_forward(o, &e->view, &e->embedding, x, NULL, count, e->embedding.patches);
-    const float *z = sim_stack_forward(o, &e->view, &e->blocks, t, count, tokens, NULL, NULL);
-    o->mean_rows(o, out, z, count, tokens, 1, e->embedding.patches, e->embedding.dim);
+    const struct sim_embedding *m = &e->embedding;
+    const float *images =
+        o->stage(o, e->images, x, (size_t)(count * 3 * m->img_size * m->img_size) * sizeof *x);
+    sim_act *t = sim_embedding_forward(o, &e->view, &e->embedding, images, NULL, count, m->patches);
+    const sim_act *z = sim_stack_forward(o, &e->view, &e->blocks, t, count, tokens, NULL, NULL);
+    o->mean_rows(o, e->feature, z, count, tokens, 1, m->patches, m->dim);
+    o->read_act(o, out, e->feature, count * m->dim);
     return o->finish(o);
 }

@@ -19,8 +19,8 @@ void sim_encoder_close(struct sim_encoder *e); /* NULL is legal */
 int sim_encoder_dim(const struct sim_encoder *e);
 int sim_encoder_img_size(const struct sim_encoder *e);
 
-/* x (count, 3, S, S) normalised -> out (count, embed_dim): mean of the patch tokens after the last block.
- * count beyond max_batch is an error. */
+/* x (count, 3, S, S) normalised -> out (count, embed_dim), both on the host: mean of the patch tokens after
+ * the last block. count beyond max_batch is an error. */
 sim_status sim_encoder_mean_patch(struct sim_encoder *e, const float *x, int64_t count, float *out);
 
 #endif

@@ -80,27 +80,56 @@ int sim_params_add_counter(struct sim_params *p, const char *name_format, ...)
     return p->counters++;
 }
 
-sim_status sim_params_allocate(struct sim_params *p, int training)
+static float *floats(const struct sim_ops *o, int64_t count)
+{
+    return o->memory.take(o->memory.context, (size_t)count * sizeof(float));
+}
+
+/* The host's copies, or the same memory under another name. */
+static int host_copies(struct sim_params *p, int training)
+{
+    struct sim_params_host *h = &p->host;
+    if (!p->ops->discrete) {
+        *h = (struct sim_params_host){p->value, p->gradient, p->moment1, p->moment2};
+        return 1;
+    }
+    h->value = sim_calloc_aligned((size_t)p->value_count, sizeof(float));
+    if (!training) return h->value != NULL;
+    h->gradient = sim_calloc_aligned((size_t)p->gradient_count, sizeof(float));
+    h->moment1 = sim_calloc_aligned((size_t)p->gradient_count, sizeof(float));
+    h->moment2 = sim_calloc_aligned((size_t)p->gradient_count, sizeof(float));
+    return h->value && h->gradient && h->moment1 && h->moment2;
+}
+
+sim_status sim_params_allocate(struct sim_params *p, const struct sim_ops *ops, int training)
 {
     if (p->failed)
         return sim_fail(SIM_ENOMEM, "the parameter table does not fit: too many or too large tensors");
-    p->value = sim_calloc_aligned((size_t)p->value_count, sizeof(float));
+    p->ops = ops;
+    p->value = floats(ops, p->value_count);
     int good = p->value != NULL;
     if (training) {
-        p->gradient = sim_calloc_aligned((size_t)p->gradient_count, sizeof(float));
-        p->moment1 = sim_calloc_aligned((size_t)p->gradient_count, sizeof(float));
-        p->moment2 = sim_calloc_aligned((size_t)p->gradient_count, sizeof(float));
+        p->gradient = floats(ops, p->gradient_count);
+        p->moment1 = floats(ops, p->gradient_count);
+        p->moment2 = floats(ops, p->gradient_count);
         good = good && p->gradient && p->moment1 && p->moment2;
     }
-    if (good) return SIM_OK;
+    if (good && host_copies(p, training)) return SIM_OK;
     double bytes = 4.0 * ((double)p->value_count + 3.0 * (training ? (double)p->gradient_count : 0));
-    return sim_fail(SIM_ENOMEM, "no memory for the parameters: %.1f MiB", bytes / 1048576.0);
+    return sim_fail(SIM_ENOMEM, "no %s memory for the parameters: %.1f MiB",
+                    good ? "host" : ops->memory.place, bytes / 1048576.0);
 }
 
 void sim_params_close(struct sim_params *p)
 {
+    const struct sim_ops *o = p->ops;
+    float *const blocks[] = {p->value, p->gradient, p->moment1, p->moment2};
+    float *const copies[] = {p->host.value, p->host.gradient, p->host.moment1, p->host.moment2};
     free(p->row), free(p->counter);
-    free(p->value), free(p->gradient), free(p->moment1), free(p->moment2);
+    for (int i = 0; o && i < 4; i++) {
+        if (o->discrete) free(copies[i]);
+        if (blocks[i]) o->memory.release(o->memory.context, blocks[i]);
+    }
     memset(p, 0, sizeof *p);
 }
 
@@ -109,11 +138,11 @@ static void uniform(float *v, int64_t count, struct sim_rng *rng, double bound)
     for (int64_t i = 0; i < count; i++) v[i] = (float)sim_rng_between(rng, -bound, bound);
 }
 
-void sim_params_initialise(struct sim_params *p, uint64_t seed)
+sim_status sim_params_initialise(struct sim_params *p, uint64_t seed)
 {
     for (int r = 0; r < p->count; r++) {
         const struct sim_param *row = &p->row[r];
-        float *v = p->value + row->offset;
+        float *v = p->host.value + row->offset;
         struct sim_rng rng = sim_rng_make(seed, SIM_PURPOSE_INIT, 0, (uint64_t)r, 0);
         if (row->partner >= 0) continue;
         switch (row->init) {
@@ -137,9 +166,48 @@ void sim_params_initialise(struct sim_params *p, uint64_t seed)
     for (int r = 0; r < p->count; r++) {
         const struct sim_param *row = &p->row[r];
         if (row->partner >= 0)
-            memcpy(p->value + row->offset, sim_value(p, row->partner), (size_t)row->count * sizeof(float));
+            memcpy(p->host.value + row->offset, p->host.value + p->row[row->partner].offset,
+                   (size_t)row->count * sizeof(float));
     }
     for (int i = 0; i < p->counters; i++) p->counter[i].value = 0;
+    return sim_params_store(p);
+}
+
+/* ------------------------------------------------------------------ between host and backend */
+
+static void copy_block(const struct sim_ops *o,
+                       void (*copy)(const struct sim_ops *, void *, const void *, size_t), float *to,
+                       const float *from, int64_t count)
+{
+    if (to && to != from) copy(o, to, from, (size_t)count * sizeof(float));
+}
+
+sim_status sim_params_fetch(const struct sim_params *p, int what)
+{
+    const struct sim_ops *o = p->ops;
+    if (what & SIM_FETCH_VALUES) copy_block(o, o->download, p->host.value, p->value, p->value_count);
+    if (what & SIM_FETCH_GRADIENTS)
+        copy_block(o, o->download, p->host.gradient, p->gradient, p->gradient_count);
+    if (what & SIM_FETCH_MOMENTS) {
+        copy_block(o, o->download, p->host.moment1, p->moment1, p->gradient_count);
+        copy_block(o, o->download, p->host.moment2, p->moment2, p->gradient_count);
+    }
+    return o->finish(o);
+}
+
+sim_status sim_params_store(struct sim_params *p)
+{
+    const struct sim_ops *o = p->ops;
+    copy_block(o, o->upload, p->value, p->host.value, p->value_count);
+    copy_block(o, o->upload, p->moment1, p->host.moment1, p->gradient_count);
+    copy_block(o, o->upload, p->moment2, p->host.moment2, p->gradient_count);
+    o->weights_changed(o, p->value, p->value_count);
+    return o->finish(o);
+}
+
+void sim_params_count_batch(struct sim_params *p)
+{
+    for (int i = 0; i < p->counters; i++) p->counter[i].value++;
 }
 
 int sim_params_find(const struct sim_params *p, const char *name)
@@ -187,6 +255,7 @@ sim_status sim_params_momentum(const struct sim_params *p, struct sim_segment **
 
 sim_status sim_params_tensors(const struct sim_params *p, struct sim_tensor **out, int *count)
 {
+    SIM_TRY(sim_params_fetch(p, SIM_FETCH_VALUES));
     struct sim_tensor *t = calloc((size_t)(p->count + p->counters + 1), sizeof *t);
     if (!t) return sim_fail(SIM_ENOMEM, "no memory for the list of tensors");
     int n = 0, c = 0;
@@ -196,7 +265,7 @@ sim_status sim_params_tensors(const struct sim_params *p, struct sim_tensor **ou
                                    .dtype = SIM_F32,
                                    .dims = row->dims,
                                    .count = row->count,
-                                   .data = p->value + row->offset};
+                                   .data = p->host.value + row->offset};
         for (int d = 0; d < row->dims; d++) t[n].shape[d] = row->shape[d];
         n++;
         for (; c < p->counters && p->counter[c].after == r; c++)
@@ -214,13 +283,13 @@ sim_status sim_params_load(struct sim_params *p, const struct sim_tensors *file)
     for (int r = 0; r < p->count; r++) {
         const struct sim_param *row = &p->row[r];
         SIM_TRY(sim_tensors_expect(file, row->name, SIM_F32, row->dims, row->shape, &t));
-        memcpy(p->value + row->offset, t->data, (size_t)row->count * sizeof(float));
+        memcpy(p->host.value + row->offset, t->data, (size_t)row->count * sizeof(float));
     }
     for (int i = 0; i < p->counters; i++) {
         SIM_TRY(sim_tensors_expect(file, p->counter[i].name, SIM_I64, 0, NULL, &t));
         memcpy(&p->counter[i].value, t->data, sizeof p->counter[i].value);
     }
-    return SIM_OK;
+    return sim_params_store(p);
 }
 
 static int belongs_to_encoder(const char *name)

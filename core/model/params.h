@@ -47,9 +47,15 @@ struct sim_params {
     struct sim_counter *counter;
     int counters, counter_room;
     int64_t value_count, gradient_count;
-    float *value;    /* (value_count) */
-    float *gradient; /* (gradient_count), as the moments */
+    const struct sim_ops *ops; /* in whose memory the numbers are */
+    float *value;              /* (value_count) */
+    float *gradient;           /* (gradient_count), as the moments */
     float *moment1, *moment2;
+    /* The same numbers where the host can reach them: the same memory where the backend shares it; else
+     * copies, brought up to date by sim_params_fetch and taken over by sim_params_store. */
+    struct sim_params_host {
+        float *value, *gradient, *moment1, *moment2;
+    } host;
     int failed; /* a row could not be added: reported by allocate */
 };
 
@@ -60,12 +66,23 @@ int sim_params_add(struct sim_params *p, int flags, enum sim_init init, double i
     __attribute__((format(printf, 8, 9)));
 int sim_params_add_counter(struct sim_params *p, const char *name_format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Allocates values, and with `training` gradients and moments.  Fails when an add failed. */
-sim_status sim_params_allocate(struct sim_params *p, int training);
+/* Allocates values, and with `training` gradients and moments, in the backend's memory.  Fails when an add
+ * failed. */
+sim_status sim_params_allocate(struct sim_params *p, const struct sim_ops *ops, int training);
 void sim_params_close(struct sim_params *p);
 
 /* Every row from its initialiser; rows with a partner copy it.  Row r draws from (seed, INIT, index r). */
-void sim_params_initialise(struct sim_params *p, uint64_t seed);
+sim_status sim_params_initialise(struct sim_params *p, uint64_t seed);
+
+/* What to bring to the host: any of these together. */
+enum { SIM_FETCH_VALUES = 1, SIM_FETCH_GRADIENTS = 2, SIM_FETCH_MOMENTS = 4 };
+sim_status sim_params_fetch(const struct sim_params *p, int what);
+/* The host's values and moments become the backend's.  To be called after every change to them, whatever the
+ * backend. */
+sim_status sim_params_store(struct sim_params *p);
+
+/* One more training batch went through every norm: num_batches_tracked. */
+void sim_params_count_batch(struct sim_params *p);
 
 int sim_params_find(const struct sim_params *p, const char *name); /* -1 if absent */
 static inline float *sim_value(const struct sim_params *p, int row)
@@ -83,8 +100,8 @@ sim_status sim_params_trained(const struct sim_params *p, double weight_decay, s
                               int *count);
 sim_status sim_params_momentum(const struct sim_params *p, struct sim_segment **out, int *count);
 
-/* The whole state_dict in its order as tensors that point into the block (names too); the caller frees *out.
- */
+/* The whole state_dict in its order as tensors that point into the host's copy, just fetched (names too); the
+ * caller frees *out. */
 sim_status sim_params_tensors(const struct sim_params *p, struct sim_tensor **out, int *count);
 /* Reads every row from a file by name; missing or misshapen tensors are errors naming both sides. */
 sim_status sim_params_load(struct sim_params *p, const struct sim_tensors *file);

@@ -14,15 +14,16 @@ void sim_stack_add(struct sim_stack *s, struct sim_params *p, const struct sim_b
     }
 }
 
-sim_status sim_stack_plan(struct sim_stack *s, struct sim_arena *a, int64_t batch, int64_t tokens,
-                          int training, int drop_path)
+sim_status sim_stack_plan(struct sim_stack *s, const struct sim_ops *o, struct sim_arena *a, int64_t batch,
+                          int64_t tokens, int training, int drop_path)
 {
     int kept = training ? s->depth : s->depth > 0;
     s->training = training;
     if (!s->saved) s->saved = calloc((size_t)kept + 1, sizeof *s->saved);
     if (!s->saved) return sim_fail(SIM_ENOMEM, "no memory for %d blocks' bookkeeping", s->depth);
     for (int i = 0; i < kept; i++)
-        sim_block_plan(&s->saved[i], a, &s->shape, batch, tokens, training, s->rows[i].ls1 >= 0 || drop_path);
+        sim_block_plan(&s->saved[i], o, a, &s->shape, batch, tokens, training,
+                       s->rows[i].ls1 >= 0 || drop_path);
     return SIM_OK;
 }
 
@@ -32,9 +33,9 @@ void sim_stack_close(struct sim_stack *s)
     s->saved = NULL;
 }
 
-float *sim_stack_forward(const struct sim_ops *o, struct sim_params *p, struct sim_stack *s, float *x,
-                         int64_t batch, int64_t tokens,
-                         void (*after)(void *context, int block, const float *z), void *context)
+sim_act *sim_stack_forward(const struct sim_ops *o, struct sim_params *p, struct sim_stack *s, sim_act *x,
+                           int64_t batch, int64_t tokens,
+                           void (*after)(void *context, int block, const sim_act *z), void *context)
 {
     for (int i = 0; i < s->depth; i++) {
         struct sim_block_saved *v = &s->saved[s->training ? i : 0];
@@ -48,21 +49,22 @@ float *sim_stack_forward(const struct sim_ops *o, struct sim_params *p, struct s
 }
 
 void sim_stack_backward(const struct sim_ops *o, struct sim_params *p, struct sim_stack *s, int64_t batch,
-                        int64_t tokens, struct sim_block_scratch *scratch, float *d)
+                        int64_t tokens, struct sim_block_scratch *scratch, sim_act *d)
 {
     for (int i = s->depth - 1; i >= 0; i--)
         sim_block_backward(o, p, &s->rows[i], &s->shape, &s->saved[i], batch, tokens, scratch, d);
 }
 
-void sim_embedding_plan(struct sim_embedding *e, struct sim_arena *a, int64_t batch, int64_t taken)
+void sim_embedding_plan(struct sim_embedding *e, const struct sim_ops *o, struct sim_arena *a, int64_t batch,
+                        int64_t taken)
 {
-    e->rows = sim_arena_floats(a, batch * taken * 3 * e->patch_size * e->patch_size);
-    e->x = sim_arena_floats(a, batch * taken * e->dim);
-    e->tokens = sim_arena_floats(a, batch * (1 + taken) * e->dim);
+    e->rows = sim_arena_acts(a, o, batch * taken * 3 * e->patch_size * e->patch_size);
+    e->x = sim_arena_acts(a, o, batch * taken * e->dim);
+    e->tokens = sim_arena_acts(a, o, batch * (1 + taken) * e->dim);
 }
 
-float *sim_embedding_forward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,
-                             const float *images, const int32_t *index, int64_t batch, int64_t taken)
+sim_act *sim_embedding_forward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,
+                               const float *images, const int32_t *index, int64_t batch, int64_t taken)
 {
     const int64_t in = 3 * e->patch_size * e->patch_size;
     o->patchify(o, e->rows, images, index, batch, e->img_size, e->patch_size, taken);
@@ -73,7 +75,7 @@ float *sim_embedding_forward(const struct sim_ops *o, struct sim_params *p, stru
 }
 
 void sim_embedding_backward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,
-                            const float *d, int64_t batch, int64_t taken)
+                            const sim_act *d, int64_t batch, int64_t taken)
 {
     float *dw = sim_gradient(p, e->w);
     o->embed_tokens_backward(o, sim_gradient(p, e->cls), dw ? e->x : NULL, d, batch, taken, e->dim);

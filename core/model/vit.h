@@ -20,34 +20,35 @@ struct sim_stack {
 void sim_stack_add(struct sim_stack *s, struct sim_params *p, const struct sim_block_shape *shape, int depth,
                    int flags, double init_values, const struct sim_stack *partner, const char *prefix);
 /* Plans activations for up to batch x tokens; drop_path: the blocks are given drop-path factors. */
-sim_status sim_stack_plan(struct sim_stack *s, struct sim_arena *a, int64_t batch, int64_t tokens,
-                          int training, int drop_path);
+sim_status sim_stack_plan(struct sim_stack *s, const struct sim_ops *o, struct sim_arena *a, int64_t batch,
+                          int64_t tokens, int training, int drop_path);
 void sim_stack_close(struct sim_stack *s);
 
 /* x (B, N, D) through every block; returns the result: the last block's buffer when training, x overwritten
  * when not. after: called with each block's number and output, may be NULL. */
-float *sim_stack_forward(const struct sim_ops *o, struct sim_params *p, struct sim_stack *s, float *x,
-                         int64_t batch, int64_t tokens,
-                         void (*after)(void *context, int block, const float *z), void *context);
+sim_act *sim_stack_forward(const struct sim_ops *o, struct sim_params *p, struct sim_stack *s, sim_act *x,
+                           int64_t batch, int64_t tokens,
+                           void (*after)(void *context, int block, const sim_act *z), void *context);
 /* d as in sim_block_backward, through every block from the last. */
 void sim_stack_backward(const struct sim_ops *o, struct sim_params *p, struct sim_stack *s, int64_t batch,
-                        int64_t tokens, struct sim_block_scratch *scratch, float *d);
+                        int64_t tokens, struct sim_block_scratch *scratch, sim_act *d);
 
 /* The front of an encoder. */
 struct sim_embedding {
     int cls, pos, w, b; /* rows */
     int64_t img_size, patch_size, grid, patches, dim;
-    float *rows;   /* (B V, 3 P P) */
-    float *x;      /* (B V, D) */
-    float *tokens; /* (B, 1 + V, D) */
+    sim_act *rows;   /* (B V, 3 P P) */
+    sim_act *x;      /* (B V, D) */
+    sim_act *tokens; /* (B, 1 + V, D) */
 };
 
-void sim_embedding_plan(struct sim_embedding *e, struct sim_arena *a, int64_t batch, int64_t taken);
+void sim_embedding_plan(struct sim_embedding *e, const struct sim_ops *o, struct sim_arena *a, int64_t batch,
+                        int64_t taken);
 /* images (B, 3, S, S) -> tokens (B, 1 + V, D); index (B, V) or NULL for all patches. */
-float *sim_embedding_forward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,
-                             const float *images, const int32_t *index, int64_t batch, int64_t taken);
+sim_act *sim_embedding_forward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,
+                               const float *images, const int32_t *index, int64_t batch, int64_t taken);
 /* Gradients of cls_token and, where trained, of the patch projection; x is used as scratch. */
 void sim_embedding_backward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,
-                            const float *d, int64_t batch, int64_t taken);
+                            const sim_act *d, int64_t batch, int64_t taken);
 
 #endif

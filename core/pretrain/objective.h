@@ -16,10 +16,11 @@ struct sim_cost {
     int64_t activation_bytes, state_bytes; /* activations; weights + gradients + Adam's moments */
 };
 
-/* Receives activations by the names of the reference ("online.blocks.0", "pred", ...); shape has 3 numbers.
+/* Receives activations by the names of the reference ("online.blocks.0", "pred", ...); shape has 3 numbers;
+ * the data is the backend's (read_act).
  */
 struct sim_trace {
-    void (*see)(void *context, const char *name, const float *data, const int64_t shape[3]);
+    void (*see)(void *context, const char *name, const sim_act *data, const int64_t shape[3]);
     void *context;
 };
 
@@ -32,10 +33,14 @@ struct sim_objective {
     struct sim_cost cost;
     double momentum;       /* EMA base */
     int momentum_constant; /* 1: no schedule */
-    /* Updates the momentum network with the weights as they stand, then loss and gradients (params->gradient,
-     * overwritten).  epoch keys the drop-path draws together with batch->index.  trace may be NULL. */
-    sim_status (*step)(void *self, const struct sim_batch *batch, double momentum, int64_t epoch,
-                       const struct sim_trace *trace, double *loss);
+    /* The batch is brought to where the step reads it; what of the model is drawn on the host is drawn: epoch
+     * keys the drop-path draws together with batch->index.  *key: batches with equal keys make `compute`
+     * queue the same operations.  The batch may be released as sim_ops.stage says. */
+    sim_status (*load)(void *self, const struct sim_batch *batch, int64_t epoch, int64_t *key);
+    /* Queues: the momentum network is updated with the weights as they stand (scalars->in.momentum), then
+     * scalars->loss and the gradients (params->gradient, overwritten) are made.  scalars lies in the
+     * backend's memory. trace may be NULL. */
+    void (*compute)(void *self, struct sim_scalars *scalars, const struct sim_trace *trace);
     void (*close)(struct sim_objective *o);
 };
 
@@ -45,8 +50,9 @@ sim_status sim_siameseim_open(struct sim_objective *out, const struct sim_ops *o
                               const struct sim_vit_config *vit, const struct sim_siameseim_config *c,
                               int64_t batch_size, int64_t max_visible, uint64_t seed);
 
-/* The cost of the same without allocating it. */
+/* The cost of the same without allocating it, on a backend with such activations. */
 sim_status sim_siameseim_cost(struct sim_cost *out, const struct sim_vit_config *vit,
-                              const struct sim_siameseim_config *c, int64_t batch_size, int64_t visible);
+                              const struct sim_siameseim_config *c, int64_t batch_size, int64_t visible,
+                              size_t act_bytes);
 
 #endif

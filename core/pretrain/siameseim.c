@@ -18,7 +18,7 @@ struct stage {
     int64_t shape[3];
 };
 
-static void see_block(void *context, int block, const float *z)
+static void see_block(void *context, int block, const sim_act *z)
 {
     const struct stage *s = context;
     char name[64];
@@ -26,8 +26,8 @@ static void see_block(void *context, int block, const float *z)
     s->trace->see(s->trace->context, name, z, s->shape);
 }
 
-static float *run_stack(struct sim_siameseim *m, struct sim_stack *s, float *x, int64_t tokens,
-                        const struct sim_trace *trace, const char *name)
+static sim_act *run_stack(struct sim_siameseim *m, struct sim_stack *s, sim_act *x, int64_t tokens,
+                          const struct sim_trace *trace, const char *name)
 {
     struct stage stage = {trace, name, {m->batch, tokens, s->shape.dim}};
     return sim_stack_forward(m->ops, &m->params, s, x, m->batch, tokens, trace ? see_block : NULL, &stage);
@@ -36,27 +36,27 @@ static float *run_stack(struct sim_siameseim *m, struct sim_stack *s, float *x, 
 /* ------------------------------------------------------------------ forward */
 
 /* Visible patches in raster order; every image must hide the same number. */
-static sim_status read_mask(struct sim_siameseim *m, const uint8_t *mask, int64_t *visible)
+static sim_status read_mask(struct sim_siameseim *m, const uint8_t *mask)
 {
     const int64_t l = m->patches;
-    *visible = 0;
-    for (int64_t i = 0; i < l; i++) *visible += !mask[i];
-    if (*visible < 1 || *visible > m->max_visible)
+    m->visible = 0;
+    for (int64_t i = 0; i < l; i++) m->visible += !mask[i];
+    if (m->visible < 1 || m->visible > m->max_visible)
         return sim_fail(SIM_EINVAL,
                         "the mask of image 0 leaves %ld patches visible; this model is planned for 1 to %ld",
-                        (long)*visible, (long)m->max_visible);
+                        (long)m->visible, (long)m->max_visible);
     for (int64_t b = 0; b < m->batch; b++) {
         int64_t v = 0;
         for (int64_t i = 0; i < l; i++) {
             if (mask[b * l + i]) continue;
-            if (v < *visible) m->index[b * *visible + v] = (int32_t)i;
+            if (v < m->visible) m->host_index[b * m->visible + v] = (int32_t)i;
             v++;
         }
-        if (v != *visible)
+        if (v != m->visible)
             return sim_fail(
                 SIM_EINVAL,
                 "the mask of image %ld leaves %ld patches visible, that of image 0 %ld: they must agree",
-                (long)b, (long)v, (long)*visible);
+                (long)b, (long)v, (long)m->visible);
     }
     return SIM_OK;
 }
@@ -65,11 +65,9 @@ static sim_status read_mask(struct sim_siameseim *m, const uint8_t *mask, int64_
 static void draw_drop_path(struct sim_siameseim *m, const struct sim_batch *batch, int64_t epoch)
 {
     const int64_t depth = m->vit.depth;
-    for (int64_t i = 0; m->keep && i < depth; i++) {
+    for (int64_t i = 0; m->host_keep && i < depth; i++) {
         double rate = depth > 1 ? m->vit.drop_path_rate * (double)i / (double)(depth - 1) : 0;
-        float *keep = m->keep + 2 * i * m->batch;
-        struct sim_block_saved *saved = &m->online.blocks.saved[i];
-        saved->keep1 = saved->keep2 = NULL;
+        float *keep = m->host_keep + 2 * i * m->batch;
         if (rate <= 0) continue;
         for (int64_t b = 0; b < m->batch; b++)
             for (int branch = 0; branch < 2; branch++) {
@@ -78,16 +76,47 @@ static void draw_drop_path(struct sim_siameseim *m, const struct sim_batch *batc
                                                 (uint32_t)(2 * i + branch));
                 keep[branch * m->batch + b] = sim_rng_uniform(&r) < rate ? 0.0f : (float)(1.0 / (1.0 - rate));
             }
-        saved->keep1 = keep, saved->keep2 = keep + m->batch;
     }
 }
 
-/* Images to projector output (B, 1 + taken, Dd). */
-static float *run_branch(struct sim_siameseim *m, struct sim_branch *b, const float *images,
-                         const int32_t *index, int64_t taken, const struct sim_trace *trace,
-                         const char *blocks, const char *projector)
+/* Where the blocks find the drop-path factors. */
+static void place_drop_path(struct sim_siameseim *m, const float *keep)
 {
-    float *x = sim_embedding_forward(m->ops, &m->params, &b->embedding, images, index, m->batch, taken);
+    for (int64_t i = 1; keep && i < m->vit.depth; i++) { /* the first block's rate is 0 */
+        m->online.blocks.saved[i].keep1 = keep + 2 * i * m->batch;
+        m->online.blocks.saved[i].keep2 = keep + (2 * i + 1) * m->batch;
+    }
+}
+
+static sim_status load(void *self, const struct sim_batch *batch, int64_t epoch, int64_t *key)
+{
+    struct sim_siameseim *m = self;
+    const struct sim_ops *o = m->ops;
+    const size_t image = (size_t)(3 * m->vit.img_size * m->vit.img_size) * sizeof(float),
+                 size = (size_t)m->batch;
+    if (batch->size != m->batch)
+        return sim_fail(SIM_EINVAL, "a batch of %ld images for a model planned for %ld", (long)batch->size,
+                        (long)m->batch);
+    SIM_TRY(read_mask(m, batch->mask));
+    draw_drop_path(m, batch, epoch);
+    m->view1 = o->stage(o, m->staging.view1, batch->view1, size * image);
+    m->view2 = o->stage(o, m->staging.view2, batch->view2, size * image);
+    m->geometry = o->stage(o, m->staging.geometry, batch->geometry, size * 6 * sizeof(float));
+    m->index = o->stage(o, m->staging.index, m->host_index, size * (size_t)m->visible * sizeof *m->index);
+    if (m->host_keep)
+        place_drop_path(
+            m, o->stage(o, m->staging.keep, m->host_keep, 2 * (size_t)m->vit.depth * size * sizeof(float)));
+    sim_params_count_batch(&m->params);
+    *key = m->visible;
+    return SIM_OK;
+}
+
+/* Images to projector output (B, 1 + taken, Dd). */
+static sim_act *run_branch(struct sim_siameseim *m, struct sim_branch *b, const float *images,
+                           const int32_t *index, int64_t taken, const struct sim_trace *trace,
+                           const char *blocks, const char *projector)
+{
+    sim_act *x = sim_embedding_forward(m->ops, &m->params, &b->embedding, images, index, m->batch, taken);
     x = run_stack(m, &b->blocks, x, 1 + taken, trace, blocks);
     m->ops->linear(m->ops, b->z0, x, sim_value(&m->params, b->decoder_embed.w),
                    sim_value(&m->params, b->decoder_embed.b), m->batch * (1 + taken), m->vit.embed_dim,
@@ -96,21 +125,20 @@ static float *run_branch(struct sim_siameseim *m, struct sim_branch *b, const fl
 }
 
 /* Predictor input, blocks and decoder_pred on the rows that are asked for. */
-static void predict(struct sim_siameseim *m, const float *z, const float *geometry, int64_t visible,
-                    const struct sim_trace *trace)
+static void predict(struct sim_siameseim *m, const sim_act *z, const struct sim_trace *trace)
 {
     static const enum sim_features_mode modes[] = {SIM_FEATURES_FULL, SIM_FEATURES_NO_SCALE,
                                                    SIM_FEATURES_NONE};
     const struct sim_ops *o = m->ops;
     const struct sim_params *p = &m->params;
-    const int64_t l = m->patches, dd = m->c.decoder_embed_dim, all = 1 + visible + l;
-    o->relative_features(o, m->features, geometry, m->batch, m->grid, dd, modes[m->c.relative_position]);
+    const int64_t l = m->patches, dd = m->c.decoder_embed_dim, all = 1 + m->visible + l;
+    o->relative_features(o, m->features, m->geometry, m->batch, m->grid, dd, modes[m->c.relative_position]);
     o->linear(o, m->place, m->features, sim_value(p, m->decoder_pos_mlp.w),
               sim_value(p, m->decoder_pos_mlp.b), m->batch * l, 2 * dd, dd);
     o->join_queries(o, m->joined, z, sim_value(p, m->decoder_pos), m->index, sim_value(p, m->mask_token),
-                    m->place, m->batch, visible, l, dd);
-    const float *x = run_stack(m, &m->predictor, m->joined, all, trace, "online.predictor");
-    o->take_rows(o, m->queries, x, m->batch, all, 1 + visible, l, dd);
+                    m->place, m->batch, m->visible, l, dd);
+    const sim_act *x = run_stack(m, &m->predictor, m->joined, all, trace, "online.predictor");
+    o->take_rows(o, m->queries, x, m->batch, all, 1 + m->visible, l, dd);
     o->linear(o, m->pred, m->queries, sim_value(p, m->decoder_pred.w), sim_value(p, m->decoder_pred.b),
               m->batch * l, dd, dd);
     if (m->c.online_ln)
@@ -118,56 +146,55 @@ static void predict(struct sim_siameseim *m, const float *z, const float *geomet
                      TEACHER_EPS);
 }
 
-static void make_goal(struct sim_siameseim *m, const float *images, const struct sim_trace *trace)
+static void make_goal(struct sim_siameseim *m, const struct sim_trace *trace)
 {
     const struct sim_ops *o = m->ops;
     const int64_t l = m->patches, dd = m->c.decoder_embed_dim;
-    const float *z = run_branch(m, &m->target, images, NULL, l, trace, "target.blocks", "target.projector");
+    const sim_act *z =
+        run_branch(m, &m->target, m->view2, NULL, l, trace, "target.blocks", "target.projector");
     o->take_rows(o, m->goal, z, m->batch, 1 + l, 1, l, dd);
     o->layernorm(o, m->goal, NULL, NULL, m->goal, NULL, NULL, m->batch * l, dd, TEACHER_EPS);
 }
 
 /* Row-wise dense UniGrad; leaves the gradient with respect to m->pred in m->d_pred. */
-static double loss_and_gradient(struct sim_siameseim *m)
+static void loss_and_gradient(struct sim_siameseim *m, double *loss)
 {
     const struct sim_ops *o = m->ops;
     const int64_t l = m->patches, dd = m->c.decoder_embed_dim;
     const int global = m->c.loss == SIM_LOSS_GLOBAL;
-    const float *p = m->c.online_ln ? m->normed : m->pred, *t = m->goal;
+    const sim_act *p = m->c.online_ln ? m->normed : m->pred, *t = m->goal;
     int64_t rows = m->batch * l;
-    float *d = m->d_pred;
+    sim_act *d = m->d_pred;
     if (global) {
         o->mean_rows(o, m->pooled, p, m->batch, l, 0, l, dd);
         o->mean_rows(o, m->pooled_goal, t, m->batch, l, 0, l, dd);
         p = m->pooled, t = m->pooled_goal, d = m->d_pooled, rows = m->batch;
     }
-    o->gemm(o, SIM_T, SIM_N, dd, dd, rows, 1.0f / (float)rows, t, dd, t, dd, 0, m->covariance, dd);
-    o->gemm(o, SIM_N, SIM_N, rows, dd, dd, 1, p, dd, m->covariance, dd, 0, m->pc, dd);
-    double loss = o->unigrad(o, d, p, t, m->pc, rows, dd, m->c.neg_weight);
+    o->covariance(o, m->covariance, t, rows, dd);
+    o->unigrad(o, loss, d, p, t, m->covariance, rows, dd, m->c.neg_weight);
     if (global) o->mean_rows_backward(o, m->d_pred, m->d_pooled, m->batch, l, dd);
     if (m->c.online_ln)
         o->layernorm_backward(o, m->d_pred, 0, NULL, NULL, m->d_pred, m->pred, m->normed_mean, m->normed_rstd,
                               NULL, m->batch * l, dd);
-    return loss;
 }
 
 /* ------------------------------------------------------------------ backward */
 
-static void backward_linear(struct sim_siameseim *m, const struct sim_linear_rows *r, float *dx,
-                            const float *dy, const float *x, int64_t rows, int64_t in, int64_t out)
+static void backward_linear(struct sim_siameseim *m, const struct sim_linear_rows *r, sim_act *dx,
+                            const sim_act *dy, const sim_act *x, int64_t rows, int64_t in, int64_t out)
 {
     m->ops->linear_backward_weight(m->ops, sim_gradient(&m->params, r->w), sim_gradient(&m->params, r->b), dy,
                                    x, rows, in, out);
     if (dx) m->ops->linear_backward_input(m->ops, dx, dy, sim_value(&m->params, r->w), NULL, rows, in, out);
 }
 
-static void backward(struct sim_siameseim *m, const float *encoded, int64_t visible)
+static void backward(struct sim_siameseim *m, const sim_act *encoded)
 {
     const struct sim_ops *o = m->ops;
-    const int64_t batch = m->batch, l = m->patches, d = m->vit.embed_dim, dd = m->c.decoder_embed_dim;
-    float *d_queries = m->pc; /* the loss is done with it */
-    backward_linear(m, &m->decoder_pred, d_queries, m->d_pred, m->queries, batch * l, dd, dd);
-    o->put_rows(o, m->d_joined, d_queries, batch, 1 + visible + l, 1 + visible, l, dd);
+    const int64_t batch = m->batch, visible = m->visible, l = m->patches, d = m->vit.embed_dim,
+                  dd = m->c.decoder_embed_dim;
+    backward_linear(m, &m->decoder_pred, m->d_queries, m->d_pred, m->queries, batch * l, dd, dd);
+    o->put_rows(o, m->d_joined, m->d_queries, batch, 1 + visible + l, 1 + visible, l, dd);
     sim_stack_backward(o, &m->params, &m->predictor, batch, 1 + visible + l, &m->scratch, m->d_joined);
     o->join_queries_backward(o, m->d_z, sim_gradient(&m->params, m->mask_token), m->d_place, m->d_joined,
                              batch, visible, l, dd);
@@ -180,32 +207,24 @@ static void backward(struct sim_siameseim *m, const float *encoded, int64_t visi
 
 /* ------------------------------------------------------------------ the objective */
 
-static sim_status step(void *self, const struct sim_batch *batch, double momentum, int64_t epoch,
-                       const struct sim_trace *trace, double *loss)
+static void compute(void *self, struct sim_scalars *scalars, const struct sim_trace *trace)
 {
     struct sim_siameseim *m = self;
     const struct sim_ops *o = m->ops;
-    int64_t visible;
-    if (batch->size != m->batch)
-        return sim_fail(SIM_EINVAL, "a batch of %ld images for a model planned for %ld", (long)batch->size,
-                        (long)m->batch);
-    SIM_TRY(read_mask(m, batch->mask, &visible));
-    draw_drop_path(m, batch, epoch);
-    const float *z = run_branch(m, &m->online, batch->view1, m->index, visible, trace, "online.blocks",
-                                "online.projector");
-    predict(m, z, batch->geometry, visible, trace);
+    const sim_act *z =
+        run_branch(m, &m->online, m->view1, m->index, m->visible, trace, "online.blocks", "online.projector");
+    predict(m, z, trace);
     o->ema(o, m->ema, m->ema_count,
-           momentum); /* quirk 6: after the online forward, with the weights before this step */
-    make_goal(m, batch->view2, trace);
+           scalars); /* quirk 6: after the online forward, with the weights before this step */
+    make_goal(m, trace);
     if (trace) {
         const int64_t shape[3] = {m->batch, m->patches, m->c.decoder_embed_dim};
         trace->see(trace->context, "pred", m->pred, shape);
         trace->see(trace->context, "target", m->goal, shape);
     }
-    *loss = loss_and_gradient(m);
+    loss_and_gradient(m, &scalars->loss);
     const struct sim_stack *blocks = &m->online.blocks;
-    backward(m, blocks->saved[blocks->depth - 1].z, visible);
-    return o->finish(o);
+    backward(m, blocks->saved[blocks->depth - 1].z);
 }
 
 static void close_objective(struct sim_objective *o)
@@ -216,7 +235,7 @@ static void close_objective(struct sim_objective *o)
     sim_stack_close(&m->target.blocks), sim_stack_close(&m->target.projector);
     sim_params_close(&m->params);
     sim_arena_close(&m->arena);
-    free(m->ema);
+    free(m->ema), free(m->host_index), free(m->host_keep);
     free(m);
     memset(o, 0, sizeof *o);
 }
@@ -227,10 +246,15 @@ static sim_status build(struct sim_siameseim *m, struct sim_cost *cost)
     sim_arena_measure(&m->arena);
     SIM_TRY(sim_siameseim_plan(m));
     *cost = sim_siameseim_count(m, m->max_visible);
-    SIM_TRY(sim_params_allocate(&m->params, 1));
-    SIM_TRY(sim_arena_open(&m->arena, m->arena.used_bytes));
+    m->host_index = calloc((size_t)(m->batch * m->max_visible), sizeof *m->host_index);
+    if (m->vit.drop_path_rate > 0)
+        m->host_keep = calloc((size_t)(2 * m->vit.depth * m->batch), sizeof *m->host_keep);
+    if (!m->host_index || (m->vit.drop_path_rate > 0 && !m->host_keep))
+        return sim_fail(SIM_ENOMEM, "no memory for the batch of %ld images", (long)m->batch);
+    SIM_TRY(sim_params_allocate(&m->params, m->ops, 1));
+    SIM_TRY(sim_arena_open(&m->arena, &m->ops->memory, m->arena.used_bytes));
     SIM_TRY(sim_siameseim_plan(m));
-    sim_params_initialise(&m->params, m->seed);
+    SIM_TRY(sim_params_initialise(&m->params, m->seed));
     return sim_params_momentum(&m->params, &m->ema, &m->ema_count);
 }
 
@@ -248,7 +272,8 @@ sim_status sim_siameseim_open(struct sim_objective *out, const struct sim_ops *o
                                   .momentum = c->momentum,
                                   .momentum_constant =
                                       c->momentum == 0 || c->momentum_schedule == SIM_MOMENTUM_CONST,
-                                  .step = step,
+                                  .load = load,
+                                  .compute = compute,
                                   .close = close_objective};
     sim_status s = sim_siameseim_describe(m, vit, c, batch_size, max_visible);
     m->ops = ops, m->seed = seed;

@@ -104,11 +104,12 @@ void sim_siameseim_add_rows(struct sim_siameseim *m)
 static sim_status plan_branch(struct sim_siameseim *m, struct sim_branch *b, int64_t taken, int training)
 {
     struct sim_arena *a = &m->arena;
+    const struct sim_ops *o = m->ops;
     int drop = training && m->vit.drop_path_rate > 0;
-    sim_embedding_plan(&b->embedding, a, m->batch, taken);
-    SIM_TRY(sim_stack_plan(&b->blocks, a, m->batch, 1 + taken, training, drop));
-    b->z0 = sim_arena_floats(a, m->batch * (1 + taken) * m->c.decoder_embed_dim);
-    return sim_stack_plan(&b->projector, a, m->batch, 1 + taken, training, 0);
+    sim_embedding_plan(&b->embedding, o, a, m->batch, taken);
+    SIM_TRY(sim_stack_plan(&b->blocks, o, a, m->batch, 1 + taken, training, drop));
+    b->z0 = sim_arena_acts(a, o, m->batch * (1 + taken) * m->c.decoder_embed_dim);
+    return sim_stack_plan(&b->projector, o, a, m->batch, 1 + taken, training, 0);
 }
 
 static int64_t larger(int64_t a, int64_t b)
@@ -116,31 +117,45 @@ static int64_t larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+static void plan_inputs(struct sim_siameseim *m)
+{
+    struct sim_arena *a = &m->arena;
+    const struct sim_ops *o = m->ops;
+    const int64_t batch = m->batch, pixels = batch * 3 * m->vit.img_size * m->vit.img_size;
+    m->staging = (struct sim_inputs){
+        .view1 = sim_arena_staging(a, o, pixels, sizeof(float)),
+        .view2 = sim_arena_staging(a, o, pixels, sizeof(float)),
+        .geometry = sim_arena_staging(a, o, batch * 6, sizeof(float)),
+        .index = sim_arena_staging(a, o, batch * m->max_visible, sizeof(int32_t)),
+        .keep = m->vit.drop_path_rate > 0 ? sim_arena_staging(a, o, 2 * m->vit.depth * batch, sizeof(float))
+                                          : NULL,
+    };
+}
+
 sim_status sim_siameseim_plan(struct sim_siameseim *m)
 {
     struct sim_arena *a = &m->arena;
+    const struct sim_ops *o = m->ops;
     const int64_t batch = m->batch, l = m->patches, v = m->max_visible, dd = m->c.decoder_embed_dim;
     const int64_t all = 1 + v + l, m_rows = batch * l;
-    m->index = sim_arena_take(a, (size_t)(batch * v), sizeof(int32_t));
-    if (m->vit.drop_path_rate > 0) m->keep = sim_arena_floats(a, 2 * m->vit.depth * batch);
+    plan_inputs(m);
     SIM_TRY(plan_branch(m, &m->online, v, 1));
-    m->features = sim_arena_floats(a, m_rows * 2 * dd);
-    m->place = sim_arena_floats(a, m_rows * dd);
-    m->joined = sim_arena_floats(a, batch * all * dd);
-    SIM_TRY(sim_stack_plan(&m->predictor, a, batch, all, 1, 0));
-    m->queries = sim_arena_floats(a, m_rows * dd);
-    m->pred = sim_arena_floats(a, m_rows * dd);
+    m->features = sim_arena_acts(a, o, m_rows * 2 * dd);
+    m->place = sim_arena_acts(a, o, m_rows * dd);
+    m->joined = sim_arena_acts(a, o, batch * all * dd);
+    SIM_TRY(sim_stack_plan(&m->predictor, o, a, batch, all, 1, 0));
+    m->queries = sim_arena_acts(a, o, m_rows * dd);
+    m->pred = sim_arena_acts(a, o, m_rows * dd);
     if (m->c.online_ln) {
-        m->normed = sim_arena_floats(a, m_rows * dd);
+        m->normed = sim_arena_acts(a, o, m_rows * dd);
         m->normed_mean = sim_arena_floats(a, m_rows), m->normed_rstd = sim_arena_floats(a, m_rows);
     }
-    m->goal = sim_arena_floats(a, m_rows * dd);
+    m->goal = sim_arena_acts(a, o, m_rows * dd);
     if (m->c.loss == SIM_LOSS_GLOBAL) {
-        m->pooled = sim_arena_floats(a, batch * dd), m->pooled_goal = sim_arena_floats(a, batch * dd);
-        m->d_pooled = sim_arena_floats(a, batch * dd);
+        m->pooled = sim_arena_acts(a, o, batch * dd), m->pooled_goal = sim_arena_acts(a, o, batch * dd);
+        m->d_pooled = sim_arena_acts(a, o, batch * dd);
     }
     m->covariance = sim_arena_floats(a, dd * dd);
-    m->pc = sim_arena_floats(a, m_rows * dd);
 
     /* The target's activations are dead once `goal` is made, and only then do the gradients live: one place
      * for both. */
@@ -148,12 +163,13 @@ sim_status sim_siameseim_plan(struct sim_siameseim *m)
     SIM_TRY(plan_branch(m, &m->target, l, 0));
     size_t target_end = a->used_bytes;
     a->used_bytes = mark;
-    m->d_pred = sim_arena_floats(a, m_rows * dd);
-    m->d_joined = sim_arena_floats(a, batch * all * dd);
-    m->d_z = sim_arena_floats(a, batch * (1 + v) * dd);
-    m->d_place = sim_arena_floats(a, m_rows * dd);
-    m->d_tokens = sim_arena_floats(a, batch * (1 + v) * m->vit.embed_dim);
-    sim_block_scratch_plan(&m->scratch, a, batch * larger(all, 1 + v), larger(dd, m->vit.embed_dim),
+    m->d_pred = sim_arena_acts(a, o, m_rows * dd);
+    m->d_queries = sim_arena_acts(a, o, m_rows * dd);
+    m->d_joined = sim_arena_acts(a, o, batch * all * dd);
+    m->d_z = sim_arena_acts(a, o, batch * (1 + v) * dd);
+    m->d_place = sim_arena_acts(a, o, m_rows * dd);
+    m->d_tokens = sim_arena_acts(a, o, batch * (1 + v) * m->vit.embed_dim);
+    sim_block_scratch_plan(&m->scratch, o, a, batch * larger(all, 1 + v), larger(dd, m->vit.embed_dim),
                            larger(dd, m->vit.embed_dim) * m->vit.mlp_ratio);
     if (a->used_bytes < target_end) a->used_bytes = target_end;
     return a->failed ? sim_fail(SIM_ENOMEM, "SiameseIM: the activations do not fit into one block") : SIM_OK;
@@ -200,10 +216,13 @@ struct sim_cost sim_siameseim_count(const struct sim_siameseim *m, int64_t visib
 }
 
 sim_status sim_siameseim_cost(struct sim_cost *out, const struct sim_vit_config *vit,
-                              const struct sim_siameseim_config *c, int64_t batch_size, int64_t visible)
+                              const struct sim_siameseim_config *c, int64_t batch_size, int64_t visible,
+                              size_t act_bytes)
 {
     struct sim_siameseim m;
+    const struct sim_ops measuring = {.act_bytes = act_bytes, .discrete = act_bytes < sizeof(float)};
     SIM_TRY(sim_siameseim_describe(&m, vit, c, batch_size, visible));
+    m.ops = &measuring;
     sim_siameseim_add_rows(&m);
     sim_arena_measure(&m.arena);
     sim_status s = sim_siameseim_plan(&m);

@@ -16,7 +16,7 @@ struct sim_branch {
     struct sim_embedding embedding;
     struct sim_stack blocks, projector;
     struct sim_linear_rows decoder_embed;
-    float *z0; /* (B, tokens, Dd) decoder_embed's output */
+    sim_act *z0; /* (B, tokens, Dd) decoder_embed's output */
 };
 
 struct sim_siameseim {
@@ -35,17 +35,28 @@ struct sim_siameseim {
     struct sim_segment *ema; /* momentum pairs */
     int ema_count;
 
-    int32_t *index;                            /* (B, V) visible patches in raster order */
-    float *keep;                               /* (2 depth, B) drop-path factors, or NULL */
-    float *features, *place;                   /* (B, L, 2 Dd) (B, L, Dd): where the targets lie */
-    float *joined, *queries, *pred;            /* (B, 1 + V + L, Dd) (B, L, Dd) (B, L, Dd) */
-    float *normed, *normed_mean, *normed_rstd; /* online_ln: (B, L, Dd) (B L) (B L) */
-    float *goal;                               /* (B, L, Dd) normalised targets */
-    float *pooled, *pooled_goal;               /* (B, Dd) of the global loss */
-    float *covariance, *pc;                    /* (Dd, Dd) (M, Dd) */
+    /* The batch as drawn on the host, and where the step reads it: staging, or the host's own. */
+    int32_t *host_index; /* (B, V) visible patches in raster order */
+    float *host_keep;    /* (2 depth, B) drop-path factors, or NULL */
+    struct sim_inputs {
+        float *view1, *view2, *geometry, *keep;
+        int32_t *index;
+    } staging;
+    int64_t visible; /* V of the batch at hand */
+    const int32_t *index;
+    const float *view1, *view2, *geometry;
+
+    sim_act *features, *place;        /* (B, L, 2 Dd) (B, L, Dd): where the targets lie */
+    sim_act *joined, *queries, *pred; /* (B, 1 + V + L, Dd) (B, L, Dd) (B, L, Dd) */
+    sim_act *normed;                  /* online_ln: (B, L, Dd) */
+    float *normed_mean, *normed_rstd; /* (B L) (B L) */
+    sim_act *goal;                    /* (B, L, Dd) normalised targets */
+    sim_act *pooled, *pooled_goal;    /* (B, Dd) of the global loss */
+    float *covariance;                /* (Dd, Dd) */
     /* gradients of activations */
-    float *d_pred, *d_joined, *d_z, *d_place, *d_tokens; /* d_pred (B, L, Dd), d_tokens (B, 1 + V, D) */
-    float *d_pooled;
+    sim_act *d_pred, *d_queries, *d_joined, *d_z, *d_place,
+        *d_tokens; /* d_pred (B, L, Dd), d_tokens (B, 1 + V, D) */
+    sim_act *d_pooled;
     struct sim_block_scratch scratch;
 };
 

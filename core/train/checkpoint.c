@@ -33,6 +33,7 @@ static sim_status all_tensors(const struct sim_params *p, const double *numbers,
 {
     struct sim_tensor *state = NULL;
     int n = 0;
+    SIM_TRY(sim_params_fetch(p, SIM_FETCH_MOMENTS));
     SIM_TRY(sim_params_tensors(p, &state, &n));
     *names = calloc((size_t)p->count * 2 + 1, sizeof **names);
     *out = realloc(state, (size_t)(n + 2 * p->count + 1) * sizeof **out);
@@ -41,9 +42,9 @@ static sim_status all_tensors(const struct sim_params *p, const double *numbers,
         free(*out ? *out : state);
         return sim_fail(SIM_ENOMEM, "no memory for a checkpoint's list of tensors");
     }
-    int m = moment_tensors(p, p->moment1, "optimizer.exp_avg", *out + n, *names);
+    int m = moment_tensors(p, p->host.moment1, "optimizer.exp_avg", *out + n, *names);
     n += m;
-    n += moment_tensors(p, p->moment2, "optimizer.exp_avg_sq", *out + n, *names + m);
+    n += moment_tensors(p, p->host.moment2, "optimizer.exp_avg_sq", *out + n, *names + m);
     (*out)[n++] = (struct sim_tensor){.name = "train.position",
                                       .dtype = SIM_F64,
                                       .dims = 1,
@@ -100,12 +101,12 @@ static sim_status load(const struct sim_tensors *file, const char *path, struct 
         if (row->gradient < 0) continue;
         snprintf(name, sizeof name, "optimizer.exp_avg.%s", row->name);
         SIM_TRY(sim_tensors_expect(file, name, SIM_F32, row->dims, row->shape, &t));
-        memcpy(params->moment1 + row->gradient, t->data, (size_t)row->count * sizeof(float));
+        memcpy(params->host.moment1 + row->gradient, t->data, (size_t)row->count * sizeof(float));
         snprintf(name, sizeof name, "optimizer.exp_avg_sq.%s", row->name);
         SIM_TRY(sim_tensors_expect(file, name, SIM_F32, row->dims, row->shape, &t));
-        memcpy(params->moment2 + row->gradient, t->data, (size_t)row->count * sizeof(float));
+        memcpy(params->host.moment2 + row->gradient, t->data, (size_t)row->count * sizeof(float));
     }
-    return SIM_OK;
+    return sim_params_store(params);
 }
 
 sim_status sim_checkpoint_load(const char *path, struct sim_params *params, struct sim_position *at,

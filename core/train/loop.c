@@ -17,9 +17,10 @@ struct run {
     struct sim_position at;
     char checkpoint[4096], curve[4096];
     struct sim_progress progress;
+    int64_t pending;           /* number of the step queued last whose result has not been read; 0: none */
     int64_t last, epoch_first; /* steps in all; the epoch's first step made by this process */
     int64_t saved;             /* the step that the checkpoint holds; -1: none of this run */
-    double epoch_started_s;
+    double epoch_started_s, last_loss;
 };
 
 static sim_status save(struct run *r)
@@ -78,6 +79,31 @@ static void epoch_ends(struct run *r)
     if (job->on_epoch) job->on_epoch(job->context, e);
 }
 
+/* Reads the result of the step under way, if any. */
+static sim_status read_result(struct run *r)
+{
+    struct sim_step_result result;
+    int64_t number = r->pending;
+    if (!number) return SIM_OK;
+    r->pending = 0;
+    sim_status s = sim_step_result_of(&r->optimiser, number, &result);
+    if (s != SIM_OK)
+        return sim_context(s, "epoch %ld, step %ld", (long)((number - 1) / r->at.steps_per_epoch) + 1,
+                           (long)number);
+    r->at.loss_sum += result.loss, r->at.grad_norm_sum += result.grad_norm;
+    r->last_loss = result.loss;
+    return SIM_OK;
+}
+
+/* Something is saved after this many steps, or the user wants to stop here. */
+static int saves(const struct run *r)
+{
+    const struct sim_train_config *c = r->job->config;
+    return (c->save_every_steps > 0 && r->at.step % c->save_every_steps == 0) ||
+           (r->job->stop && *r->job->stop);
+}
+
+/* Queues a step; reads the result of the one before it. */
 static sim_status one_step(struct run *r)
 {
     const struct sim_train_job *job = r->job;
@@ -87,16 +113,17 @@ static sim_status one_step(struct run *r)
     double lr = sim_lr_at(job->config, e);
     double momentum = sim_momentum_at(o->momentum, o->momentum_constant, e, (double)job->config->epochs);
     const struct sim_batch *batch;
-    struct sim_step_result result;
     SIM_TRY(job->source->next(job->source->self, epoch, within, &batch));
-    sim_status s = sim_train_step(o, &r->optimiser, job->config, batch, lr, momentum, epoch, NULL, &result);
-    if (s != SIM_OK) return sim_context(s, "epoch %ld, step %ld", (long)epoch + 1, (long)r->at.step + 1);
+    SIM_TRY(sim_step_queue(&r->optimiser, batch, lr, momentum, epoch, NULL));
     r->at.step++;
-    r->at.loss_sum += result.loss, r->at.grad_norm_sum += result.grad_norm;
     r->at.last_lr = lr, r->at.last_momentum = momentum;
+    SIM_TRY(read_result(r));
+    r->pending = r->optimiser.step;
+    /* results are summed over an epoch, and nothing may be saved over a step that went wrong */
+    if (within + 1 == r->at.steps_per_epoch || saves(r) || r->at.step == r->last) SIM_TRY(read_result(r));
     char note[64];
     snprintf(note, sizeof note, "epoch %ld/%ld, loss %.4f", (long)epoch + 1, (long)job->config->epochs,
-             result.loss);
+             r->last_loss);
     sim_progress_update(&r->progress, r->at.step * o->batch_size, note);
     return SIM_OK;
 }
@@ -116,6 +143,7 @@ static sim_status steps(struct run *r)
         }
         if (c->save_every_steps > 0 && r->at.step % c->save_every_steps == 0) SIM_TRY(save(r));
         if (r->job->stop && *r->job->stop) {
+            SIM_TRY(read_result(r)); /* the wish may have come since */
             SIM_TRY(save(r));
             return sim_fail(SIM_EINTERRUPT, "stopped at step %ld of %ld as asked", (long)r->at.step,
                             (long)r->last);
@@ -128,7 +156,7 @@ static sim_status train(struct run *r)
 {
     const struct sim_train_job *job = r->job;
     SIM_TRY(sim_train_config_check(job->config));
-    SIM_TRY(sim_optimiser_open(&r->optimiser, job->objective->params, job->config->weight_decay));
+    SIM_TRY(sim_optimiser_open(&r->optimiser, job->objective, job->config));
     r->at.steps_per_epoch = job->source->steps_per_epoch;
     if (r->at.steps_per_epoch < 1 && job->config->epochs > 0)
         return sim_fail(SIM_EINVAL, "the data set gives no batch at all");

@@ -23,7 +23,7 @@ START_TEST(a_measured_plan_fits_exactly)
     plan(&measure, &x, &y, &z);
     ck_assert_ptr_null(x);
     ck_assert_uint_eq(measure.used_bytes, 448 + 64);
-    test_ok(sim_arena_open(&a, measure.used_bytes));
+    test_ok(sim_arena_open(&a, &sim_host_memory, measure.used_bytes));
     plan(&a, &x, &y, &z);
     ck_assert(!a.failed);
     ck_assert_uint_eq((uintptr_t)x % SIM_ALIGN_BYTES, 0);
@@ -52,7 +52,7 @@ START_TEST(sizes_that_overflow_are_refused)
     sim_arena_take(&a, SIZE_MAX / 2, 1);
     sim_arena_take(&a, 1000, 1);
     ck_assert(a.failed);
-    test_fails(sim_arena_open(&a, SIZE_MAX), "cannot allocate");
+    test_fails(sim_arena_open(&a, &sim_host_memory, SIZE_MAX), "cannot allocate");
     ck_assert_ptr_null(sim_calloc_aligned(SIZE_MAX, 2));
     free(sim_calloc_aligned(0, 4));
 }

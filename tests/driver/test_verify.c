@@ -19,7 +19,7 @@ static void verify_folder(const char *name, const char *folder)
 {
     struct sim_ops ops;
     struct sim_verdict v[SIM_VERIFY_QUANTITIES];
-    test_ok(sim_ops_open(&ops, "cpu"));
+    test_ok(sim_ops_open(&ops, "cpu", NULL));
     test_ok(sim_verify(&ops, folder, v));
     for (int i = 0; i < SIM_VERIFY_QUANTITIES; i++) {
         ck_assert_msg(v[i].worst <= v[i].bound, "%s (%s): %s %g past %g at %s", name, ops.isa, v[i].name,
@@ -105,7 +105,7 @@ START_TEST(wrong_truth_is_noticed)
 {
     struct sim_ops ops;
     struct sim_verdict v[SIM_VERIFY_QUANTITIES];
-    test_ok(sim_ops_open(&ops, "cpu"));
+    test_ok(sim_ops_open(&ops, "cpu", NULL));
     /* init is the same for both, and the configuration comes with steps: the losses agree, what follows does
      * not */
     test_ok(sim_verify(&ops, altered("steps", "no_scale"), v));

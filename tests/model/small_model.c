@@ -53,7 +53,7 @@ struct sim_ops small_ops(void)
 {
     struct sim_ops ops;
     omp_set_num_threads(1);
-    test_ok(sim_ops_cpu_open(&ops));
+    test_ok(sim_ops_cpu_open(&ops, NULL));
     return ops;
 }
 
@@ -126,6 +126,17 @@ void small_batch_close(struct sim_batch *b)
     if (!b) return;
     free((void *)b->view1), free((void *)b->mask), free((void *)b->geometry), free((void *)b->index);
     free(b);
+}
+
+sim_status small_step(const struct sim_objective *o, const struct sim_batch *batch, double momentum,
+                      int64_t epoch, const struct sim_trace *trace, double *loss)
+{
+    struct sim_scalars s = {.in = {.momentum = momentum}}; /* the CPU backend reads the host's memory */
+    int64_t key;
+    SIM_TRY(o->load(o->self, batch, epoch, &key));
+    o->compute(o->self, &s, trace);
+    *loss = s.loss;
+    return o->ops->finish(o->ops);
 }
 
 void small_shake(struct sim_params *p, uint64_t seed)

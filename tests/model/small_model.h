@@ -2,6 +2,7 @@
 #ifndef TEST_SMALL_MODEL_H
 #define TEST_SMALL_MODEL_H
 
+#define SIM_ACT float /* the CPU backend's, whose memory the tests read */
 #include "batch.h"
 #include "objective.h"
 #include "support.h"
@@ -36,6 +37,10 @@ struct sim_train_config small_training(const struct small *s);
  * `hidden` patches, plausible geometry.  Own memory; released by small_batch_close. */
 struct sim_batch *small_batch(const struct small *s, uint64_t number);
 void small_batch_close(struct sim_batch *b);
+
+/* Loss and gradients, waited for; SIM_EINVAL where the batch is refused. */
+sim_status small_step(const struct sim_objective *o, const struct sim_batch *batch, double momentum,
+                      int64_t epoch, const struct sim_trace *trace, double *loss);
 
 /* Random values in every row but positions and BN statistics, momentum rows too, so that no gradient is small
  * or symmetric by accident of the initialisation. */

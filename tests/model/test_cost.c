@@ -7,7 +7,7 @@
 static struct sim_cost cost_of(const struct small *s)
 {
     struct sim_cost cost;
-    test_ok(sim_siameseim_cost(&cost, &s->vit, &s->c, s->batch, small_patches(s) - s->hidden));
+    test_ok(sim_siameseim_cost(&cost, &s->vit, &s->c, s->batch, small_patches(s) - s->hidden, 4));
     return cost;
 }
 
@@ -106,19 +106,19 @@ START_TEST(impossible_shapes_are_refused)
 {
     struct sim_cost cost;
     struct small s = small_model();
-    test_fails(sim_siameseim_cost(&cost, &s.vit, &s.c, 4, 0), "visible patches");
-    test_fails(sim_siameseim_cost(&cost, &s.vit, &s.c, 4, 17), "1 to 16");
-    test_fails(sim_siameseim_cost(&cost, &s.vit, &s.c, 0, 4), "0 images");
+    test_fails(sim_siameseim_cost(&cost, &s.vit, &s.c, 4, 0, 4), "visible patches");
+    test_fails(sim_siameseim_cost(&cost, &s.vit, &s.c, 4, 17, 4), "1 to 16");
+    test_fails(sim_siameseim_cost(&cost, &s.vit, &s.c, 0, 4, 4), "0 images");
     s.vit.num_heads = 5;
-    test_fails(sim_siameseim_cost(&cost, &s.vit, &s.c, 4, 4), "model.num_heads: 5 heads do not divide");
+    test_fails(sim_siameseim_cost(&cost, &s.vit, &s.c, 4, 4, 4), "model.num_heads: 5 heads do not divide");
     s = small_model(), s.vit.patch_size = 5;
-    test_fails(sim_siameseim_cost(&cost, &s.vit, &s.c, 4, 4), "model.patch_size");
+    test_fails(sim_siameseim_cost(&cost, &s.vit, &s.c, 4, 4, 4), "model.patch_size");
     s = small_model(), s.vit.embed_dim = 27;
-    test_fails(sim_siameseim_cost(&cost, &s.vit, &s.c, 4, 4), "model.embed_dim: 27 is no multiple of 4");
+    test_fails(sim_siameseim_cost(&cost, &s.vit, &s.c, 4, 4, 4), "model.embed_dim: 27 is no multiple of 4");
     s = small_model(), s.c.decoder_num_heads = 3;
-    test_fails(sim_siameseim_cost(&cost, &s.vit, &s.c, 4, 4), "siameseim.decoder_num_heads");
+    test_fails(sim_siameseim_cost(&cost, &s.vit, &s.c, 4, 4, 4), "siameseim.decoder_num_heads");
     s = small_model(), s.c.decoder_embed_dim = 18;
-    test_fails(sim_siameseim_cost(&cost, &s.vit, &s.c, 4, 4), "siameseim.decoder_embed_dim");
+    test_fails(sim_siameseim_cost(&cost, &s.vit, &s.c, 4, 4, 4), "siameseim.decoder_embed_dim");
 }
 END_TEST
 

@@ -69,7 +69,7 @@ START_TEST(vit_b_cost_counts)
 {
     struct small s = vit_b();
     struct sim_cost cost;
-    test_ok(sim_siameseim_cost(&cost, &s.vit, &s.c, 1, 78));
+    test_ok(sim_siameseim_cost(&cost, &s.vit, &s.c, 1, 78, 4));
     ck_assert_int_eq(cost.trainable, 129944832);
     ck_assert_int_eq(cost.momentum_copies, 100412928);
     ck_assert_int_eq(cost.parameters, 231250944 + 24576); /* running statistics are in the table too */
@@ -233,8 +233,9 @@ START_TEST(vit_b_bounds)
             i);
     int bias = sim_params_add(&p, 0, SIM_INIT_FAN_IN, 768, -1, 1, (int64_t[]){20000}, "bias");
     int token = sim_params_add(&p, 0, SIM_INIT_NORMAL, 0.02, -1, 3, (int64_t[]){1, 1, 20000}, "token");
-    test_ok(sim_params_allocate(&p, 0));
-    sim_params_initialise(&p, 3);
+    struct sim_ops ops = small_ops();
+    test_ok(sim_params_allocate(&p, &ops, 0));
+    test_ok(sim_params_initialise(&p, 3));
     for (int i = 0; i < CASES; i++) {
         /* the printed bounds are rounded to six places */
         double exact = sqrt(6.0 / (double)(cases[i].shape[0] + p.row[i].count / cases[i].shape[0]));
@@ -251,6 +252,7 @@ START_TEST(vit_b_bounds)
     ck_assert_double_eq_tol(squares / 20000, 1, 0.04);
     ck_assert_double_eq_tol(fourth / 20000, 3, 0.3); /* a normal's, not a uniform's 1.8 */
     sim_params_close(&p);
+    ops.close(&ops);
 }
 END_TEST
 
@@ -384,14 +386,16 @@ END_TEST
 START_TEST(a_table_that_cannot_be_says_so)
 {
     struct sim_params p;
+    struct sim_ops ops = small_ops();
     sim_params_start(&p);
     sim_params_add(&p, 0, SIM_INIT_CONSTANT, 0, -1, 2, (int64_t[]){1 << 30, 1 << 30}, "too large");
-    test_fails(sim_params_allocate(&p, 0), "does not fit");
+    test_fails(sim_params_allocate(&p, &ops, 0), "does not fit");
     sim_params_close(&p);
     sim_params_start(&p);
     sim_params_add(&p, 0, SIM_INIT_CONSTANT, 0, -1, 1, (int64_t[]){4}, "%0120d", 7);
-    test_fails(sim_params_allocate(&p, 0), "does not fit");
+    test_fails(sim_params_allocate(&p, &ops, 0), "does not fit");
     sim_params_close(&p);
+    ops.close(&ops);
 }
 END_TEST
 

@@ -22,7 +22,7 @@ static struct subject open_cpu(const char *isa)
     struct subject s = {
         .threads = {1, 2, 3}, .take = host_take, .release = free, .upload = host_copy, .download = host_copy};
     if (isa) setenv("SIM_ISA", isa, 1);
-    test_ok(sim_ops_cpu_open(&s.ops));
+    test_ok(sim_ops_cpu_open(&s.ops, NULL));
     return s;
 }
 

@@ -12,65 +12,68 @@ static double *doubles(int64_t count)
     return p;
 }
 
-/* ------------------------------------------------------------------ unigrad: rows dim */
+/* ------------------------------------------------------------------ covariance, unigrad: rows dim */
 
-static const int64_t unigrad_shapes[][TRIAL_DIMS] = {
+static const int64_t loss_shapes[][TRIAL_DIMS] = {
     {1, 1}, {1, 48}, {5, 7}, {63, 20}, {64, 33}, {65, 8}, {129, 20}, {275, 17},
 };
-enum { UNIGRAD_P, UNIGRAD_T, UNIGRAD_PC, UNIGRAD_DP };
-enum { UNIGRAD_NO_DP = 1, UNIGRAD_IN_PLACE = 2 }; /* variants 0 .. 2: the two exclude each other */
-static const double neg_weight = 0.02 * 8;        /* a little heavier than the paper's, to be seen */
+enum { COVARIANCE_T, COVARIANCE_C };
 
 /* C = t^T t / M (D, D) */
-static void covariance(struct trial *t, double *c)
+static void add_covariance(struct trial *t, int target, double *c)
 {
     const int64_t rows = t->n[0], dim = t->n[1];
-    const double *target = trial_real(t, UNIGRAD_T);
+    const double *x = trial_real(t, target);
     for (int64_t r = 0; r < rows; r++)
         for (int64_t i = 0; i < dim; i++)
             for (int64_t j = 0; j < dim; j++)
-                c[i * dim + j] += target[r * dim + i] * target[r * dim + j] / (double)rows;
+                c[i * dim + j] += x[r * dim + i] * x[r * dim + j] / (double)rows;
 }
 
-/* p C (M, D) */
-static void times_covariance(struct trial *t, double *pc)
+static void covariance_declare(struct trial *t)
 {
-    const int64_t rows = t->n[0], dim = t->n[1];
-    double *c = doubles(dim * dim);
-    covariance(t, c);
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t i = 0; i < dim; i++)
-            for (int64_t j = 0; j < dim; j++)
-                pc[r * dim + j] += trial_real(t, UNIGRAD_P)[r * dim + i] * c[i * dim + j];
-    free(c);
+    trial_input(t, "t", t->n[0] * t->n[1]);
+    t->b[trial_output(t, "c", t->n[1] * t->n[1])].floor = 1;
 }
+
+static void covariance_reference(struct trial *t)
+{
+    add_covariance(t, COVARIANCE_T, t->b[COVARIANCE_C].want);
+}
+
+static void covariance_call(struct trial *t, const struct sim_ops *o)
+{
+    o->covariance(o, trial_f(t, COVARIANCE_C), trial_f(t, COVARIANCE_T), t->n[0], t->n[1]);
+}
+
+enum { UNIGRAD_P, UNIGRAD_T, UNIGRAD_C, UNIGRAD_DP };
+static const double neg_weight = 0.02 * 8; /* a little heavier than the paper's, to be seen */
 
 static void unigrad_declare(struct trial *t)
 {
-    const int64_t count = t->n[0] * t->n[1];
-    trial_input(t, "p", count);
-    trial_input(t, "t", count);
-    trial_input(t, "pc", count);
-    if (t->variant == UNIGRAD_NO_DP)
-        trial_absent(t, "dp");
-    else
-        trial_gradient(t, "dp", UNIGRAD_P, 0);
-    double *pc = doubles(count);
-    times_covariance(t, pc);
-    for (int64_t i = 0; i < count; i++) trial_set(t, UNIGRAD_PC, i, pc[i]);
-    free(pc);
-    if (t->variant == UNIGRAD_IN_PLACE) trial_alias(t, UNIGRAD_DP, UNIGRAD_PC);
-    t->b[UNIGRAD_DP].floor = 2 / (double)count;
-    t->work = (double)count * (double)(2 * t->n[1] + t->n[0]);
+    const int64_t rows = t->n[0], dim = t->n[1];
+    trial_input(t, "p", rows * dim);
+    trial_input(t, "t", rows * dim);
+    trial_input(t, "c", dim * dim);
+    trial_gradient(t, "dp", UNIGRAD_P, 0);
+    double *c = doubles(dim * dim);
+    add_covariance(t, UNIGRAD_T, c);
+    for (int64_t i = 0; i < dim * dim; i++) trial_set(t, UNIGRAD_C, i, c[i]);
+    free(c);
+    t->b[UNIGRAD_DP].floor = 2 / (double)(rows * dim);
+    t->work = (double)(rows * dim) * (double)(2 * dim + rows);
 }
 
 /* As the official code forms it: the whole M x M matrix P C P^T, of which the diagonal counts. */
 static double unigrad_loss(struct trial *t)
 {
     const int64_t rows = t->n[0], dim = t->n[1];
-    const double *p = trial_real(t, UNIGRAD_P), *target = trial_real(t, UNIGRAD_T);
+    const double *p = trial_real(t, UNIGRAD_P), *target = trial_real(t, UNIGRAD_T),
+                 *c = trial_real(t, UNIGRAD_C);
     double *pc = doubles(rows * dim), *full = doubles(rows * rows), positive = 0, negative = 0;
-    times_covariance(t, pc);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < dim; i++)
+            for (int64_t j = 0; j < dim; j++) pc[r * dim + j] += p[r * dim + i] * c[i * dim + j];
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < rows; j++)
             for (int64_t k = 0; k < dim; k++) full[i * rows + j] += pc[i * dim + k] * p[j * dim + k];
@@ -88,8 +91,8 @@ static void unigrad_reference(struct trial *t)
 
 static void unigrad_call(struct trial *t, const struct sim_ops *o)
 {
-    t->result = o->unigrad(o, trial_f(t, UNIGRAD_DP), trial_f(t, UNIGRAD_P), trial_f(t, UNIGRAD_T),
-                           trial_f(t, UNIGRAD_PC), t->n[0], t->n[1], neg_weight);
+    o->unigrad(o, &t->scalars->loss, trial_f(t, UNIGRAD_DP), trial_f(t, UNIGRAD_P), trial_f(t, UNIGRAD_T),
+               trial_f(t, UNIGRAD_C), t->n[0], t->n[1], neg_weight);
 }
 
 /* ------------------------------------------------------------------ passes: three segments of n0, n1, n2
@@ -115,7 +118,7 @@ static void squares_call(struct trial *t, const struct sim_ops *o)
 {
     struct sim_segment s[SEGMENTS] = {{0}};
     for (int i = 0; i < SEGMENTS; i++) s[i].g = trial_f(t, i), s[i].count = t->n[i];
-    t->result = o->sum_squares(o, s, SEGMENTS);
+    o->sum_squares(o, &t->scalars->loss, s, SEGMENTS);
 }
 
 static void squares_declare(struct trial *t)
@@ -146,7 +149,9 @@ static void ema_call(struct trial *t, const struct sim_ops *o)
     struct sim_segment s[SEGMENTS] = {{0}};
     for (int i = 0; i < SEGMENTS; i++)
         s[i] = (struct sim_segment){.p = trial_f(t, SEGMENTS + i), .g = trial_f(t, i), .count = t->n[i]};
-    o->ema(o, s, SEGMENTS, momenta[t->variant]);
+    const struct sim_scalars_in in = {.momentum = momenta[t->variant]};
+    o->upload(o, &t->scalars->in, &in, sizeof in);
+    o->ema(o, s, SEGMENTS, t->scalars);
 }
 
 /* ---- adamw: buffers p, m, v of each segment, then the gradients of each step */
@@ -154,19 +159,17 @@ static void ema_call(struct trial *t, const struct sim_ops *o)
 enum { ADAM_P, ADAM_M, ADAM_V, ADAM_STATES };
 static const double decays[SEGMENTS] = {0, 0.05, 0.3};
 
+struct adamw_case {
+    struct sim_adamw h;
+    double lr, grad_scale;
+};
+
 /* Variant 1 clips, with another learning rate, betas and eps. */
-static struct sim_adamw adamw_of(const struct trial *t, int64_t step)
+static struct adamw_case adamw_of(const struct trial *t, int64_t step)
 {
-    if (t->variant == 1)
-        return (struct sim_adamw){
-            .lr = 0.05, .beta1 = 0.5, .beta2 = 0.999, .eps = 1e-3, .step = step, .grad_scale = 0.03};
+    if (t->variant == 1) return (struct adamw_case){{.beta1 = 0.5, .beta2 = 0.999, .eps = 1e-3}, 0.05, 0.03};
     /* the first step of a warm-up has rate 0: the moments move, the parameters do not */
-    return (struct sim_adamw){.lr = 1e-2 * (double)(step - 1),
-                              .beta1 = 0.9,
-                              .beta2 = 0.95,
-                              .eps = 1e-8,
-                              .step = step,
-                              .grad_scale = 1};
+    return (struct adamw_case){{.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8}, 1e-2 * (double)(step - 1), 1};
 }
 
 static int adamw_state(int segment, int which)
@@ -204,16 +207,17 @@ static void adamw_reference(struct trial *t)
                *v = t->b[adamw_state(i, ADAM_V)].want;
         memcpy(p, trial_real(t, adamw_state(i, ADAM_P)), (size_t)t->n[i] * sizeof *p);
         for (int64_t step = 1; step <= STEPS; step++) {
-            const struct sim_adamw h = adamw_of(t, step);
+            const struct adamw_case one = adamw_of(t, step);
+            const struct sim_adamw h = one.h;
             const double *g = trial_real(t, adamw_gradient(i, step));
             for (int64_t k = 0; k < t->n[i]; k++) {
-                double gk = g[k] * h.grad_scale;
-                p[k] *= 1 - h.lr * (double)(float)decays[i];
+                double gk = g[k] * one.grad_scale;
+                p[k] *= 1 - one.lr * (double)(float)decays[i];
                 m[k] = h.beta1 * m[k] + (1 - h.beta1) * gk;
                 v[k] = h.beta2 * v[k] + (1 - h.beta2) * gk * gk;
                 double correction1 = 1 - pow(h.beta1, (double)step),
                        correction2 = 1 - pow(h.beta2, (double)step);
-                p[k] -= h.lr / correction1 * m[k] / (sqrt(v[k]) / sqrt(correction2) + h.eps);
+                p[k] -= one.lr / correction1 * m[k] / (sqrt(v[k]) / sqrt(correction2) + h.eps);
             }
         }
     }
@@ -222,7 +226,11 @@ static void adamw_reference(struct trial *t)
 static void adamw_call(struct trial *t, const struct sim_ops *o)
 {
     for (int64_t step = 1; step <= STEPS; step++) {
-        const struct sim_adamw h = adamw_of(t, step);
+        const struct adamw_case one = adamw_of(t, step);
+        const struct sim_scalars scalars = {.in = {.lr = one.lr,
+                                                   .correction1 = 1 - pow(one.h.beta1, (double)step),
+                                                   .correction2 = 1 - pow(one.h.beta2, (double)step)},
+                                            .grad_scale = one.grad_scale};
         struct sim_segment s[SEGMENTS];
         for (int i = 0; i < SEGMENTS; i++)
             s[i] = (struct sim_segment){.p = trial_f(t, adamw_state(i, ADAM_P)),
@@ -231,16 +239,24 @@ static void adamw_call(struct trial *t, const struct sim_ops *o)
                                         .g = trial_f(t, adamw_gradient(i, step)),
                                         .count = t->n[i],
                                         .weight_decay = (float)decays[i]};
-        o->adamw(o, s, SEGMENTS, &h);
+        o->upload(o, t->scalars, &scalars, sizeof scalars);
+        o->adamw(o, s, SEGMENTS, t->scalars, &one.h);
     }
 }
 
 #define SHAPES(list) .shapes = list, .shape_count = TRIAL_COUNT(list)
 static const struct operation operations[] = {
+    {.name = "covariance",
+     .dims = "rows dim",
+     SHAPES(loss_shapes),
+     .variants = 1,
+     .declare = covariance_declare,
+     .reference = covariance_reference,
+     .call = covariance_call},
     {.name = "unigrad",
      .dims = "rows dim",
-     SHAPES(unigrad_shapes),
-     .variants = 3,
+     SHAPES(loss_shapes),
+     .variants = 1,
      .declare = unigrad_declare,
      .reference = unigrad_reference,
      .loss = unigrad_loss,
@@ -276,25 +292,52 @@ END_TEST
 
 /* ------------------------------------------------------------------ exact promises */
 
-/* Momentum 1 keeps every byte, momentum 0 copies. */
+/* `count` floats of a subject's memory with these contents. */
+static float *there(const struct subject *s, const float *host, int64_t count)
+{
+    float *p = s->take((size_t)count * sizeof *p);
+    s->upload(p, host, (size_t)count * sizeof *p);
+    return p;
+}
+
+static struct sim_scalars *scalars_there(const struct subject *s, struct sim_scalars host)
+{
+    struct sim_scalars *p = s->take(sizeof host);
+    s->upload(p, &host, sizeof host);
+    return p;
+}
+
+static struct sim_scalars scalars_back(const struct subject *s, const struct sim_scalars *there_)
+{
+    struct sim_scalars host;
+    test_ok(s->ops.finish(&s->ops));
+    s->download(&host, there_, sizeof host);
+    return host;
+}
+
+/* Momentum 1 keeps every byte, momentum 0 copies, and a halted run moves nothing. */
 START_TEST(ema_is_exact_at_its_ends)
 {
     enum { COUNT = 1000 };
-    float p[COUNT], g[COUNT], kept[COUNT];
+    static const struct sim_scalars cases[] = {
+        {.in = {.momentum = 1}}, {.in = {.momentum = 0}}, {.in = {.momentum = 0}, .halted = 1}};
+    float kept[COUNT], g[COUNT], got[COUNT];
     struct sim_rng rng = sim_rng_make(2, SIM_PURPOSE_TEST, 0, 0, 0);
     struct subject subjects[TRIAL_SUBJECTS];
     int count = subjects_open(subjects);
     for (int i = 0; i < COUNT; i++) kept[i] = (float)sim_rng_normal(&rng), g[i] = (float)sim_rng_normal(&rng);
-    for (int s = 0; s < count; s++) {
-        const struct sim_ops *o = &subjects[s].ops;
-        memcpy(p, kept, sizeof p);
-        o->ema(o, &(struct sim_segment){.p = p, .g = g, .count = COUNT}, 1, 1);
-        test_ok(o->finish(o));
-        ck_assert_mem_eq(p, kept, sizeof p);
-        o->ema(o, &(struct sim_segment){.p = p, .g = g, .count = COUNT}, 1, 0);
-        test_ok(o->finish(o));
-        ck_assert_mem_eq(p, g, sizeof p);
-    }
+    for (int s = 0; s < count; s++)
+        for (int i = 0; i < TRIAL_COUNT(cases); i++) {
+            const struct sim_ops *o = &subjects[s].ops;
+            float *p = there(&subjects[s], kept, COUNT), *from = there(&subjects[s], g, COUNT);
+            struct sim_scalars *scalars = scalars_there(&subjects[s], cases[i]);
+            const struct sim_segment one = {.p = p, .g = from, .count = COUNT};
+            o->ema(o, &one, 1, scalars);
+            scalars_back(&subjects[s], scalars);
+            subjects[s].download(got, p, sizeof got);
+            ck_assert_mem_eq(got, i == 1 ? g : kept, sizeof got);
+            subjects[s].release(p), subjects[s].release(from), subjects[s].release(scalars);
+        }
     subjects_close(subjects, count);
 }
 END_TEST
@@ -303,23 +346,59 @@ END_TEST
 START_TEST(non_finite_gradients_show_in_the_sum)
 {
     enum { COUNT = 20000 };
+    static const float last[] = {0, NAN, INFINITY, 1e30f /* its square is beyond float */};
     static float g[COUNT];
     struct subject subjects[TRIAL_SUBJECTS];
     int count = subjects_open(subjects);
-    for (int s = 0; s < count; s++) {
-        const struct sim_ops *o = &subjects[s].ops;
-        const struct sim_segment one = {.g = g, .count = COUNT};
-        memset(g, 0, sizeof g);
-        ck_assert(o->sum_squares(o, &one, 1) == 0);
-        ck_assert(o->sum_squares(o, &one, 0) == 0);
-        g[COUNT - 1] = NAN;
-        ck_assert(isnan(o->sum_squares(o, &one, 1)));
-        g[COUNT - 1] = INFINITY;
-        ck_assert(isinf(o->sum_squares(o, &one, 1)));
-        g[COUNT - 1] = 1e30f; /* its square is beyond float */
-        ck_assert(fabs(o->sum_squares(o, &one, 1) / 1e60 - 1) < 1e-6);
-        test_ok(o->finish(o));
-    }
+    for (int s = 0; s < count; s++)
+        for (int i = 0; i < TRIAL_COUNT(last); i++) {
+            const struct sim_ops *o = &subjects[s].ops;
+            g[COUNT - 1] = last[i];
+            float *there_ = there(&subjects[s], g, COUNT);
+            struct sim_scalars *scalars = scalars_there(&subjects[s], (struct sim_scalars){.loss = -1});
+            const struct sim_segment one = {.g = there_, .count = COUNT};
+            o->sum_squares(o, &scalars->sum_squares, &one, 1);
+            o->sum_squares(o, &scalars->loss, &one, 0);
+            struct sim_scalars left = scalars_back(&subjects[s], scalars);
+            ck_assert(left.loss == 0);
+            if (i == 0) ck_assert(left.sum_squares == 0);
+            if (i == 1) ck_assert(isnan(left.sum_squares));
+            if (i == 2) ck_assert(isinf(left.sum_squares));
+            if (i == 3) ck_assert(fabs(left.sum_squares / 1e60 - 1) < 1e-6);
+            subjects[s].release(there_), subjects[s].release(scalars);
+        }
+    subjects_close(subjects, count);
+}
+END_TEST
+
+/* Clipping at the norm, and what halts a run; once halted, halted for good. */
+START_TEST(clip_scales_and_halts)
+{
+    static const struct {
+        double loss, norm, clip, scale;
+        int64_t before, halted;
+    } cases[] = {
+        {1, 4, 0, 1, 0, 0},        {1, 4, 8, 1, 0, 0},         {1, 4, 1, 1 / (4 + 1e-6), 0, 0},
+        {1, 0, 1, 1, 0, 0},        {NAN, 4, 1, -1, 0, 1},      {INFINITY, 4, 0, -1, 0, 1},
+        {1, NAN, 1, -1, 0, 1},     {1, INFINITY, 0, -1, 0, 1}, {1, 2e19, 0, -1, 0, 1},
+        {1, 2e19, 1, 5e-20, 0, 0}, {1, 4, 1, -1, 1, 1},
+    };
+    struct subject subjects[TRIAL_SUBJECTS];
+    int count = subjects_open(subjects);
+    for (int s = 0; s < count; s++)
+        for (int i = 0; i < TRIAL_COUNT(cases); i++) {
+            const struct sim_ops *o = &subjects[s].ops;
+            struct sim_scalars *scalars =
+                scalars_there(&subjects[s], (struct sim_scalars){.loss = cases[i].loss,
+                                                                 .sum_squares = cases[i].norm * cases[i].norm,
+                                                                 .halted = cases[i].before});
+            o->clip(o, scalars, cases[i].clip);
+            struct sim_scalars left = scalars_back(&subjects[s], scalars);
+            ck_assert_msg(left.halted == cases[i].halted, "case %d", i);
+            if (cases[i].scale >= 0)
+                ck_assert_double_eq_tol(left.grad_scale, cases[i].scale, 1e-12 * cases[i].scale);
+            subjects[s].release(scalars);
+        }
     subjects_close(subjects, count);
 }
 END_TEST
@@ -328,15 +407,19 @@ END_TEST
 START_TEST(unigrad_of_nothing_is_one)
 {
     enum { ROWS = 96, DIM = 24 };
-    float p[ROWS * DIM] = {0}, t[ROWS * DIM], pc[ROWS * DIM] = {0};
+    static float zeros[ROWS * DIM], t[ROWS * DIM], c[DIM * DIM];
     struct subject subjects[TRIAL_SUBJECTS];
     int count = subjects_open(subjects);
     for (int i = 0; i < ROWS * DIM; i++) t[i] = i % 5 % 2 ? 1 : -1;
     for (int s = 0; s < count; s++) {
         const struct sim_ops *o = &subjects[s].ops;
-        double loss = o->unigrad(o, NULL, p, t, pc, ROWS, DIM, 0.02);
-        test_ok(o->finish(o));
-        ck_assert(fabs(loss - 1) < 1e-7);
+        float *p = there(&subjects[s], zeros, ROWS * DIM), *goal = there(&subjects[s], t, ROWS * DIM),
+              *cov = there(&subjects[s], c, DIM * DIM), *dp = there(&subjects[s], zeros, ROWS * DIM);
+        struct sim_scalars *scalars = scalars_there(&subjects[s], (struct sim_scalars){.loss = -1});
+        o->unigrad(o, &scalars->loss, dp, p, goal, cov, ROWS, DIM, 0.02);
+        ck_assert(fabs(scalars_back(&subjects[s], scalars).loss - 1) < 1e-7);
+        float *const all[] = {p, goal, cov, dp, (float *)scalars};
+        for (int i = 0; i < TRIAL_COUNT(all); i++) subjects[s].release(all[i]);
     }
     subjects_close(subjects, count);
 }
@@ -350,6 +433,7 @@ int main(void)
     tcase_add_loop_test(c, operation, 0, TRIAL_COUNT(operations));
     tcase_add_test(c, ema_is_exact_at_its_ends);
     tcase_add_test(c, non_finite_gradients_show_in_the_sum);
+    tcase_add_test(c, clip_scales_and_halts);
     tcase_add_test(c, unigrad_of_nothing_is_one);
     suite_add_tcase(s, c);
     return test_run(s);

@@ -385,11 +385,11 @@ END_TEST
 START_TEST(unknown_devices_are_named)
 {
     struct sim_ops o;
-    test_ok(sim_ops_open(&o, "cpu"));
+    test_ok(sim_ops_open(&o, "cpu", NULL));
     ck_assert_str_eq(o.name, "cpu");
     ck_assert(sim_ops_measure_gemm(&o, 0.01) > 0);
     o.close(&o);
-    test_fails(sim_ops_open(&o, "tpu"), "'tpu'");
+    test_fails(sim_ops_open(&o, "tpu", NULL), "'tpu'");
 }
 END_TEST
 

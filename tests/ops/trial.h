@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define SIM_ACT float /* on a bfloat16 subject the memory holds what its `upload` made of floats */
 #include "ops.h"
 #include "rng.h"
 #include "support.h"
@@ -81,7 +82,8 @@ struct trial {
     struct buffer b[TRIAL_BUFFERS];
     int count;
     double work; /* multiplications of one `loss`, for choosing between all entries and directions */
-    double result, want_result, first_result; /* of operations that return a number */
+    double result, want_result;  /* of operations that leave a number in the scalars */
+    struct sim_scalars *scalars; /* in the subject's memory, zeroed before the call; result is its `loss` */
 };
 
 struct operation {

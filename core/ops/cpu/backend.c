@@ -63,8 +63,12 @@ static void close_backend(struct sim_ops *o)
     memset(o, 0, sizeof *o);
 }
 
-sim_status sim_ops_cpu_open(struct sim_ops *out)
+sim_status sim_ops_cpu_open(struct sim_ops *out, const struct sim_device_options *options)
 {
+    enum sim_precision precision = options ? options->precision : SIM_PRECISION_AUTO;
+    if (precision != SIM_PRECISION_AUTO && precision != SIM_PRECISION_FP32)
+        return sim_fail(SIM_EINVAL,
+                        "the CPU computes in fp32 only; compute.precision must be fp32 or auto here");
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
         return sim_fail(SIM_EINVAL, "this processor lacks AVX2 and FMA, which the CPU backend is built for");
@@ -91,39 +95,22 @@ sim_status sim_ops_cpu_open(struct sim_ops *out)
         sim_kernels_flat_v3(&c->k);
     }
     *out = (struct sim_ops){
-        .name = "cpu", .isa = c->k.isa, .context = c, .finish = finish, .close = close_backend};
+        .name = "cpu",
+        .isa = c->k.isa,
+        .precision = SIM_PRECISION_FP32,
+        .deterministic = 1,
+        .act_bytes = sizeof(float),
+        .memory = sim_host_memory,
+        .ranks = options ? options->ranks : NULL,
+        .context = c,
+        .finish = finish,
+        .close = close_backend,
+    };
+    sim_cpu_transfers(out);
     sim_cpu_products(out);
     sim_cpu_norms(out);
     sim_cpu_attention(out);
     sim_cpu_tokens(out);
     sim_cpu_passes(out);
     return SIM_OK;
-}
-
-sim_status sim_ops_open(struct sim_ops *out, const char *name)
-{
-    if (strcmp(name, "cpu") == 0) return sim_ops_cpu_open(out);
-    return sim_fail(SIM_EINVAL, "device '%s' is not in this build, which has: cpu", name);
-}
-
-double sim_ops_measure_gemm(const struct sim_ops *o, double seconds)
-{
-    enum { M = 1024, N = 1536, K = 768 }; /* tokens x hidden x width of a ViT's MLP */
-    float *a = sim_calloc_aligned((size_t)M * K, sizeof *a),
-          *b = sim_calloc_aligned((size_t)N * K, sizeof *b),
-          *y = sim_calloc_aligned((size_t)M * N, sizeof *y);
-    double best = 0, start = omp_get_wtime();
-    if (a && b && y) {
-        for (int64_t i = 0; i < (int64_t)M * K; i++) a[i] = (float)(i % 13) * 0.1f - 0.6f;
-        for (int64_t i = 0; i < (int64_t)N * K; i++) b[i] = (float)(i % 17) * 0.1f - 0.8f;
-        do {
-            double t = omp_get_wtime();
-            o->gemm(o, SIM_N, SIM_T, M, N, K, 1, a, K, b, K, 0, y, N);
-            if (o->finish(o) != SIM_OK) break;
-            double rate = 2e-9 * M * N * K / (omp_get_wtime() - t);
-            if (rate > best) best = rate;
-        } while (omp_get_wtime() - start < seconds);
-    }
-    free(a), free(b), free(y);
-    return best;
 }

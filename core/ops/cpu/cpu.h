@@ -20,6 +20,7 @@ struct sim_cpu {
     sim_status failed; /* the first failure since `finish`; guarded by a critical section */
     char sentence[256];
     struct sim_lane shared; /* partial sums that cross threads; used by one operation at a time */
+    unsigned char posted[SIM_POST_SLOTS][SIM_POST_BYTES];
     struct sim_lane lane[SIM_MAX_LANES];
 };
 
@@ -59,6 +60,7 @@ static inline int64_t sim_min(int64_t a, int64_t b)
 }
 
 /* Each file of the backend fills in its members. */
+void sim_cpu_transfers(struct sim_ops *o);
 void sim_cpu_products(struct sim_ops *o);
 void sim_cpu_norms(struct sim_ops *o);
 void sim_cpu_attention(struct sim_ops *o);

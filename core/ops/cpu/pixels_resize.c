@@ -265,7 +265,7 @@ sim_status sim_pixels_crop_resize(const struct sim_image *src, int flip, int i, 
     struct sim_arena arena;
     sim_arena_measure(&arena);
     work_take(&k, &arena, w, h, out_w, out_h, filter);
-    SIM_TRY(sim_arena_open(&arena, arena.used_bytes));
+    SIM_TRY(sim_arena_open(&arena, &sim_host_memory, arena.used_bytes));
     work_take(&k, &arena, w, h, out_w, out_h, filter);
     axis_fill(&k.x, w, out_w, filter, flip);
     axis_fill(&k.y, h, out_h, filter, 0);

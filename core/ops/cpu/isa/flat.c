@@ -74,14 +74,14 @@ static double flat_squares(const float *g, int64_t count)
 }
 
 static void flat_adamw(float *p, const float *g, float *m, float *v, int64_t count, const struct sim_adamw *h,
-                       float weight_decay)
+                       const struct sim_scalars *s, float weight_decay)
 {
     const float b1 = (float)h->beta1, b2 = (float)h->beta2, c1 = (float)(1 - h->beta1),
                 c2 = (float)(1 - h->beta2);
-    const float decay = (float)(1.0 - h->lr * (double)weight_decay), gs = (float)h->grad_scale,
+    const float decay = (float)(1.0 - s->in.lr * (double)weight_decay), gs = (float)s->grad_scale,
                 eps = (float)h->eps;
-    const float step = (float)(h->lr / (1.0 - pow(h->beta1, (double)h->step)));
-    const float root = (float)(1.0 / sqrt(1.0 - pow(h->beta2, (double)h->step)));
+    const float step = (float)(s->in.lr / s->in.correction1);
+    const float root = (float)(1.0 / sqrt(s->in.correction2));
 #pragma omp simd
     for (int64_t i = 0; i < count; i++) {
         float gi = g[i] * gs;

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#define SIM_ACT float /* the CPU keeps activations in float32 */
 #include "ops.h"
 
 struct sim_kernels {
@@ -60,7 +61,7 @@ struct sim_kernels {
     /* ---- flat pieces of the parameter block */
     double (*flat_squares)(const float *g, int64_t count);
     void (*flat_adamw)(float *p, const float *g, float *m, float *v, int64_t count, const struct sim_adamw *h,
-                       float weight_decay);
+                       const struct sim_scalars *s, float weight_decay);
     void (*flat_ema)(float *p, const float *g, int64_t count, double momentum);
 };
 

@@ -1,0 +1,76 @@
+/* What the C files of the CUDA backend share: the context behind struct sim_ops and its scratch memory.  The
+ * files here know no CUDA header: devices are behind device.h, kernels behind kernels/kernels.h, the
+ * libraries' products and attention behind products.h and attention.h, each filled by nvidia/ or, for tests
+ * without a GPU, by shim/. */
+#ifndef SIM_CUDA_H
+#define SIM_CUDA_H
+
+#include "device.h"
+#include "ops.h"
+
+enum sim_dtype { SIM_DTYPE_F32, SIM_DTYPE_BF16 };
+
+struct sim_products;  /* products.h */
+struct sim_attention; /* attention.h */
+
+struct sim_cuda {
+    struct sim_device *device;
+    sim_stream stream;            /* the compute stream */
+    enum sim_precision precision; /* FP32, TF32 or BF16 */
+    enum sim_dtype act;           /* what a sim_act is */
+    int deterministic, tune, graphs;
+    struct sim_products *products;
+    struct sim_attention *attention;
+
+    void *scratch; /* sim_cuda_scratch */
+    size_t scratch_bytes;
+    int capturing; /* a graph is being recorded: nothing may be allocated or waited for */
+
+    sim_status failed; /* the first failure since `finish` that is not the device's own */
+    char sentence[1024];
+    struct sim_shadows *shadows;   /* weights in the precision of products: backend.c */
+    struct sim_lists *lists;       /* lists of segments on the device: passes.c */
+    struct sim_posts *posts;       /* slots of post/collect, pinned staging: transfers.c */
+    struct sim_replays *replays;   /* recorded graphs: replay.c */
+    struct sim_cuda_ranks *ranks;  /* NCCL: ranks_nccl.c */
+    struct sim_views_state *views; /* images that stay on the device: views.c */
+};
+
+static inline struct sim_cuda *sim_cuda(const struct sim_ops *o)
+{
+    return o->context;
+}
+
+/* Keeps the first failure until `finish` (printf format). */
+void sim_cuda_fail(struct sim_cuda *c, sim_status code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Device memory for the length of one operation, 256-byte aligned, contents undefined: one block that every
+ * operation uses in turn, so an operation asks once for all it needs.  Grows on demand (which waits for the
+ * device); NULL, recorded, without memory, or where it would have to grow while a graph is recorded. */
+void *sim_cuda_scratch(struct sim_cuda *c, size_t bytes);
+
+/* A parameter as products want it: w itself, or its bfloat16 copy.  NULL, recorded, for an address outside
+ * every block that weights_changed was called for. */
+const void *sim_cuda_weight(struct sim_cuda *c, const float *w);
+/* The bfloat16 copy's address for a parameter that a pass is about to write, or NULL where none is kept. */
+void *sim_cuda_shadow(struct sim_cuda *c, const float *w);
+
+/* Each file of the backend fills in its members. */
+void sim_cuda_fill_transfers(
+    struct sim_ops *o); /* stage upload download read_act post collect weights_changed */
+void sim_cuda_fill_products(struct sim_ops *o); /* gemm linear linear_* */
+void sim_cuda_fill_norms(struct sim_ops *o);
+void sim_cuda_fill_attention(struct sim_ops *o);
+void sim_cuda_fill_tokens(struct sim_ops *o); /* patchify ... scale_residual_backward */
+void sim_cuda_fill_loss(struct sim_ops *o);   /* covariance unigrad cross_entropy */
+void sim_cuda_fill_passes(struct sim_ops *o); /* sum_squares clip adamw ema */
+void sim_cuda_fill_ranks(struct sim_ops *o);  /* gradients_ready gradients_wait */
+void sim_cuda_fill_replay(struct sim_ops *o);
+void sim_cuda_fill_views(struct sim_ops *o); /* make_views */
+
+/* The CUDA backend on device options->ordinal; bf16 by default.  Refuses cuDNN 9.10.0 and 9.10.1, older
+ * than 9.16, and devices older than sm_80, saying what would do. */
+sim_status sim_ops_cuda_open(struct sim_ops *out, const struct sim_device_options *options);
+
+#endif
