@@ -1,6 +1,7 @@
 /* The backends that this program was built with. */
 #include <string.h>
 
+#include "facts.h"
 #include "ops.h"
 #ifdef SIM_WITH_CUDA
 #include "cuda/cuda.h"
@@ -29,4 +30,13 @@ sim_status sim_ops_open(struct sim_ops *out, const char *name, const struct sim_
                         "cpu (make CUDA=1 CUDA_ROOT=... builds it in)");
 #endif
     return sim_fail(SIM_EINVAL, "device '%s' is not in this build, which has: %s", name, sim_ops_built_in());
+}
+
+void sim_facts_built_in(struct sim_ops_facts *out)
+{
+    memset(out, 0, sizeof *out);
+    sim_cpu_libraries(out);
+#ifdef SIM_WITH_CUDA
+    sim_cuda_libraries(out);
+#endif
 }

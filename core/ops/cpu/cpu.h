@@ -66,5 +66,6 @@ void sim_cpu_norms(struct sim_ops *o);
 void sim_cpu_attention(struct sim_ops *o);
 void sim_cpu_tokens(struct sim_ops *o);
 void sim_cpu_passes(struct sim_ops *o);
+void sim_cpu_facts(struct sim_ops *o);
 
 #endif

@@ -6,6 +6,7 @@
 #define SIM_CUDA_H
 
 #include "device.h"
+#include "facts.h"
 #include "ops.h"
 
 enum sim_dtype { SIM_DTYPE_F32, SIM_DTYPE_BF16 };
@@ -26,7 +27,8 @@ struct sim_cuda {
     size_t scratch_bytes;
     int capturing; /* a graph is being recorded: nothing may be allocated or waited for */
 
-    sim_status failed; /* the first failure since `finish` that is not the device's own */
+    struct sim_ops_facts noted; /* what was substituted so far: sim_facts_substitute(&c->noted, ...) */
+    sim_status failed;          /* the first failure since `finish` that is not the device's own */
     char sentence[1024];
     struct sim_shadows *shadows;   /* weights in the precision of products: backend.c */
     struct sim_lists *lists;       /* lists of segments on the device: passes.c */
@@ -68,6 +70,7 @@ void sim_cuda_fill_passes(struct sim_ops *o); /* sum_squares clip adamw ema */
 void sim_cuda_fill_ranks(struct sim_ops *o);  /* gradients_ready gradients_wait */
 void sim_cuda_fill_replay(struct sim_ops *o);
 void sim_cuda_fill_views(struct sim_ops *o); /* make_views */
+void sim_cuda_fill_facts(struct sim_ops *o); /* describe */
 
 /* The CUDA backend on device options->ordinal; bf16 by default.  Refuses cuDNN 9.10.0 and 9.10.1, older
  * than 9.16, and devices older than sm_80, saying what would do. */

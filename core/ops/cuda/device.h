@@ -27,6 +27,9 @@ struct sim_device_facts {
     int driver, runtime; /* 13000 = 13.0; 0: none */
 };
 
+/* The version of the CUDA runtime that is linked, whether a device is there or not; the shim's: 0. */
+int sim_device_runtime(void);
+
 /* Fails where there is no such device, naming what is there and the driver's and runtime's versions. */
 sim_status sim_device_open(struct sim_device **out, int ordinal);
 void sim_device_close(struct sim_device *d); /* NULL is legal */
