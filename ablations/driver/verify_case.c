@@ -63,7 +63,8 @@ static sim_status read_config(struct sim_case *c, const char *folder)
 {
     static const char *const norms[] = {"bn", "ln", NULL}, *const switches[] = {"false", "true", NULL},
                              *const positions[] = {"full", "no_scale", "none", NULL},
-                             *const losses[] = {"dense", "global", NULL};
+                             *const losses[] = {"dense", "global", NULL},
+                             *const targets[] = {"ln", "none", NULL};
     const char *objective = sim_tensors_metadata(c->steps, "objective"),
                *text = sim_tensors_metadata(c->steps, "config");
     if (!objective || strcmp(objective, "siameseim") != 0 || !text)
@@ -96,6 +97,8 @@ static sim_status read_config(struct sim_case *c, const char *folder)
                                          .loss = choice(&r, "loss", losses),
                                          .neg_weight = real(&r, "neg_weight"),
                                          .momentum = 0.995};
+    if (json_object_get(r.config, "target_norm")) /* older ground truth knows the paper's only */
+        c->c.target_norm = choice(&r, "target_norm", targets);
     json_decref(r.config);
     if (r.status == SIM_OK &&
         (c->vit.img_size < 1 || c->vit.patch_size < 1 || c->vit.embed_dim < 1 || c->vit.num_heads < 1 ||

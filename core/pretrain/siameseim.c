@@ -153,7 +153,8 @@ static void make_goal(struct sim_siameseim *m, const struct sim_trace *trace)
     const sim_act *z =
         run_branch(m, &m->target, m->view2, NULL, l, trace, "target.blocks", "target.projector");
     o->take_rows(o, m->goal, z, m->batch, 1 + l, 1, l, dd);
-    o->layernorm(o, m->goal, NULL, NULL, m->goal, NULL, NULL, m->batch * l, dd, TEACHER_EPS);
+    if (m->c.target_norm == SIM_TARGET_LN)
+        o->layernorm(o, m->goal, NULL, NULL, m->goal, NULL, NULL, m->batch * l, dd, TEACHER_EPS);
 }
 
 /* Row-wise dense UniGrad; leaves the gradient with respect to m->pred in m->d_pred. */

@@ -3,6 +3,7 @@
 static const char *const norms[] = {"bn", "ln", NULL};
 static const char *const positions[] = {"full", "no_scale", "none", NULL};
 static const char *const losses[] = {"dense", "global", NULL};
+static const char *const target_norms[] = {"ln", "none", NULL};
 static const char *const schedules[] = {"cosine", "const", NULL};
 
 #define F(name, type, low, high, choices, preset, help)                                                      \
@@ -19,6 +20,8 @@ const struct sim_field sim_siameseim_fields[] = {
     F(projector_norm, SIM_FIELD_CHOICE, 0, 0, norms, "bn", "normalisation in the projector blocks"),
     F(predictor_norm, SIM_FIELD_CHOICE, 0, 0, norms, "bn", "normalisation in the predictor blocks"),
     F(online_ln, SIM_FIELD_BOOL, 0, 0, NULL, "false", "frozen LayerNorm on the predictions before the loss"),
+    F(target_norm, SIM_FIELD_CHOICE, 0, 0, target_norms, "ln",
+      "LayerNorm without affine on the targets (the paper's), or none"),
     F(train_patch_embed, SIM_FIELD_BOOL, 0, 0, NULL, "false",
       "train the patch embedding (the paper freezes it)"),
     F(relative_position, SIM_FIELD_CHOICE, 0, 0, positions, "full",

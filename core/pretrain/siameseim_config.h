@@ -7,12 +7,14 @@
 enum sim_norm_kind { SIM_NORM_BN, SIM_NORM_LN };
 enum sim_relative_position { SIM_RELATIVE_FULL, SIM_RELATIVE_NO_SCALE, SIM_RELATIVE_NONE };
 enum sim_loss_kind { SIM_LOSS_DENSE, SIM_LOSS_GLOBAL };
+enum sim_target_norm { SIM_TARGET_LN, SIM_TARGET_PLAIN };
 enum sim_momentum_schedule { SIM_MOMENTUM_COSINE, SIM_MOMENTUM_CONST };
 
 struct sim_siameseim_config {
     int64_t decoder_embed_dim, decoder_num_heads, projector_depth, predictor_depth;
     int projector_norm, predictor_norm; /* enum sim_norm_kind */
     int online_ln;                      /* frozen LayerNorm (no affine change) on the predictions */
+    int target_norm; /* enum sim_target_norm: LayerNorm without affine on the targets, or none */
     int train_patch_embed;
     int relative_position; /* enum sim_relative_position */
     int loss;              /* enum sim_loss_kind */

@@ -13,7 +13,8 @@ static const char *const variants[] = {"base",         "layernorm",     "layer_s
                                        "no_projector", "no_scale",      "no_relative",
                                        "global_loss",  "shared_target", "no_mask"};
 /* Made by tests/reference/make_fresh.py: other sizes, seeds, head dimensions, batch sizes. */
-static const char *const fresh[] = {"fresh/head8", "fresh/odd", "fresh/one_patch_left", "fresh/mixed_norms"};
+static const char *const fresh[] = {"fresh/head8", "fresh/odd", "fresh/one_patch_left", "fresh/mixed_norms",
+                                    "fresh/plain_targets"};
 
 static void verify_folder(const char *name, const char *folder)
 {
@@ -134,7 +135,7 @@ int main(void)
     tcase_set_timeout(c, 120);
     tcase_add_loop_test(c, golden_variants, 0, 9);
     tcase_add_loop_test(c, golden_variants_on_avx2, 0, 9);
-    tcase_add_loop_test(c, fresh_variants, 0, 4);
+    tcase_add_loop_test(c, fresh_variants, 0, 5);
     tcase_add_loop_test(c, fresh_variants_made_now, 0, 5);
     tcase_add_test(c, wrong_truth_is_noticed);
     suite_add_tcase(s, c);

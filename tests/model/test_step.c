@@ -10,7 +10,7 @@
 
 /* ------------------------------------------------------------------ finite differences */
 
-enum { VARIANTS = 11 };
+enum { VARIANTS = 12 };
 
 static struct small variant(int i)
 {
@@ -56,6 +56,10 @@ static struct small variant(int i)
         s.name = "no projector, no scales";
         s.c.projector_depth = 0;
         s.c.relative_position = SIM_RELATIVE_NO_SCALE;
+        break;
+    case 10:
+        s.name = "targets without norm";
+        s.c.target_norm = SIM_TARGET_PLAIN;
         break;
     case 9:
         s.name = "no mask, no geometry";

@@ -22,6 +22,8 @@ CASES = {
     "odd": (dict(img=35, patch=5, dim=20, depth=1, heads=1, dec_dim=12, dec_heads=3, mlp_ratio=3, projector_depth=1, predictor_depth=1), 2, 31, 24, .5),
     "one_patch_left": (dict(img=20, patch=4, dim=32, depth=2, heads=4, dec_dim=24, dec_heads=3, projector_depth=1, predictor_depth=2,
                             projector_norm="ln"), 6, 24, 25, .995),
+    "plain_targets": (dict(img=16, patch=4, dim=16, depth=1, heads=2, dec_dim=16, dec_heads=2, projector_depth=1, predictor_depth=1,
+                           target_norm="none"), 4, 9, 30, .99),
     "one_patch_hidden": (dict(img=16, patch=4, dim=32, depth=2, heads=2, dec_dim=32, dec_heads=4, projector_depth=0, predictor_depth=1, loss="global"), 4, 1, 26, 0.),
     "mixed_norms": (dict(img=32, patch=4, dim=48, depth=2, heads=3, dec_dim=40, dec_heads=5, projector_depth=2, predictor_depth=1,
                          projector_norm="ln", predictor_norm="bn", train_patch_embed=True, layer_scale=1e-2), 4, 40, 27, .995),
