@@ -151,7 +151,7 @@ static sim_status measure(const struct words *w, double *gflops)
     sim_machine_read(&machine, &ops, GEMM_SECONDS);
     ops.close(&ops);
     *gflops = machine.gemm_gflops;
-    printf("%s, %d thread%s: matrix products at %.0f GFLOP/s\n\n", machine.device, machine.threads,
+    printf("%s, %d thread%s: matrix products at %.0f GFLOP/s\n\n", machine.facts.device, machine.threads,
            machine.threads == 1 ? "" : "s", *gflops);
     return SIM_OK;
 }

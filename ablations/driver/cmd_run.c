@@ -12,8 +12,6 @@
 #include "progress.h"
 #include "run_one.h"
 
-#define GEMM_SECONDS 0.4 /* long enough for a few products of a transformer's shapes */
-
 static const char help[] =
     "usage: siameseim run FILE.yaml... --out DIR [options]\n"
     "\n"
@@ -27,7 +25,9 @@ static const char help[] =
     "  --set KEY=VALUE   change a key in all runs, such as train.epochs=20; may be repeated;\n"
     "                    seed=3 replaces the files' lists of seeds; siameseim config --help-keys: all keys\n"
     "  --threads N       compute threads (default: OMP_NUM_THREADS, or every core); changes no result\n"
-    "  --device cpu      the backend\n"
+    "  --device DEVICE   cpu (the default), cuda, or cuda:N; compute.precision auto is fp32 on the first "
+    "and\n"
+    "                    bf16 on the others\n"
     "  --resume          skip runs that are recorded, continue those that were cut off: the default\n"
     "  --fresh           start every run again, over what stands in DIR\n"
     "  --quiet           no progress, no table: only errors\n"
@@ -159,16 +159,16 @@ static void summarise(const struct sim_session *s, struct tally *t)
                     t->skipped, t->diverged, t->failed, s->records);
 }
 
-static sim_status prepare(struct sim_session *s, const struct sim_experiment *e, const char *device)
+static sim_status prepare(struct sim_session *s, struct sim_experiment *e, const char *device)
 {
+    SIM_TRY(sim_backend_parse(device, &s->backend));
+    SIM_TRY(sim_experiment_resolve(e, s->backend.name));
     SIM_TRY(check_paths(e));
     SIM_TRY(sim_make_folder(s->out));
     if (snprintf(s->records, sizeof s->records, "%s/records.jsonl", s->out) >= (int)sizeof s->records)
         return sim_fail(SIM_EINVAL, "--out %s: this path is too long", s->out);
-    SIM_TRY(sim_ops_open(&s->ops, device, NULL));
-    sim_machine_read(&s->machine, &s->ops, GEMM_SECONDS);
-    sim_session_say(s, "machine: %s, %d thread%s, matrix products at %.0f GFLOP/s", s->machine.device,
-                    s->machine.threads, s->machine.threads == 1 ? "" : "s", s->machine.gemm_gflops);
+    /* Early, so that a device that is not there is said before any work. */
+    if (e->count) SIM_TRY(sim_session_open_device(s, &e->runs[0].config.compute));
     return SIM_OK;
 }
 
@@ -205,14 +205,14 @@ static int run_files(const struct words *w)
     if (status == SIM_OK)
         status = sim_experiment_open(&experiment, w->files.word, w->files.count, w->sets.word, w->sets.count);
     if (status == SIM_OK) status = sim_experiment_select(&experiment, w->names.word, w->names.count);
-    if (status == SIM_OK) status = prepare(&session, &experiment, w->device ? w->device : "cpu");
+    if (status == SIM_OK) status = prepare(&session, &experiment, w->device);
     if (status == SIM_OK) {
         run_all(&session, &experiment, &tally);
         summarise(&session, &tally);
     } else
         sim_command_failed("run");
     sim_run_images_close(&session.images);
-    if (session.ops.close) session.ops.close(&session.ops);
+    sim_session_close_device(&session);
     sim_experiment_close(&experiment);
     return tally.interrupted ? 130 : status != SIM_OK || tally.failed || tally.diverged || tally.undrawn;
 }

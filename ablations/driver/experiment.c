@@ -323,6 +323,17 @@ sim_status sim_experiment_select(struct sim_experiment *e, const char *const *na
     return SIM_OK;
 }
 
+sim_status sim_experiment_resolve(struct sim_experiment *e, const char *backend)
+{
+    for (int i = 0; i < e->count; i++) {
+        struct sim_run *run = &e->runs[i];
+        run->config.compute.precision =
+            (int)sim_precision_on(backend, (enum sim_precision)run->config.compute.precision);
+        SIM_TRY(sim_run_config_hash(&run->config, run->config_hash));
+    }
+    return SIM_OK;
+}
+
 sim_status sim_run_write_yaml(const struct sim_run *run, int with_help, char **out)
 {
     char *keys = NULL;

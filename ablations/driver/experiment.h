@@ -47,6 +47,10 @@ sim_status sim_experiment_find(const struct sim_experiment *e, const char *name,
 /* Keeps the runs of these names or folders, in their order, and drops all others; no names: keeps all. */
 sim_status sim_experiment_select(struct sim_experiment *e, const char *const *names, int count);
 
+/* What `compute.precision: auto` stands for depends on the device ("cpu", "cuda"), and so does the result: it
+ * is written out, and becomes part of each run's identity. */
+sim_status sim_experiment_resolve(struct sim_experiment *e, const char *backend);
+
 /* The run as an experiment file of its own, every key spelled out (with_help: and explained): reading it
  * again gives this run, same name, same hash.  The caller frees *out. */
 sim_status sim_run_write_yaml(const struct sim_run *run, int with_help, char **out);

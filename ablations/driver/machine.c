@@ -3,7 +3,6 @@
 #include <archive.h>
 #include <jpeglib.h>
 #include <omp.h>
-#include <oneapi/dnnl/dnnl.h>
 #include <spng.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,37 +13,12 @@
 #include <xxhash.h>
 #include <yaml.h>
 
-/* The "model name" of the first processor, without trademark signs and runs of spaces. */
-static void processor_name(char *out, size_t size)
-{
-    char line[256];
-    FILE *f = fopen("/proc/cpuinfo", "re");
-    snprintf(out, size, "unknown processor");
-    while (f && fgets(line, sizeof line, f)) {
-        const char *colon = strchr(line, ':');
-        if (strncmp(line, "model name", 10) != 0 || !colon) continue;
-        size_t used = 0;
-        for (const char *p = colon + 1; *p && *p != '\n' && used + 1 < size; p++) {
-            if (strncmp(p, "(R)", 3) == 0 || strncmp(p, "(TM)", 4) == 0) {
-                p = strchr(p, ')');
-                continue;
-            }
-            if (*p == ' ' && (used == 0 || out[used - 1] == ' ')) continue;
-            out[used++] = *p;
-        }
-        out[used] = 0;
-        break;
-    }
-    if (f) fclose(f);
-}
-
 void sim_machine_read(struct sim_machine *out, const struct sim_ops *ops, double gemm_seconds)
 {
-    char processor[128];
     memset(out, 0, sizeof *out);
-    processor_name(processor, sizeof processor);
     snprintf(out->backend, sizeof out->backend, "%s", ops->name);
-    snprintf(out->device, sizeof out->device, "%s (%s)", processor, ops->isa);
+    sim_facts_of(ops, &out->facts);
+    out->precision = ops->precision, out->deterministic = ops->deterministic;
     out->threads = omp_get_max_threads();
     if (gemm_seconds > 0) out->gemm_gflops = sim_ops_measure_gemm(ops, gemm_seconds);
 }
@@ -56,20 +30,38 @@ static void archive_number(char *out, size_t size)
     snprintf(out, size, "%s", space ? space + 1 : text);
 }
 
-json_t *sim_machine_libraries(void)
+/* "name version" under its name; 1 where that failed. */
+static int put_library(json_t *o, const char *text)
 {
-    char onednn[32], archive[64], xxhash[32], jpeg[32];
-    const dnnl_version_t *v = dnnl_version();
+    char name[64];
+    const char *space = strchr(text, ' ');
+    snprintf(name, sizeof name, "%.*s", space ? (int)(space - text) : (int)strlen(text), text);
+    return json_object_set_new(o, name, json_string(space ? space + 1 : "")) != 0;
+}
+
+json_t *sim_machine_libraries(const struct sim_ops_facts *backend)
+{
+    struct sim_ops_facts all = {0};
+    char archive[64];
     unsigned x = XXH_versionNumber();
-    snprintf(onednn, sizeof onednn, "%d.%d.%d", v->major, v->minor, v->patch);
-    snprintf(xxhash, sizeof xxhash, "%u.%u.%u", x / 10000, x / 100 % 100, x % 100);
     archive_number(archive, sizeof archive);
+    for (int i = 0; i < backend->library_count; i++) sim_facts_library(&all, "%s", backend->libraries[i]);
+    sim_cpu_libraries(&all); /* features are compared on the CPU whatever the backend */
+    json_t *o = json_object();
+    int failed = !o;
+    for (int i = 0; i < all.library_count && !failed; i++) failed = put_library(o, all.libraries[i]);
     /* libjpeg-turbo does not tell its version at run time: the header's it is. */
-    snprintf(jpeg, sizeof jpeg, "%d.%d.%d", LIBJPEG_TURBO_VERSION_NUMBER / 1000000,
-             LIBJPEG_TURBO_VERSION_NUMBER / 1000 % 1000, LIBJPEG_TURBO_VERSION_NUMBER % 1000);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "onednn", onednn, "libarchive", archive,
-                     "libjpeg-turbo", jpeg, "libspng", spng_version_string(), "libyaml",
-                     yaml_get_version_string(), "jansson", jansson_version_str(), "xxhash", xxhash);
+    json_t *data = json_pack(
+        "{s:s, s:o, s:s, s:s, s:s, s:o}", "libarchive", archive, "libjpeg-turbo",
+        json_sprintf("%d.%d.%d", LIBJPEG_TURBO_VERSION_NUMBER / 1000000,
+                     LIBJPEG_TURBO_VERSION_NUMBER / 1000 % 1000, LIBJPEG_TURBO_VERSION_NUMBER % 1000),
+        "libspng", spng_version_string(), "libyaml", yaml_get_version_string(), "jansson",
+        jansson_version_str(), "xxhash", json_sprintf("%u.%u.%u", x / 10000, x / 100 % 100, x % 100));
+    failed |= !data || json_object_update(o, data) != 0;
+    json_decref(data);
+    if (!failed) return o;
+    json_decref(o);
+    return NULL;
 }
 
 void sim_machine_spin_briefly(char **argv)

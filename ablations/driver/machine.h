@@ -4,11 +4,14 @@
 
 #include <jansson.h>
 
+#include "facts.h"
 #include "ops.h"
 
 struct sim_machine {
-    char backend[16];   /* "cpu" */
-    char device[160];   /* "AMD EPYC 9R14 (avx512)": the model and the instruction set in use */
+    char backend[16];           /* "cpu" */
+    struct sim_ops_facts facts; /* device, driver, libraries, and what was substituted until they were read */
+    enum sim_precision precision;
+    int deterministic;
     int threads;        /* OpenMP threads */
     double gemm_gflops; /* measured; 0: not measured */
 };
@@ -16,9 +19,9 @@ struct sim_machine {
 /* Fills `out`; the matrix rate is measured for about gemm_seconds, or left 0. */
 void sim_machine_read(struct sim_machine *out, const struct sim_ops *ops, double gemm_seconds);
 
-/* {"onednn": "2.6.3", ...}: versions asked of the loaded libraries where they answer, else of their headers.
- * The caller releases it; NULL without memory. */
-json_t *sim_machine_libraries(void);
+/* {"onednn": "2.6.3", ...}: the backend's libraries, then those for data; versions asked of the loaded
+ * libraries where they answer, else of their headers.  The caller releases it; NULL without memory. */
+json_t *sim_machine_libraries(const struct sim_ops_facts *backend);
 
 /* Threads of GNU OpenMP that wait for each other spin, by default for milliseconds; with the loader's threads
  * on the same cores that costs a multiple of the time.  The runtime reads how long to spin when it is loaded,

@@ -5,9 +5,12 @@
 #include <string.h>
 
 #include "command.h"
+#include "machine.h"
 #include "nearest.h"
 #include "report.h"
 #include "run_one.h"
+
+#define SIM_RELEASE "0.2" /* the first whose backends include CUDA */
 
 static struct sim_command report = {.name = "report", .run = sim_results_main};
 
@@ -43,7 +46,15 @@ static void print_help(FILE *to)
 
 static int print_version(void)
 {
-    printf("siameseim %s\n", SIM_VERSION);
+    struct sim_ops_facts facts;
+    sim_facts_built_in(&facts);
+    json_t *libraries = sim_machine_libraries(&facts), *version;
+    const char *name;
+    printf("siameseim %s\ncommit     %s\nbackends   %s\nlibraries ", SIM_RELEASE, SIM_VERSION,
+           sim_ops_built_in());
+    json_object_foreach(libraries, name, version) printf(" %s %s", name, json_string_value(version));
+    putchar('\n');
+    json_decref(libraries);
     return 0;
 }
 

@@ -86,8 +86,22 @@ static json_t *scores_json(const struct sim_record *r)
     return list;
 }
 
+static json_t *substituted_json(const struct sim_ops_facts *f)
+{
+    json_t *list = json_array();
+    for (int i = 0; list && i < f->substituted_count; i++)
+        if (json_array_append_new(list, json_string(f->substituted[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    if (list && f->dropped)
+        json_array_append_new(list, json_sprintf("and %d more, for which there was no room", f->dropped));
+    return list;
+}
+
 static json_t *record_json(const struct sim_record *r)
 {
+    const struct sim_ops_facts *facts = &r->machine->facts;
     json_t *data = OBJECT({"train_hash", json_string(r->train_hash)}, {"val_hash", json_string(r->val_hash)},
                           {"train_images", whole(r->train_images)}, {"val_images", whole(r->val_images)},
                           {"classes", whole(r->classes)}, {"skipped", whole(r->skipped)});
@@ -102,10 +116,13 @@ static json_t *record_json(const struct sim_record *r)
                   {"status", json_string(r->status)}, {"reason", json_string(r->reason)},
                   {"config_hash", json_string(r->run->config_hash)}, {"config", config_json(r->run)},
                   {"commit", json_string(SIM_VERSION)}, {"started", json_string(r->started)},
-                  {"backend", json_string(r->machine->backend)}, {"device", json_string(r->machine->device)},
-                  {"threads", whole(r->machine->threads)}, {"libraries", sim_machine_libraries()},
-                  {"data", data}, {"model", model}, {"curve", curve_json(r)}, {"scores", scores_json(r)},
-                  {"cost", cost});
+                  {"backend", json_string(r->machine->backend)}, {"device", json_string(facts->device)},
+                  {"driver", json_string(facts->driver)},
+                  {"precision", json_string(sim_precision_name(r->machine->precision))},
+                  {"deterministic", json_boolean(r->machine->deterministic)},
+                  {"substituted", substituted_json(facts)}, {"threads", whole(r->machine->threads)},
+                  {"libraries", sim_machine_libraries(facts)}, {"data", data}, {"model", model},
+                  {"curve", curve_json(r)}, {"scores", scores_json(r)}, {"cost", cost});
 }
 
 sim_status sim_record_write(const struct sim_record *r, char **line)

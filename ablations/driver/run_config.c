@@ -12,9 +12,10 @@ const struct sim_schema *sim_run_schema(void)
 /* clang-format off */
 #define SECTION(name, rows, n, about) {#name, rows, n, offsetof(struct sim_run_config, name), about}
     /* clang-format on */
-    static struct sim_section sections[8];
-    static const struct sim_schema schema = {sections, 8, sizeof(struct sim_run_config)};
-    const struct sim_section filled[8] = {
+    enum { SECTIONS = 9 };
+    static struct sim_section sections[SECTIONS];
+    static const struct sim_schema schema = {sections, SECTIONS, sizeof(struct sim_run_config)};
+    const struct sim_section filled[SECTIONS] = {
         {"", seed_fields, 1, offsetof(struct sim_run_config, seed), ""},
         SECTION(model, sim_vit_fields, sim_vit_field_count, "the encoder"),
         SECTION(siameseim, sim_siameseim_fields, sim_siameseim_field_count, "the pre-training objective"),
@@ -23,9 +24,10 @@ const struct sim_schema *sim_run_schema(void)
         SECTION(data, sim_data_fields, sim_data_field_count, "where images come from"),
         SECTION(train, sim_train_fields, sim_train_field_count, "optimiser and length"),
         SECTION(eval, sim_eval_fields, sim_eval_field_count, "how the frozen encoder is scored"),
+        SECTION(compute, sim_compute_fields, sim_compute_field_count, "what a device computes in"),
     };
     if (!sections[0].fields) /* the counts are constants of other files, so the table is filled once, here */
-        for (int i = 7; i >= 0; i--) sections[i] = filled[i];
+        for (int i = SECTIONS - 1; i >= 0; i--) sections[i] = filled[i];
     return &schema;
 #undef SECTION
 }
@@ -90,5 +92,6 @@ sim_status sim_run_config_hash(const struct sim_run_config *c, char out[17])
     struct sim_run_config bare = *c;
     bare.data.workers = bare.data.cache_mb = 0;
     bare.train.save_every_epochs = bare.train.save_every_steps = 0;
+    bare.compute.cuda_graph = bare.compute.tune = 0;
     return sim_fields_hash(sim_run_schema(), &bare, out);
 }

@@ -2,6 +2,7 @@
 #ifndef SIM_RUN_CONFIG_H
 #define SIM_RUN_CONFIG_H
 
+#include "compute_config.h"
 #include "data_config.h"
 #include "eval_config.h"
 #include "fields.h"
@@ -18,6 +19,7 @@ struct sim_run_config {
     struct sim_data_config data;
     struct sim_train_config train;
     struct sim_eval_config eval;
+    struct sim_compute_config compute;
 };
 
 /* The schema of struct sim_run_config: what YAML files, --set, the dumps and the hash go through.  Static. */
@@ -28,7 +30,8 @@ const struct sim_schema *sim_run_schema(void);
 sim_status sim_run_config_check(const struct sim_run_config *c);
 
 /* The run's identity: the hash over every key that determines the result, the seed included.  Keys that only
- * say how fast or how safely it gets there (data.workers, data.cache_mb, train.save_every_*) are left out. */
+ * say how fast or how safely it gets there (data.workers, data.cache_mb, train.save_every_*,
+ * compute.cuda_graph, compute.tune) are left out. */
 sim_status sim_run_config_hash(const struct sim_run_config *c, char out[17]);
 
 #endif

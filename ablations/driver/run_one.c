@@ -12,6 +12,28 @@
 #include "record.h"
 #include "safetensors.h"
 
+#define GEMM_SECONDS 0.4 /* long enough for a few products of a transformer's shapes */
+
+/* ------------------------------------------------------------------ the device */
+void sim_session_close_device(struct sim_session *s)
+{
+    if (s->ops.close) s->ops.close(&s->ops);
+    memset(&s->ops, 0, sizeof s->ops);
+}
+
+sim_status sim_session_open_device(struct sim_session *s, const struct sim_compute_config *c)
+{
+    if (s->ops.close && !s->used && memcmp(&s->compute, c, sizeof *c) == 0) return SIM_OK;
+    sim_session_close_device(s);
+    s->compute = *c, s->used = 0;
+    SIM_TRY(sim_backend_open(&s->ops, &s->backend, c, NULL));
+    sim_machine_read(&s->machine, &s->ops, GEMM_SECONDS);
+    sim_session_say(s, "machine: %s, %s, %d thread%s, matrix products at %.0f GFLOP/s",
+                    s->machine.facts.device, sim_precision_name(s->machine.precision), s->machine.threads,
+                    s->machine.threads == 1 ? "" : "s", s->machine.gemm_gflops);
+    return SIM_OK;
+}
+
 /* One run under way. */
 struct work {
     struct sim_session *session;
@@ -252,6 +274,9 @@ static sim_status record(struct work *w)
     for (int i = 0; i < r->epochs; i++) r->train_s += r->curve[i].seconds;
     r->gflop = r->gflop_per_image * (double)w->result.steps * (double)w->run->config.train.batch_size;
     r->wall_s = sim_now_s() - w->started_s;
+    sim_facts_of(&w->session->ops, &w->session->machine.facts); /* what was substituted since it was opened */
+    for (int i = 0; i < w->session->machine.facts.substituted_count; i++)
+        sim_session_say(w->session, "substituted: %s", w->session->machine.facts.substituted[i]);
     return sim_record_append(r, w->session->records);
 }
 
@@ -268,6 +293,8 @@ static void draw(const struct work *w)
 static sim_status all_stages(struct work *w)
 {
     const struct sim_run_config *c = &w->run->config;
+    SIM_TRY(sim_session_open_device(w->session, &c->compute));
+    w->session->used = w->session->ops.discrete; /* the CPU substitutes nothing, and may stay open */
     SIM_TRY(open_images(w));
     describe_images(w);
     w->loader = (struct sim_loader_config){.images = &w->session->images.train,

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "backend.h"
 #include "experiment.h"
 #include "images.h"
 #include "machine.h"
@@ -32,11 +33,14 @@ struct sim_run_images {
 
 /* What the runs of one command share. */
 struct sim_session {
-    const char *out;        /* --out */
-    char records[PATH_MAX]; /* OUT/records.jsonl */
-    int fresh;              /* start again, whatever is recorded or half done */
-    int quiet;              /* only errors are said */
-    struct sim_ops ops;
+    const char *out;            /* --out */
+    char records[PATH_MAX];     /* OUT/records.jsonl */
+    int fresh;                  /* start again, whatever is recorded or half done */
+    int quiet;                  /* only errors are said */
+    struct sim_backend backend; /* --device */
+    struct sim_ops ops;         /* open for `compute`, or zeroed */
+    struct sim_compute_config compute;
+    int used; /* by a run: what it says of itself is that run's */
     struct sim_machine machine;
     struct sim_run_images images;
     const struct sim_drawing *drawing;
@@ -45,6 +49,10 @@ struct sim_session {
 
 /* A line to the log, unless the session is quiet. */
 #define sim_session_say(s, ...) ((s)->quiet ? (void)0 : sim_log(__VA_ARGS__))
+
+/* Opens the session's device for this configuration, unless it is open for it and unused. */
+sim_status sim_session_open_device(struct sim_session *s, const struct sim_compute_config *c);
+void sim_session_close_device(struct sim_session *s);
 
 enum sim_outcome { SIM_RUN_OK, SIM_RUN_SKIPPED, SIM_RUN_DIVERGED };
 

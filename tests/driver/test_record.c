@@ -21,7 +21,7 @@ static void fill(void)
     run.config.seed = 4;
     strcpy(run.experiment, "trial"), strcpy(run.name, "full"), strcpy(run.folder, "full-s4");
     test_ok(sim_run_config_hash(&run.config, run.config_hash));
-    strcpy(machine.backend, "cpu"), strcpy(machine.device, "a \"fine\" machine (avx2)");
+    strcpy(machine.backend, "cpu"), strcpy(machine.facts.device, "a \"fine\" machine (avx2)");
     machine.threads = 2;
     curve[0] = (struct sim_epoch_stats){
         .epoch = 1, .step = 62, .loss = 0.75, .grad_norm = 1.5, .lr = 1e-3, .momentum = 0.995};
@@ -61,7 +61,7 @@ START_TEST(a_line_holds_everything)
     ck_assert_ptr_nonnull(o);
     ck_assert_double_eq(number(o, "schema"), 1);
     ck_assert_double_eq(number(o, "seed"), 4);
-    ck_assert_str_eq(json_string_value(json_object_get(o, "device")), machine.device);
+    ck_assert_str_eq(json_string_value(json_object_get(o, "device")), machine.facts.device);
     ck_assert_str_eq(json_string_value(json_object_get(o, "config_hash")), run.config_hash);
     ck_assert_double_eq(number(json_object_get(json_object_get(o, "config"), "model"), "embed_dim"), 96);
     ck_assert_double_eq(number(json_object_get(o, "model"), "gflop_per_image"), 0.25);
@@ -88,7 +88,7 @@ START_TEST(what_cannot_be_written_is_an_error)
     strcpy(r.scores[0].score.protocol, "{\"k\":");
     test_fails(sim_record_write(&r, &line), "full-s4");
     fill();
-    strcpy(machine.device, "\xff");
+    strcpy(machine.facts.device, "\xff");
     test_fails(sim_record_write(&r, &line), "UTF-8");
 }
 END_TEST
