@@ -173,6 +173,36 @@ static sim_status read_recipe(struct place *p, const json_t *root, struct sim_ru
     return r->recipe ? SIM_OK : sim_fail(SIM_ENOMEM, "%s: no memory for the records", p->path);
 }
 
+/* What a record says of its backend since there are several; what it does not say is as it was before. */
+static sim_status read_backend(struct place *p, const json_t *root, struct sim_run_record *r)
+{
+    const json_t *list = json_object_get(root, "substituted"), *flag = json_object_get(root, "deterministic");
+    char *driver = NULL, *text = NULL;
+    size_t size = 0;
+    if (json_object_get(root, "driver")) {
+        SIM_TRY(get_text(p, root, "driver", &driver));
+        free(driver);
+    }
+    r->deterministic = !json_is_false(flag);
+    if (flag && !json_is_boolean(flag)) return wrong(p, "deterministic", kind(flag), "true or false");
+    if (json_object_get(root, "precision")) SIM_TRY(get_text(p, root, "precision", &r->precision));
+    if (list && !json_is_array(list)) return wrong(p, "substituted", kind(list), "a list");
+    FILE *f = open_memstream(&text, &size);
+    sim_status status = SIM_OK;
+    for (size_t i = 0; f && i < json_array_size(list) && status == SIM_OK; i++) {
+        const json_t *sentence = json_array_get(list, i);
+        if (json_is_string(sentence))
+            fprintf(f, "%s%s", i ? "; " : "", json_string_value(sentence));
+        else
+            status = wrong(p, "substituted", "a list of something else", "a list of sentences");
+    }
+    if (f && fclose(f) == 0) r->substituted = text;
+    if (!r->precision) r->precision = strdup("");
+    if (status == SIM_OK && (!r->precision || !r->substituted))
+        status = sim_fail(SIM_ENOMEM, "%s: no memory for the records", p->path);
+    return status;
+}
+
 static sim_status read_head(struct place *p, const json_t *root, struct sim_run_record *r)
 {
     int64_t schema;
@@ -206,6 +236,7 @@ static sim_status read_record(struct place *p, const json_t *root, struct sim_ru
         return sim_fail(SIM_EFORMAT, "%s:%lld: the line is %s; a record is an object", p->path,
                         (long long)p->line, kind(root));
     SIM_TRY(read_head(p, root, r));
+    SIM_TRY(read_backend(p, root, r));
     SIM_TRY(read_recipe(p, root, r));
     SIM_TRY(get_object(p, root, "libraries", &o));
     SIM_TRY(get_object(p, root, "data", &o));
@@ -234,8 +265,9 @@ static sim_status read_record(struct place *p, const json_t *root, struct sim_ru
 
 static void record_close(struct sim_run_record *r)
 {
-    char *const texts[] = {r->experiment, r->name,    r->status,  r->reason, r->config_hash,
-                           r->commit,     r->started, r->backend, r->device, r->recipe};
+    char *const texts[] = {r->experiment,  r->name,      r->status,  r->reason,
+                           r->config_hash, r->commit,    r->started, r->backend,
+                           r->device,      r->precision, r->recipe,  r->substituted};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
     for (int i = 0; i < r->score_count; i++) {
         free(r->scores[i].encoder);

@@ -20,8 +20,11 @@ struct sim_run_score {
 
 struct sim_run_record {
     char *experiment, *name, *status, *reason, *config_hash, *commit, *started, *backend, *device; /* owned */
-    char *recipe; /* the configuration without its seed, as canonical JSON: equal for runs that are
-                     repetitions; owned */
+    char *precision;   /* "bf16"; "" in records from before there was a choice, which are fp32; owned */
+    char *substituted; /* what was not as asked for, sentences joined by "; "; "" for nothing; owned */
+    int deterministic; /* 0: a repetition may end in other last digits */
+    char *recipe;      /* the configuration without its seed, as canonical JSON: equal for runs that are
+                          repetitions; owned */
     int64_t seed, threads, skipped;
     int64_t order; /* records read before it */
     double train_s, wall_s;

@@ -213,7 +213,26 @@ static void put_origins(FILE *to, const struct sim_summary *e)
                 fputs(" | ", to);
                 sim_text_markdown(to, texts[k]);
             }
+            if (*r->precision && strcmp(r->precision, "fp32") != 0)
+                fprintf(to, ", "), sim_text_markdown(to, r->precision);
+            if (!r->deterministic) fputs(", not deterministic", to);
             fprintf(to, " | %lld |\n", (long long)r->threads);
+        }
+}
+
+/* No silent fallback: what a run did otherwise than asked stands beside its figures. */
+static void put_substitutions(FILE *to, const struct sim_summary *e)
+{
+    int any = 0;
+    for (int i = 0; i < e->count; i++)
+        for (int j = 0; j < e->rows[i].count; j++) {
+            const struct sim_run_record *r = e->rows[i].runs[j];
+            if (!*r->substituted) continue;
+            fputs(any++ ? "- " : "\nOtherwise than asked for:\n\n- ", to);
+            sim_text_markdown(to, e->rows[i].label);
+            fprintf(to, ", seed %lld: ", (long long)r->seed);
+            sim_text_markdown(to, r->substituted);
+            fputc('\n', to);
         }
 }
 
@@ -239,6 +258,7 @@ sim_status sim_table_markdown(FILE *to, const struct sim_summary *e)
     fputc('\n', to);
     tell_failures(to, e, "- ", sim_text_markdown);
     put_origins(to, e);
+    put_substitutions(to, e);
     free(g.cells);
     return SIM_OK;
 }

@@ -22,7 +22,11 @@ static void fill(void)
     strcpy(run.experiment, "trial"), strcpy(run.name, "full"), strcpy(run.folder, "full-s4");
     test_ok(sim_run_config_hash(&run.config, run.config_hash));
     strcpy(machine.backend, "cpu"), strcpy(machine.facts.device, "a \"fine\" machine (avx2)");
-    machine.threads = 2;
+    machine.threads = 2, machine.precision = SIM_PRECISION_BF16, machine.deterministic = 1;
+    machine.facts.library_count = machine.facts.substituted_count = 0;
+    sim_facts_library(&machine.facts, "cudnn 9.19.0");
+    sim_facts_substitute(&machine.facts, "attention %d composed", 7);
+    sim_facts_substitute(&machine.facts, "attention %d composed", 7); /* once is enough */
     curve[0] = (struct sim_epoch_stats){
         .epoch = 1, .step = 62, .loss = 0.75, .grad_norm = 1.5, .lr = 1e-3, .momentum = 0.995};
     curve[1] = (struct sim_epoch_stats){.epoch = 2, .step = 124, .loss = NAN, .grad_norm = INFINITY};
@@ -68,6 +72,12 @@ START_TEST(a_line_holds_everything)
     ck_assert_double_eq(number(json_object_get(o, "data"), "train_images"), 4000);
     ck_assert_double_eq(number(json_object_get(o, "cost"), "wall_s"), 3);
     ck_assert_double_gt(number(json_object_get(o, "cost"), "peak_memory_bytes"), 1e5);
+    ck_assert_str_eq(json_string_value(json_object_get(o, "precision")), "bf16");
+    ck_assert(json_is_true(json_object_get(o, "deterministic")));
+    ck_assert_str_eq(json_string_value(json_object_get(json_object_get(o, "libraries"), "cudnn")), "9.19.0");
+    ck_assert_uint_eq(json_array_size(json_object_get(o, "substituted")), 1);
+    ck_assert_str_eq(json_string_value(json_array_get(json_object_get(o, "substituted"), 0)),
+                     "attention 7 composed");
     ck_assert_ptr_nonnull(
         strchr(json_string_value(json_object_get(json_object_get(o, "libraries"), "onednn")), '.'));
     json_t *points = json_object_get(o, "curve"), *score = json_array_get(json_object_get(o, "scores"), 0);

@@ -61,6 +61,31 @@ static void expect_error(const char *from, const char *to, const char *sentence)
     free(both);
 }
 
+START_TEST(what_a_backend_substituted_is_read)
+{
+    struct sim_run_records r = {0};
+    char *text =
+        edited("\"threads\": 2, ", "\"threads\": 2, \"driver\": \"13.0\", \"precision\": \"bf16\", "
+                                   "\"deterministic\": false, \"substituted\": [\"this\", \"that\"], ");
+    test_ok(sim_run_records_read(&r, file_of(text)));
+    ck_assert_str_eq(r.records[0].precision, "bf16");
+    ck_assert_str_eq(r.records[0].substituted, "this; that");
+    ck_assert_int_eq(r.records[0].deterministic, 0);
+    sim_run_records_close(&r);
+    free(text);
+    test_ok(sim_run_records_read(&r, file_of(good))); /* from before: nothing is said, so fp32 on a CPU */
+    ck_assert_str_eq(r.records[0].precision, "");
+    ck_assert_str_eq(r.records[0].substituted, "");
+    ck_assert_int_eq(r.records[0].deterministic, 1);
+    sim_run_records_close(&r);
+    expect_error("\"threads\": 2, ", "\"threads\": 2, \"precision\": 7, ", "precision");
+    expect_error("\"threads\": 2, ", "\"threads\": 2, \"driver\": 7, ", "driver");
+    expect_error("\"threads\": 2, ", "\"threads\": 2, \"deterministic\": 1, ", "deterministic");
+    expect_error("\"threads\": 2, ", "\"threads\": 2, \"substituted\": \"x\", ", "substituted");
+    expect_error("\"threads\": 2, ", "\"threads\": 2, \"substituted\": [3], ", "substituted");
+}
+END_TEST
+
 START_TEST(fields_are_read)
 {
     struct sim_run_records r = {0};
@@ -230,6 +255,7 @@ int main(void)
     Suite *s = suite_create("records");
     TCase *c = tcase_create("records");
     tcase_add_test(c, fields_are_read);
+    tcase_add_test(c, what_a_backend_substituted_is_read);
     tcase_add_test(c, folders_and_several_files);
     tcase_add_test(c, later_record_replaces);
     tcase_add_test(c, wrong_fields_are_named);
