@@ -7,6 +7,9 @@ O      ?= build
 ifeq ($(origin CC),default)
 CC     := gcc
 endif
+ifeq ($(origin CXX),default)
+CXX    := g++
+endif
 SHELL  := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := all
@@ -31,7 +34,9 @@ SEES_ablations/driver := $(SEES_core/eval) datasets ablations/driver
 SEES_results          := core/base results
 SEES_ALL              := $(SEES_core/eval) datasets ablations/driver results
 
-sources  = $(wildcard $(1)/*.c) $(if $(filter core/ops,$(1)),$(wildcard core/ops/cpu/*.c))
+# core/ops/backends.c is in no archive: whoever links chooses the backends (below).
+sources  = $(filter-out core/ops/backends.c,$(wildcard $(1)/*.c)) \
+           $(if $(filter core/ops,$(1)),$(wildcard core/ops/cpu/*.c core/ops/ranks/*.c))
 objects  = $(patsubst %.c,$(O)/%.o,$(call sources,$(1)))
 # -iquote: "yaml.h" is ours, <yaml.h> the system's.
 includes = $(addprefix -iquote,$(1))
@@ -45,11 +50,84 @@ ISA_OBJ := $(ISA_SRC:%.c=$(O)/%.v3.o) $(ISA_SRC:%.c=$(O)/%.v4.o)
 archive  = $(O)/lib/$(subst /,-,$(1)).a
 archives = $(foreach r,$(1),$(call archive,$(r)))
 
+# ------------------------------------------------------------------ the CUDA backend (core/ops/cuda)
+# Three ways to link: `none`, the CPU alone; `cuda`, the backend over NVIDIA's libraries, its kernels compiled by
+# nvcc; `shim`, the same sources over an emulated device on the host, for tests on machines without a GPU.
+# CUDA=0 leaves the backend out, CUDA=1 insists on it; as preset it is built where everything for it is found.
+CUDA_ROOT  ?= $(patsubst %/bin/nvcc,%,$(firstword $(wildcard /usr/local/cuda/bin/nvcc) $(shell command -v nvcc)))
+CUDNN_ROOT ?= $(CUDA_ROOT)
+NCCL_ROOT  ?= $(CUDA_ROOT)
+CUDA_ARCHS ?= 80 90 100
+NVCC       := $(CUDA_ROOT)/bin/nvcc
+CUDA_LACKS := $(strip $(if $(wildcard $(NVCC)),,nvcc(CUDA_ROOT)) \
+                      $(if $(wildcard $(CUDNN_ROOT)/include/cudnn.h),,cudnn.h(CUDNN_ROOT)) \
+                      $(if $(wildcard $(NCCL_ROOT)/include/nccl.h),,nccl.h(NCCL_ROOT)))
+CUDA       ?= 0
+ifeq ($(CUDA),1)
+ifneq ($(CUDA_LACKS),)
+$(error CUDA=1, but there is no $(CUDA_LACKS): set what stands in brackets to the folder that has include/ and lib/)
+endif
+endif
+
+# Machine code for every architecture, and PTX of the last for those to come.
+NV_LAST  := $(lastword $(CUDA_ARCHS))
+NV_CODE  := $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
+            -gencode arch=compute_$(NV_LAST),code=compute_$(NV_LAST)
+NV_FLAGS := -std=c++17 -O3 -lineinfo $(NV_CODE) -Werror all-warnings -Xcompiler -Wall,-Wextra,-Werror
+NV_INCLUDES := $(addprefix -isystem ,$(addsuffix /include,$(CUDNN_ROOT) $(NCCL_ROOT) $(CUDA_ROOT)))
+NV_FOLDERS  := $(wildcard $(foreach r,$(CUDNN_ROOT) $(NCCL_ROOT) $(CUDA_ROOT),$(r)/lib64 $(r)/lib))
+# The driver's libcuda.so.1 is not among them: the program starts on machines that have none.  cuDNN looks for nvrtc
+# by itself, and finds it where it is loaded already.
+LIBS_cuda := $(NV_FOLDERS:%=-L%) $(NV_FOLDERS:%=-Wl,-rpath,%) -lcublasLt -l:libcudnn.so.9 -l:libnccl.so.2 -lcudart \
+             -Wl,--push-state,--no-as-needed -lnvrtc -Wl,--pop-state -lstdc++
+# Kernels on the host: products and sums are not contracted, as the kernels that must round twice are written.
+HOST_FLAGS := -x c++ -std=c++17 -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra -Werror $(ARCH) -ffp-contract=off
+
+CUDA_ROOM  := core/base core/ops core/ops/cuda core/ops/cuda/kernels
+CUDA_GLUE  := $(patsubst %.c,$(O)/%.o,$(wildcard core/ops/cuda/*.c))
+CUDA_NV    := $(patsubst %.c,$(O)/%.o,$(wildcard core/ops/cuda/nvidia/*.c))
+CUDA_SHIM  := $(patsubst %.c,$(O)/%.o,$(wildcard core/ops/cuda/shim/*.c))
+CUDA_CU    := $(wildcard core/ops/cuda/kernels/*.cu)
+$(CUDA_GLUE): INCLUDES = $(call includes,$(CUDA_ROOM))
+$(CUDA_NV):   INCLUDES = $(call includes,$(CUDA_ROOM) core/ops/cuda/nvidia) $(NV_INCLUDES)
+$(CUDA_SHIM): INCLUDES = $(call includes,$(CUDA_ROOM) core/ops/cuda/shim)
+$(O)/lib/core-ops-cuda.a: $(CUDA_GLUE) $(CUDA_NV) $(CUDA_CU:%.cu=$(O)/%.cuda.o)
+$(O)/lib/core-ops-shim.a: $(CUDA_GLUE) $(CUDA_SHIM) $(CUDA_CU:%.cu=$(O)/%.host.o)
+$(O)/lib/core-ops-cuda.a $(O)/lib/core-ops-shim.a:
+	@mkdir -p $(@D); rm -f $@
+	@ar rcs $@ $^
+# Pixels are rounded as Pillow's are: no contraction there.
+$(O)/core/ops/cuda/kernels/views%.cuda.o: NV_FLAGS += -fmad=false
+$(O)/%.cuda.o: %.cu
+	@mkdir -p $(@D)
+	$(NVCC) $(NV_FLAGS) $(addprefix -I,$(CUDA_ROOM)) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+$(O)/%.host.o: %.cu
+	@mkdir -p $(@D)
+	$(CXX) $(CFLAGS) $(HOST_FLAGS) $(call includes,$(CUDA_ROOM) core/ops/cuda/shim) -MMD -MP -c -o $@ $<
+
+$(O)/core/ops/backends.o $(O)/core/ops/backends.cuda.o: INCLUDES = $(call includes,$(SEES_core/ops))
+$(O)/core/ops/backends.cuda.o: core/ops/backends.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(BASE) $(CPPFLAGS) -DSIM_WITH_CUDA $(INCLUDES) -MMD -MP -c -o $@ $<
+BACKENDS_none := $(O)/core/ops/backends.o
+BACKENDS_cuda := $(O)/core/ops/backends.cuda.o $(O)/lib/core-ops-cuda.a
+BACKENDS_shim := $(O)/core/ops/backends.cuda.o $(O)/lib/core-ops-shim.a
+# What the program and the benchmarks have, and what tests have.
+BACKENDS      := $(BACKENDS_$(if $(filter 1,$(CUDA)),cuda,none))
+LIBS_BACKENDS := $(if $(filter 1,$(CUDA)),$(LIBS_cuda))
+BACKENDS_TEST = $(if $(filter cuda,$(1)),$(O)/lib/core-ops-shim.a,$(BACKENDS_none))
+
 .PHONY: all deps quickstart test sanitize fuzz bench peers clean help format
 all: $(TOOL)
 
-$(TOOL): $(MAIN) $(call archives,$(ROOMS))
-	$(CC) $(CFLAGS) $(BASE) -o $@ $(MAIN) -Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group $(LDFLAGS) $(LIBS)
+$(TOOL): $(MAIN) $(BACKENDS) $(call archives,$(ROOMS))
+	$(CC) $(CFLAGS) $(BASE) -o $@ $(MAIN) -Wl,--start-group $(BACKENDS) $(call archives,$(ROOMS)) -Wl,--end-group $(LDFLAGS) $(LIBS_BACKENDS) $(LIBS)
+
+# The same program whose `--device cuda` is the emulated device.
+TOOL_SHIM := $(O)/tests/siameseim_shim
+$(TOOL_SHIM): $(MAIN) $(BACKENDS_shim) $(call archives,$(ROOMS))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(BASE) -o $@ $(MAIN) -Wl,--start-group $(BACKENDS_shim) $(call archives,$(ROOMS)) -Wl,--end-group $(LDFLAGS) $(LIBS)
 
 define room_rules
 $(call archive,$(1)): $(filter-out $(MAIN),$(call objects,$(1))) $(if $(filter core/ops,$(1)),$(ISA_OBJ))
@@ -85,19 +163,22 @@ $(O)/%.o: %.c
 # the room's other .c files are linked; tests/run adds them up.
 SEES_tests/base     := core/base
 SEES_tests/ops      := $(SEES_core/ops)
+SEES_tests/cuda     := $(CUDA_ROOM) core/ops/cuda/shim
 SEES_tests/model    := $(SEES_core/train)
 SEES_tests/datasets := $(SEES_datasets)
 SEES_tests/eval     := $(SEES_core/eval)
 SEES_tests/results  := $(SEES_results)
 SEES_tests/driver   := $(ROOMS)
-TEST_ROOMS := base ops model datasets eval results driver
+TEST_ROOMS := base ops cuda model datasets eval results driver
 test_bins   = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/$(1)/test_*.c))
-test_common = $(patsubst %.c,$(O)/%.o,$(filter-out tests/$(1)/test_%,$(wildcard tests/$(1)/*.c)))
+test_common = $(patsubst %.c,$(O)/%.o,$(filter-out tests/$(1)/test_%,$(wildcard tests/$(1)/*.c))) \
+              $(patsubst %.cu,$(O)/%.host.o,$(wildcard tests/$(1)/*.cu))
+test_linked = $(if $(filter core/ops,$(SEES_tests/$(1))),$(BACKENDS_TEST)) $(call archives,$(filter $(ROOMS),$(SEES_tests/$(1))))
 TEST_BINS  := $(foreach r,$(TEST_ROOMS),$(call test_bins,$(r)))
 
 define test_rules
-$(call test_bins,$(1)): $(O)/tests/%: $(O)/tests/%.o $(call test_common,$(1)) $(O)/tests/support/support.o $(call archives,$(SEES_tests/$(1)))
-	$(CC) $(CFLAGS) $(BASE) -o $$@ $$< $(call test_common,$(1)) $(O)/tests/support/support.o -Wl,--start-group $(call archives,$(SEES_tests/$(1))) -Wl,--end-group $(LDFLAGS) -lcheck -lsubunit -lrt $(LIBS)
+$(call test_bins,$(1)): $(O)/tests/%: $(O)/tests/%.o $(call test_common,$(1)) $(O)/tests/support/support.o $(call test_linked,$(1))
+	$(CC) $(CFLAGS) $(BASE) -o $$@ $$< $(call test_common,$(1)) $(O)/tests/support/support.o -Wl,--start-group $(call test_linked,$(1)) -Wl,--end-group $(LDFLAGS) -lcheck -lsubunit -lrt $(LIBS)
 $(addsuffix .o,$(call test_bins,$(1))) $(call test_common,$(1)): INCLUDES = $(call includes,$(SEES_tests/$(1)) tests/support)
 endef
 $(foreach r,$(TEST_ROOMS),$(eval $(call test_rules,$(r))))
@@ -108,8 +189,8 @@ $(O)/tests/support/support.o: INCLUDES = -Icore/base -Itests/support
 # benchmarks/bench_*.c are programs; the folder's other files are linked with each of them.
 BENCH_COMMON := $(patsubst %.c,$(O)/%.o,$(filter-out benchmarks/bench_%,$(wildcard benchmarks/*.c)))
 BENCH_BINS   := $(patsubst %.c,$(O)/%,$(wildcard benchmarks/bench_*.c))
-$(BENCH_BINS): $(O)/%: $(O)/%.o $(BENCH_COMMON) $(call archives,$(ROOMS))
-	$(CC) $(CFLAGS) $(BASE) -o $@ $< $(BENCH_COMMON) -Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group $(LDFLAGS) $(LIBS)
+$(BENCH_BINS): $(O)/%: $(O)/%.o $(BENCH_COMMON) $(BACKENDS) $(call archives,$(ROOMS))
+	$(CC) $(CFLAGS) $(BASE) -o $@ $< $(BENCH_COMMON) -Wl,--start-group $(BACKENDS) $(call archives,$(ROOMS)) -Wl,--end-group $(LDFLAGS) $(LIBS_BACKENDS) $(LIBS)
 $(BENCH_COMMON) $(addsuffix .o,$(BENCH_BINS)): INCLUDES = $(call includes,$(SEES_ALL) benchmarks)
 
 ROUNDS ?= 3
@@ -133,7 +214,7 @@ $(O)/peers/requirements.txt: benchmarks/peers/requirements.txt
 	@cp $< $@
 
 # ------------------------------------------------------------------ targets for people
-PACKAGES := gcc make libdnnl-dev libyaml-dev libjansson-dev libxxhash-dev libjpeg62-turbo-dev libspng-dev \
+PACKAGES := gcc g++ make libdnnl-dev libyaml-dev libjansson-dev libxxhash-dev libjpeg62-turbo-dev libspng-dev \
             zlib1g-dev libarchive-dev liblbfgs-dev check libsubunit-dev gnuplot-nox fonts-dejavu-core
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 
@@ -150,6 +231,8 @@ help:
 	  'make format       lay every source file out by .clang-format' \
 	  'make clean        remove what was built' \
 	  '' \
+	  'CUDA=0 leaves the CUDA backend out; CUDA_ROOT, CUDNN_ROOT, NCCL_ROOT say where its libraries are;' \
+	  'CUDA_ARCHS=90 builds kernels for one architecture instead of $(CUDA_ARCHS)' \
 	  'O=DIR builds into another folder.  After building: $(TOOL) --help'
 
 deps:
@@ -172,12 +255,13 @@ quickstart: deps
 
 test: deps
 	@$(MAKE) --no-print-directory $(JOBS) tests-built
-	SIM_TOOL=$(TOOL) SIM_PEERS_PYTHON=$(O)/peers/bin/python tests/run $(TEST_BINS)
+	SIM_TOOL=$(TOOL) SIM_TOOL_SHIM=$(TOOL_SHIM) SIM_PEERS_PYTHON=$(O)/peers/bin/python tests/run $(TEST_BINS)
 .PHONY: tests-built
-tests-built: $(TOOL) $(TEST_BINS)
+tests-built: $(TOOL) $(TOOL_SHIM) $(TEST_BINS)
 
+# Without NVIDIA's libraries, which know no sanitizer: the emulated device stands in for them.
 sanitize:
-	$(MAKE) O=$(O)-asan CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all' \
+	$(MAKE) O=$(O)-asan CUDA=0 CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all' \
 	  LDFLAGS='-fsanitize=address,undefined' test
 
 # ------------------------------------------------------------------ fuzzing (libFuzzer, so clang)
@@ -205,7 +289,7 @@ fuzz: $(FUZZERS:%=$(O)/fuzz/fuzz_%)
 	  sed -n "s/^stat::number_of_executed_units: */$$f: inputs without harm: /p" $(O)/fuzz/$$f.log; done
 
 format:
-	git ls-files '*.c' '*.h' ':!tests/reference' | xargs clang-format -i
+	git ls-files '*.c' '*.h' '*.cu' ':!tests/reference' | xargs clang-format -i
 
 clean:
 	rm -rf $(O) $(O)-asan
