@@ -34,9 +34,22 @@ SEES_ablations/driver := $(SEES_core/eval) datasets ablations/driver
 SEES_results          := core/base results
 SEES_ALL              := $(SEES_core/eval) datasets ablations/driver results
 
+# Ranks find each other by TCP, or by MPI where there is an mpicc: MPI=0 leaves it out, MPI=1 insists on it.
+MPICC     ?= mpicc
+MPI       ?= $(if $(shell command -v $(MPICC)),1,0)
+ifeq ($(MPI),1)
+MPI_WORDS := $(shell $(MPICC) --showme 2>/dev/null || $(MPICC) -show)
+ifeq ($(MPI_WORDS),)
+$(error MPI=1, but there is no $(MPICC): Debian has libopenmpi-dev; MPICC names another)
+endif
+LIBS      += $(filter -L% -l% -Wl%,$(MPI_WORDS))
+endif
+RANKS_SRC := $(filter-out core/ops/ranks/$(if $(filter 1,$(MPI)),mpi_absent,mpi).c,$(wildcard core/ops/ranks/*.c))
+$(O)/core/ops/ranks/mpi.o: CPPFLAGS += $(patsubst -I%,-isystem%,$(filter -I%,$(MPI_WORDS)))
+
 # core/ops/backends.c is in no archive: whoever links chooses the backends (below).
 sources  = $(filter-out core/ops/backends.c,$(wildcard $(1)/*.c)) \
-           $(if $(filter core/ops,$(1)),$(wildcard core/ops/cpu/*.c core/ops/ranks/*.c))
+           $(if $(filter core/ops,$(1)),$(wildcard core/ops/cpu/*.c) $(RANKS_SRC))
 objects  = $(patsubst %.c,$(O)/%.o,$(call sources,$(1)))
 # -iquote: "yaml.h" is ours, <yaml.h> the system's.
 includes = $(addprefix -iquote,$(1))
@@ -215,7 +228,8 @@ $(O)/peers/requirements.txt: benchmarks/peers/requirements.txt
 
 # ------------------------------------------------------------------ targets for people
 PACKAGES := gcc g++ make libdnnl-dev libyaml-dev libjansson-dev libxxhash-dev libjpeg62-turbo-dev libspng-dev \
-            zlib1g-dev libarchive-dev liblbfgs-dev check libsubunit-dev gnuplot-nox fonts-dejavu-core
+            zlib1g-dev libarchive-dev liblbfgs-dev check libsubunit-dev gnuplot-nox fonts-dejavu-core \
+            libopenmpi-dev openmpi-bin
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 
 help:
