@@ -6,7 +6,7 @@
 #include "attention.h"
 #include "cuda.h"
 #include "products.h"
-#include "ranks.h"
+#include "cuda_ranks.h"
 
 /* 13020 = 13.2; "" for 0. */
 static void version(char *out, size_t size, int number)

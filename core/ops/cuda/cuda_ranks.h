@@ -1,4 +1,4 @@
-/* Sums over ranks on a device: nvidia/ranks_nccl.c over NCCL, shim/ranks.c over the host's sums (ranks.h).
+/* Sums over ranks on a device: nvidia/ranks_nccl.c over NCCL, shim/ranks.c over the host's sums (core/ops/ranks.h).
  *
  * Both are collective: every rank makes the same calls in the same order, those on the compute stream among
  * themselves and gradients_ready among themselves. */
@@ -7,9 +7,10 @@
 
 #include "cuda.h"
 
-/* The connection between the devices of o->ranks; *out NULL and nothing done where the ranks are NULL (alone).
- * `ranks` outlives it.  The device and its streams are open by then. */
-sim_status sim_cuda_ranks_open(struct sim_cuda_ranks **out, struct sim_cuda *c, const struct sim_ranks *ranks);
+/* The connection between the devices of o->ranks; *out NULL and nothing done where the ranks are NULL
+ * (alone). `ranks` outlives it.  The device and its streams are open by then. */
+sim_status sim_cuda_ranks_open(struct sim_cuda_ranks **out, struct sim_cuda *c,
+                               const struct sim_ranks *ranks);
 void sim_cuda_ranks_close(struct sim_cuda *c); /* c->ranks; NULL there is legal */
 
 /* 1 alone. */
