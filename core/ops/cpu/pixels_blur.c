@@ -1,5 +1,5 @@
 /* Pillow 9.4's GaussianBlur: three box filters along the rows, then three along the columns, each with
- * fractional edges, edge pixels repeated, rounded to 8 bits (Gwosdek et al., SSVM 2011, for the box's size).
+ * fractional edges, edge pixels repeated, rounded to 8 bits.
  *
  * A row of RGB pixels is a line whose neighbours are 3 bytes apart; a strip of 32 columns is a line whose
  * neighbours are 32 bytes apart.  So one routine filters both, in a padded copy that fits the first-level
@@ -7,10 +7,10 @@
 #include "pixels.h"
 
 #include <immintrin.h>
-#include <math.h>
 #include <string.h>
 
 #include "arena.h"
+#include "pixel_math.h"
 
 enum {
     PASSES = 3,
@@ -18,27 +18,6 @@ enum {
     NARROW_MAX = 63, /* the widest radius whose sum of 2r+1 bytes fits a signed 16-bit number */
     LOW_BITS = 12
 };
-
-/* out = (sum of the 2 * radius + 1 nearest * inner + (the two beyond) * edge + 2^23) / 2^24 */
-struct box {
-    int radius;
-    uint32_t inner, edge;
-};
-
-/* The box whose threefold application has deviation sigma.  float and double as in Pillow. */
-static struct box box_for(float sigma)
-{
-    float variance = sigma * sigma / PASSES;
-    float length = (float)sqrt(12.0 * variance + 1.0);
-    float whole = (float)floor((length - 1.0) / 2.0);
-    float part = (2 * whole + 1) * (whole * (whole + 1) - 3 * variance);
-    part /= 6 * (variance - (whole + 1) * (whole + 1));
-    float radius = whole + part;
-    struct box b = {.radius = (int)radius};
-    b.inner = (uint32_t)((float)(1 << 24) / (radius * 2 + 1));
-    b.edge = ((1u << 24) - (uint32_t)(b.radius * 2 + 1) * b.inner) / 2;
-    return b;
-}
 
 /* A line in the middle of its buffer, with room for (radius + 1) * step repeated bytes on each side. */
 struct line {
@@ -70,7 +49,7 @@ static inline __m256i weigh(__m256i sum, __m256i edges, __m256i low, __m256i hig
 }
 
 static inline __attribute__((always_inline)) void pass_narrow(uint8_t *out, const uint8_t *in, size_t bytes,
-                                                              size_t step, struct box b, int radius)
+                                                              size_t step, struct sim_blur_box b, int radius)
 {
     const __m256i zero = _mm256_setzero_si256();
     const uint32_t mask = (1u << LOW_BITS) - 1;
@@ -97,7 +76,7 @@ static inline __attribute__((always_inline)) void pass_narrow(uint8_t *out, cons
 }
 
 /* Any radius: a running sum per residue of the step. */
-static void pass_wide(uint8_t *out, const uint8_t *in, size_t bytes, size_t step, struct box b)
+static void pass_wide(uint8_t *out, const uint8_t *in, size_t bytes, size_t step, struct sim_blur_box b)
 {
     const size_t reach = (size_t)b.radius * step, beyond = reach + step;
     for (size_t c = 0; c < step; c++) {
@@ -108,13 +87,13 @@ static void pass_wide(uint8_t *out, const uint8_t *in, size_t bytes, size_t step
             sum += p[reach];
             sum -= *(p - beyond);
             uint32_t edges = (uint32_t) * (p - beyond) + p[beyond];
-            out[i] = (uint8_t)((sum * b.inner + edges * b.edge + (1u << 23)) >> 24);
+            out[i] = sim_blur_byte(&b, sum, edges);
         }
     }
 }
 
 /* Filters the line in l->at[0] three times; returns where the result lies. */
-static const uint8_t *filter_line(struct line *l, struct box b)
+static const uint8_t *filter_line(struct line *l, struct sim_blur_box b)
 {
     for (int p = 0; p < PASSES; p++) {
         uint8_t *in = l->at[0], *out = l->at[1];
@@ -148,7 +127,7 @@ sim_status sim_pixels_blur(uint8_t *rgb, int w, int h, double sigma)
 {
     if (!(sigma >= 0 && sigma <= 1000))
         return sim_fail(SIM_EINVAL, "blur sigma %g is outside [0, 1000]", sigma);
-    struct box b = box_for((float)sigma);
+    struct sim_blur_box b = sim_blur_box((float)sigma);
     struct line row, strip;
     struct sim_arena arena;
     const size_t row_bytes = (size_t)w * 3, strip_bytes = (size_t)h * STRIP;

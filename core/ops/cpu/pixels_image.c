@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "pixel_math.h"
 
 sim_status sim_image_open(struct sim_image *out, int width, int height)
 {
@@ -38,17 +39,17 @@ void sim_pixels_hflip(uint8_t *rgb, int w, int h)
 void sim_pixels_solarize(uint8_t *rgb, int w, int h)
 {
     size_t n = (size_t)w * (size_t)h * 3;
-    for (size_t i = 0; i < n; i++) rgb[i] = rgb[i] < 128 ? rgb[i] : 255 - rgb[i];
+    for (size_t i = 0; i < n; i++) rgb[i] = sim_solarized(rgb[i]);
 }
 
-/* torchvision divides by 255, subtracts and divides again, each rounded to float32.  A byte has 256 values,
- * so the divisions are made once per value; the tables cost as much as some 300 pixels. */
+/* A byte has 256 values, so the divisions are made once per value; the tables cost as much as some 300
+ * pixels. */
 void sim_pixels_normalize(const uint8_t *rgb, int w, int h, float *out)
 {
-    static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
+    static const float mean[3] = SIM_IMAGENET_MEAN, deviation[3] = SIM_IMAGENET_DEVIATION;
     float table[3][256];
     for (int c = 0; c < 3; c++) {
-        for (int v = 0; v < 256; v++) table[c][v] = ((float)v / 255.0f - mean[c]) / deviation[c];
+        for (int v = 0; v < 256; v++) table[c][v] = sim_normalized(v, mean[c], deviation[c]);
     }
     size_t n = (size_t)w * (size_t)h;
     float *red = out, *green = out + n, *blue = out + 2 * n;

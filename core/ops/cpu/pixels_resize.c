@@ -9,13 +9,12 @@
 #include "pixels.h"
 
 #include <immintrin.h>
-#include <math.h>
 #include <string.h>
 
 #include "arena.h"
+#include "pixel_math.h"
 
 enum {
-    FRACTION_BITS = 22,
     LOW_BITS = 11,
     GROUP = 4,       /* taps of one group of weights */
     BAND = 4,        /* rows that the horizontal pass takes together */
@@ -32,31 +31,10 @@ struct axis {
     double *scratch;  /* (4 * groups) weights before rounding */
 };
 
-static double bilinear(double x)
-{
-    x = fabs(x);
-    return x < 1.0 ? 1.0 - x : 0.0;
-}
-
-/* Keys' cubic convolution, a = -1/2. */
-static double bicubic(double x)
-{
-    x = fabs(x);
-    if (x < 1.0) return (1.5 * x - 2.5) * x * x + 1;
-    if (x < 2.0) return (((x - 5) * x + 8) * x - 4) * -0.5;
-    return 0.0;
-}
-
-static double support_of(enum sim_resample filter)
-{
-    return filter == SIM_RESAMPLE_BICUBIC ? 2.0 : 1.0;
-}
-
 static void axis_take(struct axis *a, struct sim_arena *arena, int in, int out, enum sim_resample filter)
 {
-    double scale = (double)in / out, reach = support_of(filter) * (scale < 1.0 ? 1.0 : scale);
-    double most = fmin(ceil(reach) * 2 + 1, in);
-    a->most = (int)most;
+    const struct sim_axis axis = sim_axis_of(in, out, filter);
+    a->most = sim_axis_most(&axis);
     a->groups = (a->most + GROUP - 1) / GROUP;
     a->first = sim_arena_take(arena, (size_t)out, sizeof *a->first);
     a->count = sim_arena_take(arena, (size_t)out, sizeof *a->count);
@@ -67,31 +45,22 @@ static void axis_take(struct axis *a, struct sim_arena *arena, int in, int out, 
 /* Fills the weights of in -> out positions; `flip` reads the input from its far end. */
 static void axis_fill(struct axis *a, int in, int out, enum sim_resample filter, int flip)
 {
-    double scale = (double)in / out, stretch = scale < 1.0 ? 1.0 : scale;
-    double reach = support_of(filter) * stretch, shrink = 1.0 / stretch;
+    const struct sim_axis axis = sim_axis_of(in, out, filter);
     a->most = 0; /* what was planned is an upper bound: enlarging plans 5 taps and takes 4, one group less */
     for (int x = 0; x < out; x++) {
-        double center = (x + 0.5) * scale;
-        int from = (int)(center - reach + 0.5), to = (int)(center + reach + 0.5);
-        if (from < 0) from = 0;
-        if (to > in) to = in;
-        a->first[x] = from;
-        a->count[x] = to - from;
+        const struct sim_taps taps = sim_axis_taps(&axis, x);
+        a->first[x] = taps.first;
+        a->count[x] = taps.count;
         if (a->count[x] > a->most) a->most = a->count[x];
     }
     a->groups = (a->most + GROUP - 1) / GROUP;
     for (int x = 0; x < out; x++) {
-        double center = (x + 0.5) * scale, sum = 0;
+        double sum = 0;
         int from = a->first[x], count = a->count[x];
-        for (int t = 0; t < count; t++) {
-            double at = (t + from - center + 0.5) * shrink;
-            a->scratch[t] = filter == SIM_RESAMPLE_BICUBIC ? bicubic(at) : bilinear(at);
-            sum += a->scratch[t];
-        }
+        for (int t = 0; t < count; t++) sum += a->scratch[t] = sim_axis_weight(&axis, x, from, t);
         int16_t *weight = a->weight + (size_t)x * (size_t)a->groups * 2 * GROUP;
         for (int t = 0; t < count; t++) {
-            double k = sum != 0.0 ? a->scratch[t] / sum : a->scratch[t];
-            int32_t fixed = (int32_t)((k < 0 ? -0.5 : 0.5) + k * (1 << FRACTION_BITS));
+            int32_t fixed = sim_axis_fixed(a->scratch[t], sum);
             int place = flip ? count - 1 - t : t;
             int16_t *group = weight + place / GROUP * 2 * GROUP + place % GROUP;
             group[0] = (int16_t)(fixed & ((1 << LOW_BITS) - 1));
@@ -105,8 +74,7 @@ static void axis_fill(struct axis *a, int in, int out, enum sim_resample filter,
 static inline __m256i join(__m256i low, __m256i high)
 {
     __m256i sum = _mm256_add_epi32(_mm256_slli_epi32(high, LOW_BITS), low);
-    return _mm256_srai_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(1 << (FRACTION_BITS - 1))),
-                             FRACTION_BITS);
+    return _mm256_srai_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(1 << (SIM_TAP_BITS - 1))), SIM_TAP_BITS);
 }
 
 /* Four rows, out_w pixels each.  Reads LOAD_BYTES at the first pixel of each group; writes one byte past the
