@@ -6,85 +6,7 @@
 #include <string.h>
 
 #include "step.h"
-#include "verify_case.h"
-
-/* ------------------------------------------------------------------ comparing */
-
-static void note(struct sim_verdict *v, double error, const char *where)
-{
-    v->compared++;
-    if (v->compared > 1 && error <= v->worst) return; /* a NaN is never <=, and so is kept */
-    if (isnan(v->worst)) return;
-    v->worst = error;
-    snprintf(v->where, sizeof v->where, "%s", where);
-}
-
-/* |a - b| / |b| in L2; |a - b| where b is zero. */
-static double relative(const float *a, const float *b, int64_t count)
-{
-    double difference = 0, norm = 0;
-    for (int64_t i = 0; i < count; i++) {
-        double d = (double)a[i] - (double)b[i];
-        difference += d * d;
-        norm += (double)b[i] * (double)b[i];
-    }
-    return norm > 0 ? sqrt(difference / norm) : sqrt(difference);
-}
-
-static double largest_difference(const float *a, const float *b, int64_t count)
-{
-    double worst = 0;
-    for (int64_t i = 0; i < count; i++) {
-        double d = fabs((double)a[i] - (double)b[i]);
-        if (!(d <= worst)) worst = d;
-    }
-    return worst;
-}
-
-static double norm_of(const float *a, int64_t count)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < count; i++) sum += (double)a[i] * (double)a[i];
-    return sqrt(sum);
-}
-
-static int ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
-struct compare {
-    const struct sim_case *c;
-    struct sim_verdict *v, *zeros;
-    double zero_bound; /* what counts as rounding where the truth is zero */
-};
-
-/* Compares one tensor.  Where the truth is exactly zero (softmax does not see a constant added to every key:
- * the key third of a qkv bias; the tensors that the ground truth lists) rounding noise has no relative size:
- * those parts are held to an absolute bound, recorded as a fraction of it. */
-static void compare_tensor(struct compare *k, const char *name, const float *ours, const float *truth,
-                           int64_t count)
-{
-    char where[128];
-    if (sim_case_is_zero(k->c, name)) {
-        note(k->zeros, largest_difference(ours, truth, count) / k->zero_bound, name);
-        return;
-    }
-    if (ends_with(name, "attn.qkv.bias")) {
-        int64_t third = count / 3;
-        snprintf(where, sizeof where, "%s (key third)", name);
-        note(k->zeros, largest_difference(ours + third, truth + third, third) / k->zero_bound, where);
-        note(k->v, relative(ours, truth, third), name);
-        note(k->v, relative(ours + 2 * third, truth + 2 * third, third), name);
-        return;
-    }
-    if (ends_with(name, "running_mean") && norm_of(truth, count) < 1e-6 * sqrt((double)count)) {
-        note(k->zeros, largest_difference(ours, truth, count) / k->zero_bound, name);
-        return;
-    }
-    note(k->v, relative(ours, truth, count), name);
-}
+#include "verify_compare.h"
 
 /* ------------------------------------------------------------------ the run */
 
@@ -107,7 +29,7 @@ static void see(void *context, const char *name, const sim_act *data, const int6
     float *ours = calloc((size_t)t->count, sizeof *ours);
     if (ours) {
         w->ops->read_act(w->ops, ours, data, t->count);
-        note(w->v, relative(ours, t->data, t->count), name);
+        sim_compare_tensor(w->v, w->v, 1, w->c, name, ours, t->data, t->count);
     } else {
         w->status = sim_fail(SIM_ENOMEM, "no memory to read %s", full);
     }
@@ -118,10 +40,7 @@ static sim_status compare_gradients(const struct sim_case *c, const struct sim_p
                                     struct sim_verdict *v)
 {
     /* rounding of a sum that cancels exactly, against the size of the whole gradient */
-    struct compare k = {.c = c,
-                        .v = &v[SIM_VERIFY_GRADIENTS],
-                        .zeros = &v[SIM_VERIFY_ZEROS],
-                        .zero_bound = 1e-6 * c->grad_norm[0]};
+    const double unit = p->ops->precision == SIM_PRECISION_FP32 ? 1e-6 : 1e-2;
     int expected = 0, trained = 0;
     SIM_TRY(sim_params_fetch(p, SIM_FETCH_GRADIENTS));
     for (int i = 0; i < sim_tensors_count(c->step0); i++)
@@ -134,7 +53,8 @@ static sim_status compare_gradients(const struct sim_case *c, const struct sim_p
         trained++;
         snprintf(full, sizeof full, "grad.%s", row->name);
         SIM_TRY(sim_tensors_expect(c->step0, full, SIM_F32, row->dims, row->shape, &t));
-        compare_tensor(&k, row->name, p->host.gradient + row->gradient, t->data, row->count);
+        sim_compare_tensor(&v[SIM_VERIFY_GRADIENTS], &v[SIM_VERIFY_ZEROS], unit * c->grad_norm[0], c,
+                           row->name, p->host.gradient + row->gradient, t->data, row->count);
     }
     if (trained != expected)
         return sim_fail(SIM_EFORMAT,
@@ -143,11 +63,42 @@ static sim_status compare_gradients(const struct sim_case *c, const struct sim_p
     return SIM_OK;
 }
 
+/* What compare_state collects. */
+struct state {
+    const struct sim_case *c;
+    const struct sim_params *p;
+    struct sim_verdict *v;
+    double zero_bound; /* how far AdamW can carry rounding noise */
+    struct sim_heading trained, copies;
+};
+
+static sim_status compare_state_tensor(struct state *k, const struct sim_tensor *ours)
+{
+    const struct sim_tensor *t, *start;
+    struct sim_verdict *v = &k->v[SIM_VERIFY_STATE];
+    SIM_TRY(sim_tensors_expect(k->c->final, ours->name, ours->dtype, ours->dims, ours->shape, &t));
+    if (t->dtype == SIM_I64) {
+        sim_verdict_note(v, *(const int64_t *)ours->data == *(const int64_t *)t->data ? 0 : INFINITY,
+                         t->name);
+        return SIM_OK;
+    }
+    int row = sim_params_find(k->p, ours->name);
+    int copy = k->p->row[row].partner >= 0, moves = copy || k->p->row[row].gradient >= 0;
+    if (moves) {
+        SIM_TRY(sim_tensors_expect(k->c->init, ours->name, ours->dtype, ours->dims, ours->shape, &start));
+        sim_heading_add(copy ? &k->copies : &k->trained, k->c, t->name, ours->data, t->data, start->data,
+                        t->count);
+    }
+    if (!moves || k->p->ops->precision == SIM_PRECISION_FP32)
+        sim_compare_tensor(v, &k->v[SIM_VERIFY_ZEROS], k->zero_bound, k->c, t->name, ours->data, t->data,
+                           t->count);
+    return SIM_OK;
+}
+
 static sim_status compare_state(const struct sim_case *c, const struct sim_params *p, struct sim_verdict *v)
 {
-    struct compare k = {.c = c, .v = &v[SIM_VERIFY_STATE], .zeros = &v[SIM_VERIFY_ZEROS]};
-    for (int64_t s = 0; s < c->count; s++)
-        k.zero_bound += c->lr[s]; /* how far AdamW can carry rounding noise */
+    struct state k = {.c = c, .p = p, .v = v};
+    for (int64_t s = 0; s < c->count; s++) k.zero_bound += c->lr[s];
     struct sim_tensor *ours;
     int count;
     SIM_TRY(sim_params_tensors(p, &ours, &count));
@@ -155,16 +106,10 @@ static sim_status compare_state(const struct sim_case *c, const struct sim_param
     if (count != sim_tensors_count(c->final))
         status = sim_fail(SIM_EFORMAT, "final.safetensors has %d tensors, this configuration %d",
                           sim_tensors_count(c->final), count);
-    for (int i = 0; i < count && status == SIM_OK; i++) {
-        const struct sim_tensor *t;
-        status = sim_tensors_expect(c->final, ours[i].name, ours[i].dtype, ours[i].dims, ours[i].shape, &t);
-        if (status != SIM_OK) break;
-        if (t->dtype == SIM_I64)
-            note(k.v, *(const int64_t *)ours[i].data == *(const int64_t *)t->data ? 0 : INFINITY, t->name);
-        else
-            compare_tensor(&k, t->name, ours[i].data, t->data, t->count);
-    }
+    for (int i = 0; i < count && status == SIM_OK; i++) status = compare_state_tensor(&k, &ours[i]);
     free(ours);
+    sim_verdict_note(&v[SIM_VERIFY_UPDATE], sim_heading_error(&k.trained), "trained weights");
+    sim_verdict_note(&v[SIM_VERIFY_UPDATE], sim_heading_error(&k.copies), "momentum copies");
     return status;
 }
 
@@ -179,11 +124,11 @@ static sim_status walk(const struct sim_case *c, struct sim_objective *o, struct
         struct sim_step_result r;
         char step[32];
         SIM_TRY(sim_case_batch(c, s, &batch));
-        SIM_TRY(sim_train_step(optimiser, &batch, c->lr[s], c->momentum[s], 0,
-                               s == 0 ? &trace : NULL, &r));
+        SIM_TRY(sim_train_step(optimiser, &batch, c->lr[s], c->momentum[s], 0, s == 0 ? &trace : NULL, &r));
         snprintf(step, sizeof step, "step %ld", (long)s);
-        note(&v[SIM_VERIFY_LOSS], fabs(r.loss - c->loss[s]) / fabs(c->loss[s]), step);
-        note(&v[SIM_VERIFY_GRAD_NORM], fabs(r.grad_norm - c->grad_norm[s]) / fabs(c->grad_norm[s]), step);
+        sim_verdict_note(&v[SIM_VERIFY_LOSS], fabs(r.loss - c->loss[s]) / fabs(c->loss[s]), step);
+        sim_verdict_note(&v[SIM_VERIFY_GRAD_NORM],
+                         fabs(r.grad_norm - c->grad_norm[s]) / fabs(c->grad_norm[s]), step);
         SIM_TRY(watch.status);
         if (s == 0) SIM_TRY(compare_gradients(c, o->params, v));
     }
@@ -193,15 +138,7 @@ static sim_status walk(const struct sim_case *c, struct sim_objective *o, struct
 sim_status sim_verify(const struct sim_ops *ops, const char *folder,
                       struct sim_verdict verdict[SIM_VERIFY_QUANTITIES])
 {
-    static const struct sim_verdict blank[SIM_VERIFY_QUANTITIES] = {
-        [SIM_VERIFY_LOSS] = {.name = "loss", .bound = SIM_BOUND_LOSS},
-        [SIM_VERIFY_GRAD_NORM] = {.name = "gradient norm", .bound = SIM_BOUND_GRAD_NORM},
-        [SIM_VERIFY_ACTIVATIONS] = {.name = "activations", .bound = SIM_BOUND_ACTIVATIONS},
-        [SIM_VERIFY_GRADIENTS] = {.name = "gradients", .bound = SIM_BOUND_GRADIENTS},
-        [SIM_VERIFY_STATE] = {.name = "final state", .bound = SIM_BOUND_STATE},
-        [SIM_VERIFY_ZEROS] = {.name = "exact zeros", .bound = 1},
-    };
-    memcpy(verdict, blank, sizeof blank);
+    sim_verdicts_start(verdict, ops->precision);
     struct sim_case c;
     struct sim_objective o = {0};
     struct sim_optimiser optimiser = {0};
@@ -221,4 +158,17 @@ int sim_verify_passes(const struct sim_verdict verdict[SIM_VERIFY_QUANTITIES])
     for (int i = 0; i < SIM_VERIFY_QUANTITIES; i++)
         if (!(verdict[i].worst <= verdict[i].bound)) return 0;
     return 1;
+}
+
+void sim_verify_merge(struct sim_verdict all[SIM_VERIFY_QUANTITIES],
+                      const struct sim_verdict v[SIM_VERIFY_QUANTITIES], const char *folder)
+{
+    for (int i = 0; i < SIM_VERIFY_QUANTITIES; i++) {
+        int compared = all[i].compared + v[i].compared;
+        if (!all[i].name || (v[i].compared && !(v[i].worst <= all[i].worst) && !isnan(all[i].worst))) {
+            all[i] = v[i];
+            if (v[i].compared) snprintf(all[i].where, sizeof all[i].where, "%s: %s", folder, v[i].where);
+        }
+        all[i].compared = compared;
+    }
 }
