@@ -16,7 +16,8 @@ enum sim_purpose {
     SIM_PURPOSE_DROP_PATH,  /* residual branches dropped; index = sample, view = branch */
     SIM_PURPOSE_PROCEDURAL, /* the images of the procedural sets */
     SIM_PURPOSE_SUBSET,     /* which images a limited run uses */
-    SIM_PURPOSE_TEST
+    SIM_PURPOSE_TEST,
+    SIM_PURPOSE_SIGN_FLIP /* of a permutation test; index = number of differences */
 };
 
 struct sim_rng {
