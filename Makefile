@@ -111,6 +111,7 @@ $(O)/lib/core-ops-cuda.a $(O)/lib/core-ops-shim.a:
 	@ar rcs $@ $^
 # Pixels are rounded as Pillow's are: no contraction there.
 $(O)/core/ops/cuda/kernels/views%.cuda.o: NV_FLAGS += -fmad=false
+$(O)/core/ops/cuda/views%.o: BASE += -ffp-contract=off
 $(O)/%.cuda.o: %.cu
 	@mkdir -p $(@D)
 	$(NVCC) $(NV_FLAGS) $(addprefix -I,$(CUDA_ROOM)) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
@@ -176,7 +177,7 @@ $(O)/%.o: %.c
 # the room's other .c files are linked; tests/run adds them up.
 SEES_tests/base     := core/base
 SEES_tests/ops      := $(SEES_core/ops)
-SEES_tests/cuda     := $(CUDA_ROOM) core/ops/cuda/shim
+SEES_tests/cuda     := $(CUDA_ROOM) core/ops/cuda/shim datasets
 SEES_tests/model    := $(SEES_core/train)
 SEES_tests/datasets := $(SEES_datasets)
 SEES_tests/eval     := $(SEES_core/eval)
