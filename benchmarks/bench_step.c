@@ -139,7 +139,7 @@ static sim_status profile(const struct options *o)
     for (int i = 0; i < sim_bench_shape_count; i++) {
         if (!is_wanted(o, sim_bench_shapes[i].name)) continue;
         struct sim_subject s;
-        sim_status status = sim_subject_open(&s, &sim_bench_shapes[i]);
+        sim_status status = sim_subject_open(&s, &sim_bench_shapes[i], "cpu", NULL);
         if (status == SIM_OK) status = sim_profile_print(&s, 3);
         sim_subject_close(&s);
         SIM_TRY(status);

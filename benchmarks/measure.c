@@ -118,7 +118,7 @@ static sim_status run_rounds(struct sim_measure *m, const struct sim_measure_con
     const double batch = (double)m->shape->batch;
     struct rounds r;
     double seconds;
-    SIM_TRY(sim_subject_open(s, m->shape));
+    SIM_TRY(sim_subject_open(s, m->shape, "cpu", NULL));
     SIM_TRY(sim_subject_step(s, &seconds)); /* touches all memory, fills oneDNN's cache of kernels */
     SIM_TRY(sim_products_open(p, s));
     for (int way = 0; way < SIM_PRODUCTS_WAYS; way++) SIM_TRY(sim_products_run(p, (enum sim_products_way)way, &seconds));

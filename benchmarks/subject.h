@@ -27,10 +27,14 @@ struct sim_subject {
     void *memory[3]; /* of the batch */
 };
 
-/* Holds the model's pointers into itself: does not move once open.  Legal to close after a failure. */
-sim_status sim_subject_open(struct sim_subject *s, const struct sim_bench_shape *shape);
+/* Holds the model's pointers into itself: does not move once open.  Legal to close after a failure.  device and
+ * options as for sim_ops_open. */
+sim_status sim_subject_open(struct sim_subject *s, const struct sim_bench_shape *shape, const char *device,
+                            const struct sim_device_options *options);
 /* One optimiser step; *seconds it took. */
 sim_status sim_subject_step(struct sim_subject *s, double *seconds);
+/* `count` steps, each queued without waiting for the one before; *seconds they took together. */
+sim_status sim_subject_steps(struct sim_subject *s, int count, double *seconds);
 void sim_subject_close(struct sim_subject *s);
 
 #endif

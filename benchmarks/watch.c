@@ -20,9 +20,16 @@ static struct sim_watch *watch_of(const struct sim_ops *o)
     return (struct sim_watch *)o;
 }
 
+static double begin(struct sim_watch *w)
+{
+    if (w->clock) w->clock->mark(w->clock->self, 2 * w->count);
+    return omp_get_wtime();
+}
+
 static void keep(struct sim_watch *w, double since, struct sim_call call)
 {
-    call.seconds = omp_get_wtime() - since;
+    if (w->clock) w->clock->mark(w->clock->self, 2 * w->count + 1);
+    call.seconds = omp_get_wtime() - since; /* of queueing it, where a clock says later how long it took */
     if (w->count == w->room) {
         size_t room = w->room ? 2 * w->room : 1024;
         struct sim_call *more = realloc(w->calls, room * sizeof *more);
@@ -43,7 +50,7 @@ static void keep(struct sim_watch *w, double since, struct sim_call call)
     static void watch_##op(const struct sim_ops *o, __VA_ARGS__)                                             \
     {                                                                                                        \
         struct sim_watch *w = watch_of(o);                                                                   \
-        double since = omp_get_wtime();                                                                      \
+        double since = begin(w);                                                                      \
         w->inner.op(&w->inner, ARGUMENTS arguments);                                                         \
         keep(w, since, (struct sim_call){.name = #op, .m = (rows_), .n = (width_)});                         \
     }
@@ -51,7 +58,7 @@ static void keep(struct sim_watch *w, double since, struct sim_call call)
     static void watch_##op(const struct sim_ops *o, __VA_ARGS__)                                             \
     {                                                                                                        \
         struct sim_watch *w = watch_of(o);                                                                   \
-        double since = omp_get_wtime();                                                                      \
+        double since = begin(w);                                                                      \
         w->inner.op(&w->inner, ARGUMENTS arguments);                                                         \
         struct sim_call product = call;                                                                      \
         product.name = #op;                                                                                  \
@@ -105,7 +112,7 @@ static void watch_attention(const struct sim_ops *o, float *out, float *lse, con
                             int64_t tokens, int64_t heads, int64_t head_dim)
 {
     struct sim_watch *w = watch_of(o);
-    double since = omp_get_wtime();
+    double since = begin(w);
     w->inner.attention(&w->inner, out, lse, qkv, batch, tokens, heads, head_dim);
     keep(w, since, (struct sim_call){.name = "attention", .kind = SIM_CALL_ATTENTION, .batch = batch, .tokens = tokens,
                                      .heads = heads, .head_dim = head_dim, .qkv = qkv, .out = out});
@@ -116,7 +123,7 @@ static void watch_attention_backward(const struct sim_ops *o, float *dqkv, const
                                      int64_t head_dim)
 {
     struct sim_watch *w = watch_of(o);
-    double since = omp_get_wtime();
+    double since = begin(w);
     w->inner.attention_backward(&w->inner, dqkv, dout, qkv, out, lse, batch, tokens, heads, head_dim);
     keep(w, since, (struct sim_call){.name = "attention_backward", .kind = SIM_CALL_ATTENTION_BACKWARD, .batch = batch,
                                      .tokens = tokens, .heads = heads, .head_dim = head_dim, .qkv = qkv, .dout = dout,
@@ -190,18 +197,30 @@ static sim_status watch_finish(const struct sim_ops *o)
 
 /* ------------------------------------------------------------------ opening and switching */
 
-sim_status sim_watch_open(struct sim_watch *w)
+sim_status sim_watch_open(struct sim_watch *w, const char *device, const struct sim_device_options *options)
 {
     *w = (struct sim_watch){0};
-    SIM_TRY(sim_ops_open(&w->inner, "cpu", NULL));
+    SIM_TRY(sim_ops_open(&w->inner, device, options));
     w->ops = w->inner;
     return SIM_OK;
+}
+
+static const void *stay(const struct sim_ops *o, void *device, const void *host, size_t bytes)
+{
+    return o->discrete ? device : watch_of(o)->inner.stage(o, device, host, bytes);
+}
+
+void sim_watch_keep_inputs(struct sim_watch *w)
+{
+    w->inputs_stay = 1;
+    w->ops.stage = stay;
 }
 
 void sim_watch_on(struct sim_watch *w)
 {
     w->count = 0, w->failed = 0;
     w->ops = w->inner; /* what moves no numbers is not watched */
+    if (w->inputs_stay) w->ops.stage = stay;
     w->ops.gemm = watch_gemm;
     w->ops.linear = watch_linear;
     w->ops.linear_residual = watch_linear_residual;
@@ -238,6 +257,9 @@ void sim_watch_on(struct sim_watch *w)
 void sim_watch_off(struct sim_watch *w)
 {
     w->ops = w->inner;
+    if (w->inputs_stay) w->ops.stage = stay;
+    for (size_t i = 0; w->clock && i < w->count; i++)
+        w->calls[i].seconds = w->clock->between(w->clock->self, 2 * i, 2 * i + 1);
 }
 
 void sim_watch_close(struct sim_watch *w)

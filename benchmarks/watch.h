@@ -26,16 +26,28 @@ struct sim_call {
     float *out, *dqkv;
 };
 
+/* Tells how long operations took that are only queued when they are called. */
+struct sim_watch_clock {
+    void *self;
+    void (*mark)(void *self, size_t at);                    /* queues mark number `at` */
+    double (*between)(void *self, size_t from, size_t to); /* seconds; all work is done by then */
+};
+
 struct sim_watch {
     struct sim_ops ops;   /* what the model is given; first, so that an operation finds its watch */
     struct sim_ops inner; /* the backend's own table */
     struct sim_call *calls;
     size_t count, room;
     int failed; /* the log ran out of memory; `finish` says so */
+    const struct sim_watch_clock *clock; /* borrowed; NULL: the host's, for backends that compute when called */
+    int inputs_stay;
 };
 
-/* Opens the CPU backend.  While the watch is off, w->ops holds the backend's own functions: no cost at all. */
-sim_status sim_watch_open(struct sim_watch *w);
+/* Opens a backend (sim_ops_open).  While the watch is off, w->ops holds the backend's own functions: no cost at all. */
+sim_status sim_watch_open(struct sim_watch *w, const char *device, const struct sim_device_options *options);
+/* From now on a discrete backend reads the inputs of the last step again instead of fetching them: images that stay
+ * on the device, as the peer's do.  Not before the first step. */
+void sim_watch_keep_inputs(struct sim_watch *w);
 void sim_watch_on(struct sim_watch *w);  /* starts a new log */
 void sim_watch_off(struct sim_watch *w); /* the log stays until the next start */
 void sim_watch_close(struct sim_watch *w);
