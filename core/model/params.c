@@ -217,6 +217,18 @@ int sim_params_find(const struct sim_params *p, const char *name)
     return -1;
 }
 
+void sim_gradients_ready(const struct sim_params *p, int first, int last)
+{
+    int64_t from = -1, to = 0; /* one piece: rows that follow each other do so in the gradient too */
+    for (int r = first; r <= last; r++) {
+        const struct sim_param *row = &p->row[r];
+        if (row->gradient < 0) continue;
+        if (from < 0) from = row->gradient;
+        to = row->gradient + row->count;
+    }
+    if (from >= 0) p->ops->gradients_ready(p->ops, p->gradient + from, to - from);
+}
+
 sim_status sim_params_trained(const struct sim_params *p, double weight_decay, struct sim_segment **out,
                               int *count)
 {

@@ -94,6 +94,10 @@ static inline float *sim_gradient(const struct sim_params *p, int row)
     return row < 0 || p->row[row].gradient < 0 ? NULL : p->gradient + p->row[row].gradient;
 }
 
+/* The gradients of rows first..last are complete on this rank (sim_ops.gradients_ready); those not trained
+ * are passed over. */
+void sim_gradients_ready(const struct sim_params *p, int first, int last);
+
 /* Segments for the passes: the trained rows (decay as given to decayed rows), and the momentum pairs.  The
  * caller frees. */
 sim_status sim_params_trained(const struct sim_params *p, double weight_decay, struct sim_segment **out,

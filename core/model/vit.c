@@ -51,8 +51,11 @@ sim_act *sim_stack_forward(const struct sim_ops *o, struct sim_params *p, struct
 void sim_stack_backward(const struct sim_ops *o, struct sim_params *p, struct sim_stack *s, int64_t batch,
                         int64_t tokens, struct sim_block_scratch *scratch, sim_act *d)
 {
-    for (int i = s->depth - 1; i >= 0; i--)
-        sim_block_backward(o, p, &s->rows[i], &s->shape, &s->saved[i], batch, tokens, scratch, d);
+    for (int i = s->depth - 1; i >= 0; i--) {
+        const struct sim_block_rows *rows = &s->rows[i];
+        sim_block_backward(o, p, rows, &s->shape, &s->saved[i], batch, tokens, scratch, d);
+        sim_gradients_ready(p, rows->norm1.w, rows->ls2 >= 0 ? rows->ls2 : rows->fc2_b);
+    }
 }
 
 void sim_embedding_plan(struct sim_embedding *e, const struct sim_ops *o, struct sim_arena *a, int64_t batch,
@@ -82,4 +85,6 @@ void sim_embedding_backward(const struct sim_ops *o, struct sim_params *p, struc
     if (dw)
         o->linear_backward_weight(o, dw, sim_gradient(p, e->b), e->x, e->rows, batch * taken,
                                   3 * e->patch_size * e->patch_size, e->dim);
+    sim_gradients_ready(p, e->cls, e->cls);
+    sim_gradients_ready(p, e->w, e->b);
 }

@@ -29,7 +29,7 @@ void sim_stack_close(struct sim_stack *s);
 sim_act *sim_stack_forward(const struct sim_ops *o, struct sim_params *p, struct sim_stack *s, sim_act *x,
                            int64_t batch, int64_t tokens,
                            void (*after)(void *context, int block, const sim_act *z), void *context);
-/* d as in sim_block_backward, through every block from the last. */
+/* d as in sim_block_backward, through every block from the last; each block's gradients are declared ready. */
 void sim_stack_backward(const struct sim_ops *o, struct sim_params *p, struct sim_stack *s, int64_t batch,
                         int64_t tokens, struct sim_block_scratch *scratch, sim_act *d);
 
@@ -47,7 +47,7 @@ void sim_embedding_plan(struct sim_embedding *e, const struct sim_ops *o, struct
 /* images (B, 3, S, S) -> tokens (B, 1 + V, D); index (B, V) or NULL for all patches. */
 sim_act *sim_embedding_forward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,
                                const float *images, const int32_t *index, int64_t batch, int64_t taken);
-/* Gradients of cls_token and, where trained, of the patch projection; x is used as scratch. */
+/* Gradients of cls_token and, where trained, of the patch projection, declared ready; x is used as scratch. */
 void sim_embedding_backward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,
                             const sim_act *d, int64_t batch, int64_t taken);
 

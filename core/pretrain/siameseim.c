@@ -187,6 +187,7 @@ static void backward_linear(struct sim_siameseim *m, const struct sim_linear_row
     m->ops->linear_backward_weight(m->ops, sim_gradient(&m->params, r->w), sim_gradient(&m->params, r->b), dy,
                                    x, rows, in, out);
     if (dx) m->ops->linear_backward_input(m->ops, dx, dy, sim_value(&m->params, r->w), NULL, rows, in, out);
+    sim_gradients_ready(&m->params, r->w, r->b);
 }
 
 static void backward(struct sim_siameseim *m, const sim_act *encoded)
@@ -199,6 +200,7 @@ static void backward(struct sim_siameseim *m, const sim_act *encoded)
     sim_stack_backward(o, &m->params, &m->predictor, batch, 1 + visible + l, &m->scratch, m->d_joined);
     o->join_queries_backward(o, m->d_z, sim_gradient(&m->params, m->mask_token), m->d_place, m->d_joined,
                              batch, visible, l, dd);
+    sim_gradients_ready(&m->params, m->mask_token, m->mask_token);
     backward_linear(m, &m->decoder_pos_mlp, NULL, m->d_place, m->features, batch * l, 2 * dd, dd);
     sim_stack_backward(o, &m->params, &m->online.projector, batch, 1 + visible, &m->scratch, m->d_z);
     backward_linear(m, &m->online.decoder_embed, m->d_tokens, m->d_z, encoded, batch * (1 + visible), d, dd);

@@ -29,6 +29,12 @@ static float *grow(struct sim_cpu *c, struct sim_lane *lane, size_t count)
     return lane->data;
 }
 
+void sim_cpu_sum_over_ranks(const struct sim_ops *o, double *values, int64_t count)
+{
+    sim_status s = sim_ranks_sum(o->ranks, values, count);
+    if (s != SIM_OK) sim_cpu_fail(sim_cpu(o), s, sim_error_text());
+}
+
 float *sim_cpu_scratch(struct sim_cpu *c, size_t count)
 {
     int lane = omp_get_thread_num();

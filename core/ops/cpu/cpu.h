@@ -6,6 +6,7 @@
 
 #include "isa/kernels.h"
 #include "ops.h"
+#include "ranks.h"
 
 #define SIM_MAX_LANES 512
 
@@ -18,7 +19,7 @@ struct sim_lane { /* one thread's scratch, grown on demand */
 struct sim_cpu {
     struct sim_kernels k;
     sim_status failed; /* the first failure since `finish`; guarded by a critical section */
-    char sentence[256];
+    char sentence[640];
     struct sim_lane shared; /* partial sums that cross threads; used by one operation at a time */
     unsigned char posted[SIM_POST_SLOTS][SIM_POST_BYTES];
     struct sim_lane lane[SIM_MAX_LANES];
@@ -36,6 +37,9 @@ void sim_cpu_fail(struct sim_cpu *c, sim_status code, const char *sentence);
  */
 float *sim_cpu_scratch(struct sim_cpu *c, size_t count);
 float *sim_cpu_shared(struct sim_cpu *c, size_t count);
+
+/* values (count) = their sums over the ranks; alone, nothing.  A failure is recorded. */
+void sim_cpu_sum_over_ranks(const struct sim_ops *o, double *values, int64_t count);
 
 /* One tile of a product by one thread. */
 void sim_cpu_tile_gemm(struct sim_cpu *c, enum sim_trans ta, enum sim_trans tb, int64_t m, int64_t n,

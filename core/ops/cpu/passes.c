@@ -8,7 +8,10 @@ enum { PIECE = 16384 };
 
 static void covariance(const struct sim_ops *o, float *c, const float *t, int64_t rows, int64_t dim)
 {
-    o->gemm(o, SIM_T, SIM_N, dim, dim, rows, 1.0f / (float)rows, t, dim, t, dim, 0, c, dim);
+    const int64_t count = rows * sim_ranks_size(o->ranks);
+    o->gemm(o, SIM_T, SIM_N, dim, dim, rows, 1.0f / (float)count, t, dim, t, dim, 0, c, dim);
+    sim_status s = sim_ranks_sum_floats(o->ranks, c, dim * dim);
+    if (s != SIM_OK) sim_cpu_fail(sim_cpu(o), s, sim_error_text());
 }
 
 static void unigrad(const struct sim_ops *o, double *loss, float *dp, const float *p, const float *t,
@@ -29,6 +32,9 @@ static void unigrad(const struct sim_ops *o, double *loss, float *dp, const floa
     }
     for (int64_t n = 0; n < chunks; n++) total += part[n];
     *loss = total * per;
+    if (!o->ranks) return;
+    sim_cpu_sum_over_ranks(o, loss, 1);
+    *loss /= o->ranks->size;
 }
 
 struct piece {
@@ -108,6 +114,19 @@ static void ema(const struct sim_ops *o, const struct sim_segment *s, int count,
     free(list);
 }
 
+/* The mean is made by the ranks' own thread, while this one goes on with the backward. */
+static void gradients_ready(const struct sim_ops *o, float *gradient, int64_t count)
+{
+    sim_status s = sim_ranks_mean_begin(o->ranks, gradient, count);
+    if (s != SIM_OK) sim_cpu_fail(sim_cpu(o), s, sim_error_text());
+}
+
+static void gradients_wait(const struct sim_ops *o)
+{
+    sim_status s = sim_ranks_mean_wait(o->ranks);
+    if (s != SIM_OK) sim_cpu_fail(sim_cpu(o), s, sim_error_text());
+}
+
 void sim_cpu_passes(struct sim_ops *o)
 {
     o->covariance = covariance;
@@ -116,4 +135,6 @@ void sim_cpu_passes(struct sim_ops *o)
     o->clip = clip;
     o->adamw = adamw;
     o->ema = ema;
+    o->gradients_ready = gradients_ready;
+    o->gradients_wait = gradients_wait;
 }

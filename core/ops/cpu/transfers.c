@@ -42,17 +42,6 @@ static void replay(const struct sim_ops *o, int64_t key, void (*work)(void *argu
     work(argument);
 }
 
-/* Alone; ranks/ puts its own in their place. */
-static void gradients_ready(const struct sim_ops *o, float *gradient, int64_t count)
-{
-    (void)o, (void)gradient, (void)count;
-}
-
-static void gradients_wait(const struct sim_ops *o)
-{
-    (void)o;
-}
-
 void sim_cpu_transfers(struct sim_ops *o)
 {
     o->stage = stage;
@@ -63,6 +52,4 @@ void sim_cpu_transfers(struct sim_ops *o)
     o->collect = collect;
     o->weights_changed = weights_changed;
     o->replay = replay;
-    o->gradients_ready = gradients_ready;
-    o->gradients_wait = gradients_wait;
 }

@@ -19,6 +19,7 @@ int sim_cuda_ranks_size(const struct sim_cuda *c);
 /* values (count), on the device, = their sums over the ranks, queued on the compute stream: what is queued
  * next reads the sums.  Alone: nothing. */
 void sim_cuda_sum_over_ranks(struct sim_cuda *c, double *device_values, int64_t count);
+void sim_cuda_sum_floats_over_ranks(struct sim_cuda *c, float *device_values, int64_t count);
 
 /* While the host waits for what was queued, collectives may wait for a rank that is gone; a wait asks this
  * between looks.  1: go on waiting; 0: a rank is gone, the collectives were given up and the failure, which

@@ -31,13 +31,22 @@ struct sim_kernels {
     void (*layernorm_backward_rows)(float *dx, int accumulate, float *dw, float *db, const float *dy,
                                     const float *x, const float *mean, const float *rstd, const float *w,
                                     int64_t rows, int64_t dim);
-    /* a strip of cols <= SIM_STRIP columns, all rows */
-    void (*batchnorm_strip)(float *y, float *mean, float *rstd, float *running_mean, float *running_var,
-                            const float *x, const float *w, const float *b, int64_t rows, int64_t cols,
-                            int64_t ld, double eps, double momentum);
-    void (*batchnorm_backward_strip)(float *dx, int accumulate, float *dw, float *db, const float *dy,
-                                     const float *x, const float *mean, const float *rstd, const float *w,
-                                     int64_t rows, int64_t cols, int64_t ld);
+    /* Token BatchNorm on a strip of cols <= SIM_STRIP columns, all rows here.  The sums are overwritten; of
+     * several ranks they are added up before they are used. */
+    void (*batchnorm_sums)(double *sum, const float *x, int64_t rows, int64_t cols, int64_t ld);
+    void (*batchnorm_squares)(double *sum, const float *x, const float *mean, int64_t rows, int64_t cols,
+                              int64_t ld); /* of x - mean */
+    void (*batchnorm_apply)(float *y, const float *x, const float *mean, const float *rstd, const float *w,
+                            const float *b, int64_t rows, int64_t cols, int64_t ld);
+    /* sum of dy, and of dy xhat */
+    void (*batchnorm_backward_sums)(double *sum, double *dot, const float *dy, const float *x,
+                                    const float *mean, const float *rstd, int64_t rows, int64_t cols,
+                                    int64_t ld);
+    /* dx += or = w rstd (dy - sum / count - xhat dot / count) */
+    void (*batchnorm_backward_apply)(float *dx, int accumulate, const float *dy, const float *x,
+                                     const double *sum, const double *dot, double count, const float *mean,
+                                     const float *rstd, const float *w, int64_t rows, int64_t cols,
+                                     int64_t ld);
 
     /* ---- attention, on a block of query rows */
     /* s (rows, cols) -> exp(s - max of the row); inverse[row] = 1 / sum, lse[row] = max + log(sum) or NULL */

@@ -87,12 +87,9 @@ static void layernorm_backward_rows(float *dx, int accumulate, float *dw, float 
 /* Column statistics: sums of 64 rows in float, their totals in double. */
 #define BLOCK 64
 
-SIM_INLINE void batchnorm_strip_of(float *y, float *mean, float *rstd, float *running_mean,
-                                   float *running_var, const float *x, const float *w, const float *b,
-                                   int64_t rows, int64_t cols, int64_t ld, double eps, double momentum)
+SIM_INLINE void batchnorm_sums_of(double *sum, const float *x, int64_t rows, int64_t cols, int64_t ld)
 {
     double total[SIM_STRIP] = {0};
-    float mu[SIM_STRIP], scale[SIM_STRIP], shift[SIM_STRIP];
     for (int64_t r0 = 0; r0 < rows; r0 += BLOCK) {
         float part[SIM_STRIP] = {0};
         int64_t end = rows - r0 < BLOCK ? rows : r0 + BLOCK;
@@ -101,8 +98,21 @@ SIM_INLINE void batchnorm_strip_of(float *y, float *mean, float *rstd, float *ru
             for (int64_t c = 0; c < cols; c++) part[c] += x[r * ld + c];
         for (int64_t c = 0; c < cols; c++) total[c] += part[c];
     }
-    for (int64_t c = 0; c < cols; c++) mu[c] = (float)(total[c] / (double)rows);
-    memset(total, 0, sizeof total);
+    for (int64_t c = 0; c < cols; c++) sum[c] = total[c];
+}
+
+static void batchnorm_sums(double *sum, const float *x, int64_t rows, int64_t cols, int64_t ld)
+{
+    SIM_FULL_STRIP(cols, batchnorm_sums_of(sum, x, rows, SIM_STRIP, ld),
+                   batchnorm_sums_of(sum, x, rows, cols, ld));
+}
+
+SIM_INLINE void batchnorm_squares_of(double *sum, const float *x, const float *mean, int64_t rows,
+                                     int64_t cols, int64_t ld)
+{
+    double total[SIM_STRIP] = {0};
+    float mu[SIM_STRIP];
+    for (int64_t c = 0; c < cols; c++) mu[c] = mean[c];
     for (int64_t r0 = 0; r0 < rows; r0 += BLOCK) {
         float part[SIM_STRIP] = {0};
         int64_t end = rows - r0 < BLOCK ? rows : r0 + BLOCK;
@@ -111,42 +121,39 @@ SIM_INLINE void batchnorm_strip_of(float *y, float *mean, float *rstd, float *ru
             for (int64_t c = 0; c < cols; c++) part[c] += (x[r * ld + c] - mu[c]) * (x[r * ld + c] - mu[c]);
         for (int64_t c = 0; c < cols; c++) total[c] += part[c];
     }
-    for (int64_t c = 0; c < cols; c++) {
-        double var = total[c] / (double)rows;
-        double r = 1.0 / sqrt(var + eps);
-        scale[c] = (float)r * w[c];
-        shift[c] = b[c];
-        if (running_mean) {
-            double unbiased = rows > 1 ? total[c] / (double)(rows - 1) : var;
-            running_mean[c] = (float)((1.0 - momentum) * running_mean[c] + momentum * mu[c]);
-            running_var[c] = (float)((1.0 - momentum) * running_var[c] + momentum * unbiased);
-        }
-        mean[c] = mu[c];
-        rstd[c] = (float)r;
-    }
+    for (int64_t c = 0; c < cols; c++) sum[c] = total[c];
+}
+
+static void batchnorm_squares(double *sum, const float *x, const float *mean, int64_t rows, int64_t cols,
+                              int64_t ld)
+{
+    SIM_FULL_STRIP(cols, batchnorm_squares_of(sum, x, mean, rows, SIM_STRIP, ld),
+                   batchnorm_squares_of(sum, x, mean, rows, cols, ld));
+}
+
+SIM_INLINE void batchnorm_apply_of(float *y, const float *x, const float *mean, const float *rstd,
+                                   const float *w, const float *b, int64_t rows, int64_t cols, int64_t ld)
+{
+    float mu[SIM_STRIP], scale[SIM_STRIP], shift[SIM_STRIP];
+    for (int64_t c = 0; c < cols; c++) mu[c] = mean[c], scale[c] = rstd[c] * w[c], shift[c] = b[c];
     for (int64_t r = 0; r < rows; r++)
 #pragma omp simd
         for (int64_t c = 0; c < cols; c++) y[r * ld + c] = fmaf(x[r * ld + c] - mu[c], scale[c], shift[c]);
 }
 
-static void batchnorm_strip(float *y, float *mean, float *rstd, float *running_mean, float *running_var,
-                            const float *x, const float *w, const float *b, int64_t rows, int64_t cols,
-                            int64_t ld, double eps, double momentum)
+static void batchnorm_apply(float *y, const float *x, const float *mean, const float *rstd, const float *w,
+                            const float *b, int64_t rows, int64_t cols, int64_t ld)
 {
-    SIM_FULL_STRIP(
-        cols,
-        batchnorm_strip_of(y, mean, rstd, running_mean, running_var, x, w, b, rows, SIM_STRIP, ld, eps,
-                           momentum),
-        batchnorm_strip_of(y, mean, rstd, running_mean, running_var, x, w, b, rows, cols, ld, eps, momentum));
+    SIM_FULL_STRIP(cols, batchnorm_apply_of(y, x, mean, rstd, w, b, rows, SIM_STRIP, ld),
+                   batchnorm_apply_of(y, x, mean, rstd, w, b, rows, cols, ld));
 }
 
-/* dx = w rstd (dy - mean(dy) - xhat mean(dy xhat)), means over rows. */
-SIM_INLINE void batchnorm_backward_strip_of(float *dx, int accumulate, float *dw, float *db, const float *dy,
-                                            const float *x, const float *mean, const float *rstd,
-                                            const float *w, int64_t rows, int64_t cols, int64_t ld)
+SIM_INLINE void batchnorm_backward_sums_of(double *sum, double *dot, const float *dy, const float *x,
+                                           const float *mean, const float *rstd, int64_t rows, int64_t cols,
+                                           int64_t ld)
 {
-    double sum[SIM_STRIP] = {0}, dot[SIM_STRIP] = {0};
-    float mu[SIM_STRIP], r1[SIM_STRIP], m1[SIM_STRIP], m2[SIM_STRIP], scale[SIM_STRIP];
+    double total[SIM_STRIP] = {0}, products[SIM_STRIP] = {0};
+    float mu[SIM_STRIP], r1[SIM_STRIP];
     for (int64_t c = 0; c < cols; c++) mu[c] = mean[c], r1[c] = rstd[c];
     for (int64_t r0 = 0; r0 < rows; r0 += BLOCK) {
         float s[SIM_STRIP] = {0}, d[SIM_STRIP] = {0};
@@ -158,14 +165,30 @@ SIM_INLINE void batchnorm_backward_strip_of(float *dx, int accumulate, float *dw
                 s[c] += g;
                 d[c] += g * ((x[r * ld + c] - mu[c]) * r1[c]);
             }
-        for (int64_t c = 0; c < cols; c++) sum[c] += s[c], dot[c] += d[c];
+        for (int64_t c = 0; c < cols; c++) total[c] += s[c], products[c] += d[c];
     }
+    for (int64_t c = 0; c < cols; c++) sum[c] = total[c], dot[c] = products[c];
+}
+
+static void batchnorm_backward_sums(double *sum, double *dot, const float *dy, const float *x,
+                                    const float *mean, const float *rstd, int64_t rows, int64_t cols,
+                                    int64_t ld)
+{
+    SIM_FULL_STRIP(cols, batchnorm_backward_sums_of(sum, dot, dy, x, mean, rstd, rows, SIM_STRIP, ld),
+                   batchnorm_backward_sums_of(sum, dot, dy, x, mean, rstd, rows, cols, ld));
+}
+
+SIM_INLINE void batchnorm_backward_apply_of(float *dx, int accumulate, const float *dy, const float *x,
+                                            const double *sum, const double *dot, double count,
+                                            const float *mean, const float *rstd, const float *w,
+                                            int64_t rows, int64_t cols, int64_t ld)
+{
+    float mu[SIM_STRIP], m1[SIM_STRIP], m2[SIM_STRIP], scale[SIM_STRIP];
     for (int64_t c = 0; c < cols; c++) {
-        dw[c] = (float)dot[c];
-        db[c] = (float)sum[c];
-        m1[c] = (float)(sum[c] / (double)rows);
-        m2[c] = (float)(dot[c] / (double)rows) * r1[c];
-        scale[c] = w[c] * r1[c];
+        mu[c] = mean[c];
+        m1[c] = (float)(sum[c] / count);
+        m2[c] = (float)(dot[c] / count) * rstd[c];
+        scale[c] = w[c] * rstd[c];
     }
     for (int64_t r = 0; r < rows; r++)
 #pragma omp simd
@@ -175,19 +198,25 @@ SIM_INLINE void batchnorm_backward_strip_of(float *dx, int accumulate, float *dw
         }
 }
 
-static void batchnorm_backward_strip(float *dx, int accumulate, float *dw, float *db, const float *dy,
-                                     const float *x, const float *mean, const float *rstd, const float *w,
-                                     int64_t rows, int64_t cols, int64_t ld)
+static void batchnorm_backward_apply(float *dx, int accumulate, const float *dy, const float *x,
+                                     const double *sum, const double *dot, double count, const float *mean,
+                                     const float *rstd, const float *w, int64_t rows, int64_t cols,
+                                     int64_t ld)
 {
-    SIM_FULL_STRIP(
-        cols, batchnorm_backward_strip_of(dx, accumulate, dw, db, dy, x, mean, rstd, w, rows, SIM_STRIP, ld),
-        batchnorm_backward_strip_of(dx, accumulate, dw, db, dy, x, mean, rstd, w, rows, cols, ld));
+    SIM_FULL_STRIP(cols,
+                   batchnorm_backward_apply_of(dx, accumulate, dy, x, sum, dot, count, mean, rstd, w, rows,
+                                               SIM_STRIP, ld),
+                   batchnorm_backward_apply_of(dx, accumulate, dy, x, sum, dot, count, mean, rstd, w, rows,
+                                               cols, ld));
 }
 
 void SIM_ISA_NAME(sim_kernels_norms)(struct sim_kernels *k)
 {
     k->layernorm_rows = layernorm_rows;
     k->layernorm_backward_rows = layernorm_backward_rows;
-    k->batchnorm_strip = batchnorm_strip;
-    k->batchnorm_backward_strip = batchnorm_backward_strip;
+    k->batchnorm_sums = batchnorm_sums;
+    k->batchnorm_squares = batchnorm_squares;
+    k->batchnorm_apply = batchnorm_apply;
+    k->batchnorm_backward_sums = batchnorm_backward_sums;
+    k->batchnorm_backward_apply = batchnorm_backward_apply;
 }
