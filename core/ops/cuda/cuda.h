@@ -40,7 +40,7 @@ struct sim_cuda {
 
 static inline struct sim_cuda *sim_cuda(const struct sim_ops *o)
 {
-    return o->context;
+    return (struct sim_cuda *)o->context; /* kernels.h is C++ too */
 }
 
 /* Keeps the first failure until `finish` (printf format). */
