@@ -165,9 +165,107 @@ START_TEST(wrong_fields_are_named)
     expect_error("\"value\": 0.5", "\"value\": null", "\"scores[0].value\" is null");
     expect_error("\"encoder\": \"pretrained\"", "\"encoder\": \"finetuned\"", "\"scores[0].encoder\"");
     expect_error("\"train_s\": 8.5, ", "", "\"cost.train_s\" is missing");
+    expect_error("\"seed\": 3,", "\"seed\": 3, \"substituted\": [1],",
+                 "\"substituted[0]\" is a whole number; text");
+    expect_error("\"seed\": 3,", "\"seed\": 3, \"deterministic\": 1,", "\"deterministic\"");
     expect_error("\"seed\": 3,", "\"seed\": 3, \"seed\": 4,", "duplicate");
     expect_error("\"threads\": 2, ", "\"threads\": 2,, ", "not a record");
     expect_error("\"peak_memory_bytes\": 1}}", "\"peak_memory_bytes\": 1}}}", "not a record");
+}
+END_TEST
+
+/* A study as the driver writes it goes behind the experiment's name. */
+#define STUDY                                                                                                \
+    "\"name\": \"full\", \"study\": {\"question\": \"q?\", \"paper\": \"p\", \"scale\": \"mini\", "          \
+    "\"axes\": {\"m.momentum\": 0.990, \"m.norm\": \"bn\", \"a.flip\": true}, \"claims\": [{\"id\": "        \
+    "\"c1\", "                                                                                               \
+    "\"text\": \"t\", \"score\": \"knn\", \"higher\": \"full\", \"lower\": [\"a\", \"b\"]}, {\"id\": "       \
+    "\"c2\", \"text\": "                                                                                     \
+    "\"\", \"score\": \"knn\", \"higher\": {\"m.momentum\": 0.99, \"m.norm\": \"bn\"}, \"lower\": "          \
+    "{\"m.momentum\": "                                                                                      \
+    "0}}]}"
+
+START_TEST(studies_are_read)
+{
+    struct sim_run_records r = {0};
+    char *with = edited("\"name\": \"full\"", STUDY);
+    test_ok(sim_run_records_read(&r, file_of(with)));
+    const struct sim_study *s = &r.records[0].study;
+    ck_assert_str_eq(s->question, "q?");
+    ck_assert_str_eq(s->scale, "mini");
+    ck_assert_int_eq(s->axis_count, 3);
+    ck_assert_str_eq(sim_study_axis(s, "m.momentum")->text, "0.99");
+    ck_assert_double_eq(sim_study_axis(s, "m.momentum")->number, 0.99);
+    ck_assert_str_eq(sim_study_axis(s, "a.flip")->text, "true");
+    ck_assert_ptr_null(sim_study_axis(s, "m"));
+    ck_assert_int_eq(s->claim_count, 2);
+    ck_assert_str_eq(s->claims[0].why, "");
+    ck_assert(sim_side_has(&s->claims[0].higher, "full", s) && !sim_side_has(&s->claims[0].lower, "full", s));
+    ck_assert(sim_side_has(&s->claims[0].lower, "b", s));
+    ck_assert(sim_side_has(&s->claims[1].higher, "any", s) && !sim_side_has(&s->claims[1].lower, "any", s));
+    ck_assert_int_eq(r.notes.count, 0);
+    sim_run_records_close(&r);
+    free(with);
+}
+END_TEST
+
+START_TEST(wrong_studies_are_named)
+{
+    static const struct {
+        const char *study, *sentence;
+    } cases[] = {
+        {"7", "\"study\" is a whole number; an object"},
+        {"{\"question\": 1}", "\"study.question\" is a whole number; text"},
+        {"{\"axes\": []}", "\"study.axes\" is a list; an object"},
+        {"{\"claims\": [7]}", "\"study.claims[0]\" is a whole number; an object"},
+        {"{\"claims\": [{\"text\": \"\"}]}", "\"study.claims[0].id\" is missing"},
+        {"{\"claims\": [{\"id\": \"a\", \"text\": \"\", \"score\": \"knn\", \"higher\": 3, \"lower\": "
+         "\"b\"}]}",
+         "\"study.claims[0].higher\" is a whole number; a run, a list of runs or axis values"},
+        {"{\"claims\": [{\"id\": \"a\", \"text\": \"\", \"score\": \"knn\", \"higher\": [3], \"lower\": "
+         "\"b\"}]}",
+         "\"study.claims[0].higher[0]\" is a whole number; text"},
+        {"{\"claims\": [{\"id\": \"a\", \"text\": \"\", \"score\": \"knn\", \"higher\": \"a\", \"lower\": "
+         "\"b\"}, "
+         "{\"id\": \"a\", \"text\": \"\", \"score\": \"knn\", \"higher\": \"a\", \"lower\": \"b\"}]}",
+         "\"study.claims[1].id\" is that of another claim"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char to[600];
+        snprintf(to, sizeof to, "\"name\": \"full\", \"study\": %s", cases[i].study);
+        expect_error("\"name\": \"full\"", to, cases[i].sentence);
+    }
+}
+END_TEST
+
+/* What is worth knowing without being an error: fields of another time, results that a repetition did not
+ * find again. */
+START_TEST(notes_name_file_and_line)
+{
+    char *newer = edited("\"seed\": 3", "\"seed\": 4, \"colour\": 1"), *text = NULL, sentence[700];
+    char
+        *other = edited("\"value\": 0.5", "\"value\": 0.6"),
+        *known = edited(
+            "\"seed\": 3",
+            "\"seed\": 5, \"driver\": \"\", \"precision\": \"bf16\", \"deterministic\": false, \"ranks\": 2, "
+            "\"substituted\": [\"a\", \"b\"]");
+    struct sim_run_records r = {0};
+    ck_assert_int_ge(asprintf(&text, "%s\n%s\n%s\n%s\n%s\n", good, newer, newer, other, known), 0);
+    test_ok(sim_run_records_read(&r, file_of(text)));
+    ck_assert_int_eq(r.count, 3);
+    ck_assert_int_eq(r.notes.count, 2);
+    sim_note_text(&r.notes.notes[0], sentence, sizeof sentence);
+    ck_assert_ptr_nonnull(
+        strstr(sentence, "records.jsonl:2: unknown field \"colour\", not used (and 1 more"));
+    sim_note_text(&r.notes.notes[1], sentence, sizeof sentence);
+    ck_assert_ptr_nonnull(
+        strstr(sentence, "records.jsonl:4: full, seed 3 (ok) replaces the finished record at "));
+    ck_assert_str_eq(r.records[2].precision, "bf16");
+    ck_assert_str_eq(r.records[2].substituted, "a; b");
+    ck_assert_int_eq(r.records[2].deterministic, 0);
+    ck_assert_int_eq((int)r.records[2].line, 5);
+    sim_run_records_close(&r);
+    char *const all[] = {newer, text, other, known};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 END_TEST
 
@@ -259,6 +357,9 @@ int main(void)
     tcase_add_test(c, folders_and_several_files);
     tcase_add_test(c, later_record_replaces);
     tcase_add_test(c, wrong_fields_are_named);
+    tcase_add_test(c, studies_are_read);
+    tcase_add_test(c, wrong_studies_are_named);
+    tcase_add_test(c, notes_name_file_and_line);
     tcase_add_test(c, cut_lines_are_passed_over);
     tcase_add_test(c, seeds_are_merged_and_failures_left_out);
     tcase_add_test(c, configurations_are_kept_apart);
