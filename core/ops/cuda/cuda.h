@@ -58,6 +58,22 @@ const void *sim_cuda_weight(struct sim_cuda *c, const float *w);
 /* The bfloat16 copy's address for a parameter that a pass is about to write, or NULL where none is kept. */
 void *sim_cuda_shadow(struct sim_cuda *c, const float *w);
 
+/* The host waits until everything queued on the compute stream so far is done, or until `event` is, looking
+ * meanwhile whether the other ranks are still there. */
+void sim_cuda_wait(struct sim_cuda *c);
+void sim_cuda_wait_for(struct sim_cuda *c, sim_event event);
+/* The first failure, the device's or c->failed, as `finish` reports it, without waiting; it is forgotten. */
+sim_status sim_cuda_report(struct sim_cuda *c);
+
+/* Whatever was kept for addresses on the device or for callers' lists is dropped: before the backend closes,
+ * and whenever a block of device memory is released, because its addresses may mean something else next time.
+ * All may be called again, and with nothing kept. */
+void sim_cuda_forget_lists(struct sim_cuda *c);   /* passes.c */
+void sim_cuda_forget_replays(struct sim_cuda *c); /* replay.c */
+/* On closing. */
+void sim_cuda_close_transfers(struct sim_cuda *c);
+void sim_cuda_close_views(struct sim_cuda *c);
+
 /* Each file of the backend fills in its members. */
 void sim_cuda_fill_transfers(
     struct sim_ops *o); /* stage upload download read_act post collect weights_changed */

@@ -56,8 +56,9 @@ void sim_device_zero(struct sim_device *d, sim_stream s, void *at, size_t bytes)
 sim_event sim_device_event_open(struct sim_device *d); /* NULL: failure kept */
 void sim_device_event_close(struct sim_device *d, sim_event e);
 void sim_device_event_record(struct sim_device *d, sim_event e, sim_stream s);
-void sim_device_stream_waits(struct sim_device *d, sim_stream s, sim_event e);  /* s goes on after e */
-void sim_device_event_wait(struct sim_device *d, sim_event e);                  /* the host waits */
+void sim_device_stream_waits(struct sim_device *d, sim_stream s, sim_event e); /* s goes on after e */
+void sim_device_event_wait(struct sim_device *d, sim_event e);                 /* the host waits */
+int sim_device_event_passed(struct sim_device *d, sim_event e); /* 1 also where it never will: a failure */
 double sim_device_event_ms(struct sim_device *d, sim_event from, sim_event to); /* after waiting for `to` */
 void sim_device_wait(struct sim_device *d); /* the host waits for everything */
 

@@ -27,6 +27,11 @@ static int64_t memory_bytes(void)
     return bytes > 0 ? bytes : (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
 }
 
+int sim_device_runtime(void)
+{
+    return 0;
+}
+
 sim_status sim_device_open(struct sim_device **out, int ordinal)
 {
     *out = NULL;
