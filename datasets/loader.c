@@ -4,6 +4,7 @@
 #include "loader.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,10 @@ struct slot {
     struct sim_job job;  /* B tasks, one per row */
     uint32_t *order;     /* (images) the epoch's permutation */
     int64_t order_epoch; /* for which it is drawn; -1: none */
-    float *view1, *view2, *geometry;
+    float *view[2], *geometry;
+    struct sim_view_job *job_of[2]; /* (B) each, instead of views */
+    struct sim_view_jobs jobs[2];
+    struct sim_image *own; /* (B) images of jobs that lie in no cache, until the slot is used again */
     uint8_t *mask;
     int64_t *index;
     pthread_mutex_t lock; /* guards what follows while the job runs */
@@ -46,6 +50,8 @@ struct loader {
     int64_t steps_per_epoch, grid, hidden;
     struct sim_pool *pool;
     struct sim_cache *cache;
+    struct sim_view_set set; /* of jobs: which images the backend holds, and needs no pixels of */
+    int (*size)[2];   /* (images) width and height of those handed out in a job; written by next() only */
     int slots, locks; /* locks: slots whose mutex is initialised */
     struct slot slot[SLOTS];
     struct slot *current;
@@ -74,21 +80,26 @@ static sim_status note_damaged(struct slot *s, int64_t i)
     return status;
 }
 
-/* The source image of a place in the epoch's order: *image points into the cache, or at *own, which the
- * caller then closes.  Policy `skip` goes on to the next place until an image decodes, around the end of the
- * order if need be. */
-static sim_status fetch(struct slot *s, int64_t place, int64_t *index, const struct sim_image **image,
+/* The source image of a place in the epoch's order: source->rgb points into the cache, or is that of *own,
+ * which the caller then closes, or is NULL where the backend holds the image.  Policy `skip` goes on to the
+ * next place until an image decodes, around the end of the order if need be. */
+static sim_status fetch(struct slot *s, int64_t place, int64_t *index, struct sim_image *source,
                         struct sim_image *own)
 {
     struct loader *l = s->loader;
     const struct sim_images *set = l->config.images;
     for (int64_t tried = 0; tried < set->count; tried++) {
         int64_t i = s->order[(place + tried) % set->count];
+        const struct sim_image *cached = sim_cache_find(l->cache, i);
         *index = i;
-        if ((*image = sim_cache_find(l->cache, i))) return SIM_OK;
-        sim_status status = set->read(set->self, i, own);
+        if (!cached && l->set.held && atomic_load_explicit(&l->set.held[i], memory_order_acquire)) {
+            *source = (struct sim_image){.width = l->size[i][0], .height = l->size[i][1]};
+            return SIM_OK;
+        }
+        sim_status status = cached ? SIM_OK : set->read(set->self, i, own);
         if (status == SIM_OK) {
-            *image = sim_cache_offer(l->cache, i, own) ? sim_cache_find(l->cache, i) : own;
+            if (!cached && sim_cache_offer(l->cache, i, own)) cached = sim_cache_find(l->cache, i);
+            *source = cached ? *cached : *own;
             return SIM_OK;
         }
         if (status != SIM_EFORMAT || l->data.bad_image != SIM_BAD_SKIP) return status;
@@ -98,33 +109,54 @@ static sim_status fetch(struct slot *s, int64_t place, int64_t *index, const str
                        (long)set->count);
 }
 
-static sim_status make_row(struct slot *s, int64_t row)
+static int views_of(const struct loader *l)
+{
+    return l->config.one_view ? 1 : 2;
+}
+
+static sim_status make_views(struct slot *s, int64_t row, const struct sim_view view[2],
+                             const struct sim_image *source)
 {
     const struct loader *l = s->loader;
     int size = (int)l->config.img_size;
     int64_t plane = 3 * l->config.img_size * l->config.img_size;
-    struct sim_image own = {0};
-    const struct sim_image *source;
+    uint8_t *pixels = malloc((size_t)plane);
+    sim_status status =
+        pixels ? SIM_OK : sim_fail(SIM_ENOMEM, "no memory for a view of %d x %d pixels", size, size);
+    for (int k = 0; k < views_of(l) && status == SIM_OK; k++) {
+        status = sim_view_make(&l->augment, &view[k], source, size, pixels);
+        if (status == SIM_OK) sim_pixels_normalize(pixels, size, size, s->view[k] + row * plane);
+    }
+    free(pixels);
+    return status;
+}
+
+static sim_status make_row(struct slot *s, int64_t row)
+{
+    const struct loader *l = s->loader;
+    struct sim_image source, own = {0};
     SIM_TRY(fetch(s, s->step * l->config.batch_size + row, &s->index[row], &source, &own));
 
     uint64_t index = (uint64_t)s->index[row];
     uint32_t epoch = (uint32_t)s->epoch;
     struct sim_view view[2];
-    sim_views_draw(&l->augment, l->config.seed, epoch, index, source->width, source->height, view,
+    sim_views_draw(&l->augment, l->config.seed, epoch, index, source.width, source.height, view,
                    s->geometry + row * 6);
     sim_mask_draw(&l->mask, l->config.seed, epoch, index, (int)l->grid, (int)l->hidden,
                   s->mask + row * l->grid * l->grid);
-    uint8_t *pixels = malloc((size_t)plane);
-    sim_status status =
-        pixels ? SIM_OK : sim_fail(SIM_ENOMEM, "no memory for a view of %d x %d pixels", size, size);
-    for (int k = 0; k < (l->config.one_view ? 1 : 2) && status == SIM_OK; k++) {
-        status = sim_view_make(&l->augment, &view[k], source, size, pixels);
-        if (status == SIM_OK)
-            sim_pixels_normalize(pixels, size, size, (k ? s->view2 : s->view1) + row * plane);
+    if (!l->config.jobs) {
+        sim_status status = make_views(s, row, view, &source);
+        sim_image_close(&own);
+        return status;
     }
-    free(pixels);
-    sim_image_close(&own);
-    return status;
+    s->own[row] = own;
+    for (int k = 0; k < views_of(l); k++)
+        s->job_of[k][row] = (struct sim_view_job){.view = view[k],
+                                                  .image = s->index[row],
+                                                  .width = source.width,
+                                                  .height = source.height,
+                                                  .rgb = source.rgb};
+    return SIM_OK;
 }
 
 static void row_task(void *context, int64_t row)
@@ -143,9 +175,15 @@ static void row_task(void *context, int64_t row)
 
 /* ------------------------------------------------------------------ slots */
 
+static void release_own(struct loader *l, struct slot *s)
+{
+    for (int64_t r = 0; s->own && r < l->config.batch_size; r++) sim_image_close(&s->own[r]);
+}
+
 static void start(struct loader *l, struct slot *s, int64_t epoch, int64_t step)
 {
     sim_pool_cancel(l->pool, &s->job);
+    release_own(l, s);
     if (s->order_epoch != epoch) {
         struct sim_rng r = sim_rng_make(l->config.seed, SIM_PURPOSE_SHUFFLE, (uint32_t)epoch, 0, 0);
         sim_rng_permutation(&r, (uint32_t)l->config.images->count, s->order);
@@ -212,6 +250,15 @@ static void count_damaged(struct loader *l, struct slot *s)
     s->damaged_count = 0;
 }
 
+/* What workers need to know of images whose pixels the backend comes to hold. */
+static void note_sizes(struct loader *l, const struct slot *s)
+{
+    for (int64_t r = 0; r < l->config.batch_size; r++) {
+        const struct sim_view_job *j = &s->job_of[0][r];
+        if (!l->size[j->image][0]) l->size[j->image][0] = j->width, l->size[j->image][1] = j->height;
+    }
+}
+
 static sim_status loader_next(void *self, int64_t epoch, int64_t step, const struct sim_batch **out)
 {
     struct loader *l = self;
@@ -228,9 +275,12 @@ static sim_status loader_next(void *self, int64_t epoch, int64_t step, const str
         return sim_fail(s->status, "%s", s->error);
     }
     if (s->damaged_count) count_damaged(l, s);
+    if (l->config.jobs) note_sizes(l, s);
     l->batch = (struct sim_batch){.size = l->config.batch_size,
-                                  .view1 = s->view1,
-                                  .view2 = s->view2,
+                                  .view1 = s->view[0],
+                                  .view2 = s->view[1],
+                                  .jobs1 = s->job_of[0] ? &s->jobs[0] : NULL,
+                                  .jobs2 = s->job_of[1] ? &s->jobs[1] : NULL,
                                   .mask = s->mask,
                                   .geometry = s->geometry,
                                   .index = s->index};
@@ -254,37 +304,71 @@ static void loader_close(void *self)
     for (int k = 0; k < SLOTS; k++) {
         struct slot *s = &l->slot[k];
         if (k < l->locks) pthread_mutex_destroy(&s->lock);
+        release_own(l, s);
+        free(s->own);
         free(s->order);
-        free(s->view1);
-        free(s->view2);
+        for (int v = 0; v < 2; v++) free(s->view[v]), free(s->job_of[v]);
         free(s->geometry);
         free(s->mask);
         free(s->index);
         free(s->damaged);
     }
+    free(l->set.held);
+    free(l->size);
     free(l->seen_damaged);
     free(l);
 }
 
-static sim_status open_slot(struct loader *l, struct slot *s)
+/* One view of a slot: room for pixels, or for the jobs that stand for them. */
+static int open_view(struct loader *l, struct slot *s, int k)
 {
     size_t batch = (size_t)l->config.batch_size,
            plane = 3 * (size_t)(l->config.img_size * l->config.img_size);
+    if (!l->config.jobs) return (s->view[k] = sim_calloc_aligned(batch * plane, sizeof *s->view[k])) != NULL;
+    s->job_of[k] = calloc(batch, sizeof *s->job_of[k]);
+    s->jobs[k] = (struct sim_view_jobs){.count = l->config.batch_size,
+                                        .size = (int)l->config.img_size,
+                                        .style = sim_views_style(&l->augment),
+                                        .job = s->job_of[k],
+                                        .set = &l->set};
+    return s->job_of[k] != NULL;
+}
+
+static sim_status open_slot(struct loader *l, struct slot *s)
+{
+    size_t batch = (size_t)l->config.batch_size;
+    int views = 1;
     s->loader = l;
     s->epoch = s->order_epoch = -1;
     s->order = malloc((size_t)l->config.images->count * sizeof *s->order);
-    s->view1 = sim_calloc_aligned(batch * plane, sizeof *s->view1);
-    s->view2 = l->config.one_view ? NULL : sim_calloc_aligned(batch * plane, sizeof *s->view2);
+    for (int k = 0; k < views_of(l); k++) views &= open_view(l, s, k);
+    if (l->config.jobs) views &= (s->own = calloc(batch, sizeof *s->own)) != NULL;
     s->geometry = sim_calloc_aligned(batch * 6, sizeof *s->geometry);
     s->mask = sim_calloc_aligned(batch * (size_t)(l->grid * l->grid), 1);
     s->index = sim_calloc_aligned(batch, sizeof *s->index);
     pthread_mutex_init(&s->lock, NULL);
     l->locks++;
-    if (!s->order || !s->view1 || (!s->view2 && !l->config.one_view) || !s->geometry || !s->mask || !s->index)
+    if (!s->order || !views || !s->geometry || !s->mask || !s->index)
         return sim_fail(SIM_ENOMEM,
                         "no memory for batches of %ld images of %ld pixels; a smaller train.batch_size fits",
                         (long)batch, (long)l->config.img_size);
     return SIM_OK;
+}
+
+/* What the loader keeps of each image of the set. */
+static sim_status open_lists(struct loader *l)
+{
+    const struct sim_images *set = l->config.images;
+    size_t images = (size_t)set->count;
+    l->seen_damaged = calloc(images, 1);
+    l->set.images = set->count;
+    memcpy(l->set.name, set->manifest_hash, sizeof l->set.name);
+    if (l->config.jobs) {
+        l->set.held = calloc(images, sizeof *l->set.held);
+        l->size = calloc(images, sizeof *l->size);
+    }
+    if (l->seen_damaged && (!l->config.jobs || (l->set.held && l->size))) return SIM_OK;
+    return sim_fail(SIM_ENOMEM, "no memory for a list of %ld images", (long)images);
 }
 
 static sim_status check(const struct sim_loader_config *c)
@@ -319,12 +403,11 @@ sim_status sim_loader_open(struct sim_source *out, const struct sim_loader_confi
     l->grid = c->img_size / c->patch_size;
     l->steps_per_epoch = c->images->count / c->batch_size;
     int64_t slot_bytes =
-        c->batch_size * c->img_size * c->img_size * 3 * (c->one_view ? 1 : 2) * (int64_t)sizeof(float);
+        c->jobs ? 0 : c->batch_size * c->img_size * c->img_size * 3 * views_of(l) * (int64_t)sizeof(float);
     l->slots = slot_bytes >> 20 > LARGE_SLOT_MB ? SLOTS - 1 : SLOTS;
     sim_status status = sim_mask_hidden(c->mask, l->grid, &l->hidden);
     for (int k = 0; k < l->slots && status == SIM_OK; k++) status = open_slot(l, &l->slot[k]);
-    if (status == SIM_OK && !(l->seen_damaged = calloc((size_t)c->images->count, 1)))
-        status = sim_fail(SIM_ENOMEM, "no memory for a list of %ld images", (long)c->images->count);
+    if (status == SIM_OK) status = open_lists(l);
     if (status == SIM_OK) status = sim_cache_open(&l->cache, c->images->count, c->data->cache_mb << 20);
     if (status == SIM_OK) status = sim_pool_open(&l->pool, c->workers);
     if (status != SIM_OK) {

@@ -16,6 +16,7 @@ struct sim_loader_config {
     uint64_t seed;
     int workers;  /* >= 1 threads */
     int one_view; /* objectives that ask for one view */
+    int jobs;     /* batches carry jobs (view_jobs.h) instead of views, for a backend that has make_views */
 };
 
 /* Order of images: a permutation per epoch, by (seed, epoch).  Same bytes for any number of workers.  A batch

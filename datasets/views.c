@@ -77,27 +77,23 @@ void sim_views_draw(const struct sim_augment_config *c, uint64_t seed, uint32_t 
     geometry[5] = (float)((double)(w - a->j - b->j) / a->w);
 }
 
+struct sim_view_style sim_views_style(const struct sim_augment_config *c)
+{
+    return (struct sim_view_style){
+        .filter = c->filter == SIM_FILTER_BICUBIC ? SIM_RESAMPLE_BICUBIC : SIM_RESAMPLE_BILINEAR,
+        .jitters = {c->brightness > 0, c->contrast > 0, c->saturation > 0, c->hue > 0}};
+}
+
 sim_status sim_view_make(const struct sim_augment_config *c, const struct sim_view *v,
                          const struct sim_image *src, int size, uint8_t *out)
 {
-    enum sim_resample filter = c->filter == SIM_FILTER_BICUBIC ? SIM_RESAMPLE_BICUBIC : SIM_RESAMPLE_BILINEAR;
-    SIM_TRY(sim_pixels_crop_resize(src, v->flip, v->i, v->j, v->h, v->w, size, size, filter, out));
+    static void (*const jitter[4])(uint8_t * rgb, int w, int h, double factor) = {
+        sim_pixels_brightness, sim_pixels_contrast, sim_pixels_saturation, sim_pixels_hue};
+    const struct sim_view_style style = sim_views_style(c);
+    SIM_TRY(sim_pixels_crop_resize(src, v->flip, v->i, v->j, v->h, v->w, size, size, style.filter, out));
     for (int k = 0; v->jitter && k < 4; k++) {
-        double factor = v->factor[v->order[k]];
-        /* A jitter of width zero is absent, as in torchvision: hue by 0 would still round through HSV. */
-        switch (v->order[k]) {
-        case 0:
-            if (c->brightness > 0) sim_pixels_brightness(out, size, size, factor);
-            break;
-        case 1:
-            if (c->contrast > 0) sim_pixels_contrast(out, size, size, factor);
-            break;
-        case 2:
-            if (c->saturation > 0) sim_pixels_saturation(out, size, size, factor);
-            break;
-        default:
-            if (c->hue > 0) sim_pixels_hue(out, size, size, factor);
-        }
+        int operation = v->order[k];
+        if (style.jitters[operation]) jitter[operation](out, size, size, v->factor[operation]);
     }
     if (v->grayscale) sim_pixels_grayscale(out, size, size);
     if (v->blur) SIM_TRY(sim_pixels_blur(out, size, size, v->sigma));

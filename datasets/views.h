@@ -6,21 +6,14 @@
 #include <stdint.h>
 
 #include "data_config.h"
-#include "pixels.h"
-
-struct sim_view {
-    int flip;         /* before the crop */
-    int i, j, h, w;   /* crop in the flipped frame: top, left, height, width */
-    int jitter;       /* applied at all */
-    int order[4];     /* 0 brightness, 1 contrast, 2 saturation, 3 hue, in order of application */
-    double factor[4]; /* by operation, not by order */
-    int grayscale, blur, solarize;
-    double sigma;
-};
+#include "view_jobs.h"
 
 /* Parameters of both views of one image of w x h pixels, and the tuple (di, dj, sh, sw, flip, fj). */
 void sim_views_draw(const struct sim_augment_config *c, uint64_t seed, uint32_t epoch, uint64_t index, int w,
                     int h, struct sim_view view[2], float geometry[6]);
+
+/* What the configuration says of every view. */
+struct sim_view_style sim_views_style(const struct sim_augment_config *c);
 
 /* Crop, resize to size x size, colour, as drawn; out: (size, size, 3) bytes. */
 sim_status sim_view_make(const struct sim_augment_config *c, const struct sim_view *v,

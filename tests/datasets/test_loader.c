@@ -205,6 +205,74 @@ START_TEST(one_view_is_the_first_of_two)
 }
 END_TEST
 
+/* Every view that a batch's jobs tell of, made here, is the one that a loader of finished views gives. */
+static void same_as_jobs(const struct bench *b, const struct sim_batch *finished,
+                         const struct sim_batch *told)
+{
+    const float *views[2] = {finished->view1, finished->view2};
+    const struct sim_view_jobs *jobs[2] = {told->jobs1, told->jobs2};
+    ck_assert(!told->view1 && !told->view2 && !finished->jobs1 && !finished->jobs2);
+    ck_assert_mem_eq(finished->index, told->index, 6 * sizeof *told->index);
+    ck_assert_mem_eq(finished->geometry, told->geometry, 6 * 6 * sizeof(float));
+    ck_assert_mem_eq(finished->mask, told->mask, 6 * 16);
+    for (int k = 0; k < 2; k++) {
+        ck_assert(jobs[k]->count == 6 && jobs[k]->size == 16);
+        for (int r = 0; r < 6; r++) {
+            const struct sim_view_job *j = &jobs[k]->job[r];
+            uint8_t rgb[16 * 16 * 3];
+            float made[16 * 16 * 3];
+            struct sim_image source = {j->width, j->height, (uint8_t *)j->rgb}, own = {0};
+            ck_assert_int_eq(j->image, told->index[r]);
+            if (!j->rgb) test_ok(b->images.read(b->images.self, j->image, &own));
+            if (!j->rgb) source.rgb = own.rgb;
+            ck_assert(!own.rgb || (own.width == j->width && own.height == j->height));
+            test_ok(sim_view_make(&b->augment, &j->view, &source, 16, rgb));
+            sim_pixels_normalize(rgb, 16, 16, made);
+            ck_assert_mem_eq(made, views[k] + r * 16 * 16 * 3, sizeof made);
+            sim_image_close(&own);
+        }
+    }
+}
+
+/* Also with damage to pass over, with and without a cache, and once the backend holds half of the images. */
+START_TEST(jobs_tell_of_the_same_views)
+{
+    for (int cache_mb = 0; cache_mb < 2; cache_mb++) {
+        struct bench b;
+        struct sim_source views, jobs;
+        const struct sim_batch *x, *y;
+        bench_open(&b, 24, 6, 2);
+        b.fake.damaged = "...x........x...........";
+        b.data.bad_image = SIM_BAD_SKIP;
+        b.data.cache_mb = cache_mb;
+        memcpy(b.images.manifest_hash, "0123456789abcdef", 17);
+        test_ok(sim_loader_open(&views, &b.loader));
+        b.loader.jobs = 1;
+        test_ok(sim_loader_open(&jobs, &b.loader));
+        int without = 0;
+        for (int e = 0; e < 4; e++)
+            for (int k = 0; k < 4; k++) {
+                test_ok(views.next(views.self, e, k, &x));
+                test_ok(jobs.next(jobs.self, e, k, &y));
+                const struct sim_view_set *set = y->jobs1->set;
+                ck_assert_str_eq(set->name, "0123456789abcdef");
+                ck_assert_int_eq(set->images, 24);
+                for (int r = 0; r < 6; r++) {
+                    without += !y->jobs2->job[r].rgb;
+                    ck_assert(y->jobs2->job[r].rgb || (y->index[r] % 2 == 0 && set->held[y->index[r]]));
+                }
+                same_as_jobs(&b, x, y);
+                for (int r = 0; r < 6; r++)
+                    if (y->index[r] % 2 == 0) atomic_store(&set->held[y->index[r]], 1);
+            }
+        ck_assert(cache_mb ? without == 0 : without > 20);
+        ck_assert_int_eq(views.skipped(views.self), jobs.skipped(jobs.self));
+        views.close(views.self);
+        jobs.close(jobs.self);
+    }
+}
+END_TEST
+
 START_TEST(decoded_images_are_cached_within_bounds)
 {
     struct bench b;
@@ -482,6 +550,7 @@ int main(void)
     tcase_add_test(training, workers_and_order_change_no_byte);
     tcase_add_test(training, batches_of_one_step_per_epoch);
     tcase_add_test(training, one_view_is_the_first_of_two);
+    tcase_add_test(training, jobs_tell_of_the_same_views);
     tcase_add_test(training, decoded_images_are_cached_within_bounds);
     tcase_add_test(training, a_damaged_image_stops_the_batch_by_name);
     tcase_add_test(training, skipping_replaces_and_counts);
