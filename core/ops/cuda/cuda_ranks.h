@@ -1,17 +1,25 @@
-/* Sums over ranks on a device: nvidia/ranks_nccl.c over NCCL, shim/ranks.c over the host's sums (core/ops/ranks.h).
+/* Sums over ranks on a device: nvidia/ranks_nccl.c over NCCL, shim/ranks.c over the host's (core/ops/ranks.h);
+ * ranks.c puts the gradients beside the backward with either.
  *
- * Both are collective: every rank makes the same calls in the same order, those on the compute stream among
- * themselves and gradients_ready among themselves. */
+ * All are collective: every rank queues the same in the same order. */
 #ifndef SIM_CUDA_RANKS_H
 #define SIM_CUDA_RANKS_H
 
 #include "cuda.h"
+#include "ranks.h"
 
-/* The connection between the devices of o->ranks; *out NULL and nothing done where the ranks are NULL
- * (alone). `ranks` outlives it.  The device and its streams are open by then. */
-sim_status sim_cuda_ranks_open(struct sim_cuda_ranks **out, struct sim_cuda *c,
-                               const struct sim_ranks *ranks);
-void sim_cuda_ranks_close(struct sim_cuda *c); /* c->ranks; NULL there is legal */
+struct sim_cuda_ranks {
+    const struct sim_ranks *ranks;
+    sim_event ready, done; /* gradients on the compute stream; their means on the ranks' stream */
+    int begun;             /* means were queued that the compute stream does not yet wait for */
+    void *library;         /* what carries the sums */
+    double looked_s;       /* when alive last looked */
+};
+
+/* Connects the devices of `ranks`, which outlive it, into c->ranks; NULL: alone, nothing is done.  The device
+ * and its streams are open by then. */
+sim_status sim_cuda_ranks_open(struct sim_cuda *c, const struct sim_ranks *ranks);
+void sim_cuda_ranks_close(struct sim_cuda *c); /* c->ranks NULL is legal */
 
 /* 1 alone. */
 int sim_cuda_ranks_size(const struct sim_cuda *c);
@@ -28,5 +36,16 @@ int sim_cuda_ranks_alive(struct sim_cuda *c, double waited_s);
 
 /* "nccl 2.28.9"; "" for the shim. */
 const char *sim_cuda_ranks_library(void);
+
+/* ---- what nvidia/ and shim/ supply */
+
+/* Fills r->library. */
+sim_status sim_collectives_open(struct sim_cuda *c, struct sim_cuda_ranks *r);
+void sim_collectives_close(struct sim_cuda_ranks *r);
+/* values (count) = their sums, or with `mean` their means, queued on the stream. */
+void sim_collectives_queue(struct sim_cuda *c, sim_stream s, void *values, int64_t count, int doubles,
+                           int mean);
+/* SIM_OK; or a collective failed, or (give_up: the sentence already left) is to be given up. */
+sim_status sim_collectives_check(struct sim_cuda_ranks *r, int give_up);
 
 #endif
