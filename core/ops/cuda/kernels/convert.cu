@@ -57,16 +57,15 @@ __global__ void __launch_bounds__(SIM_COLUMN_THREADS)
     if (column < cols)
         for (int64_t r0 = run.from + warp * SIM_COLUMN_ROWS; r0 < run.to;
              r0 += SIM_COLUMN_WARPS * SIM_COLUMN_ROWS) {
-            float eight[V] = {};
-            SIM_UNROLL for (int i = 0; i < SIM_COLUMN_ROWS; i++)
+            float eight[V] = {}, v[SIM_COLUMN_ROWS][V] = {};
+            SIM_UNROLL for (int i = 0; i < SIM_COLUMN_ROWS; i++) if (r0 + i < run.to)
             {
-                if (r0 + i >= run.to) continue;
                 const int64_t image = sim_quotient(r0 + i, r.count),
                               row = image * r.tokens + r.first + (r0 + i - image * r.count);
-                float v[V];
-                sim_load<V>(v, x + row * cols + column);
-                SIM_UNROLL for (int k = 0; k < V; k++) eight[k] += v[k];
+                sim_load<V>(v[i], x + row * cols + column);
             }
+            SIM_UNROLL for (int i = 0; i < SIM_COLUMN_ROWS; i++)
+                SIM_UNROLL for (int k = 0; k < V; k++) eight[k] += v[i][k];
             SIM_UNROLL for (int k = 0; k < V; k++) sum[0][k] += eight[k];
         }
     sim_column_store<1, V>(part + blockIdx.y * cols, cols, sum, cols, shared);
@@ -110,7 +109,7 @@ template <class N> __global__ void k_sum_parts(N *out, const N *part, int64_t pa
 }
 
 /* A single column: all 1024 threads on it. */
-static __global__ void k_total(double *out, const double *part, int64_t parts, double factor)
+__global__ void k_total(double *out, const double *part, int64_t parts, double factor)
 {
     double sum = 0;
     for (int64_t i = threadIdx.x; i < parts; i += blockDim.x) sum += part[i];
