@@ -217,6 +217,41 @@ bench: deps
 .PHONY: bench-built
 bench-built: $(BENCH_BINS)
 
+# ------------------------------------------------------------------ checks on a machine with a GPU
+# The programs that benchmarks/gpu_check/gpu_check.sh runs, over the device (cuda) or over its emulation (shim), which
+# proves the script alone.
+GPU_OBJECTS := $(patsubst %.c,$(O)/%.o,$(wildcard benchmarks/gpu_check/*.c))
+$(GPU_OBJECTS): INCLUDES = $(call includes,$(SEES_ALL) core/ops/cuda benchmarks benchmarks/gpu_check)
+$(O)/benchmarks/gpu_check/gpu_bench.o: CPPFLAGS += -DSIM_VERSION='"$(VERSION)"'
+$(O)/benchmarks/gpu_check/gpu_bench.o: $(O)/version
+gpu_tests    = $(patsubst tests/ops/%.c,$(O)/gpu-$(1)/%,$(wildcard tests/ops/test_*.c))
+gpu_programs = $(O)/gpu-$(1)/siameseim $(O)/gpu-$(1)/gpu_bench $(call gpu_tests,$(1))
+gpu_link     = @mkdir -p $(@D); $(CC) $(CFLAGS) $(BASE) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) \
+               -Wl,--end-group $(LDFLAGS) $(LIBS_$(1)) -lcheck -lsubunit -lrt $(LIBS)
+define gpu_rules
+$(O)/gpu-$(1)/siameseim: $(MAIN) $(BACKENDS_$(1)) $(call archives,$(ROOMS))
+	$$(call gpu_link,$(1))
+$(O)/gpu-$(1)/gpu_bench: $(GPU_OBJECTS) $(BENCH_COMMON) $(BACKENDS_$(1)) $(call archives,$(ROOMS))
+	$$(call gpu_link,$(1))
+$(call gpu_tests,$(1)): $(O)/gpu-$(1)/test_%: $(O)/tests/ops/test_%.o $(call test_common,ops) $(O)/tests/support/support.o $(BACKENDS_$(1)) $(call archives,$(SEES_core/ops))
+	$$(call gpu_link,$(1))
+endef
+$(foreach way,cuda shim,$(eval $(call gpu_rules,$(way))))
+
+# CARRIED: the folder that `make gpu-carry` made elsewhere; nothing is compiled then.
+CARRIED ?=
+CARRY   ?= $(O)/carry
+.PHONY: gpu-check gpu-check-emulated gpu-carry gpu-built
+gpu-check: $(if $(CARRIED),,gpu-built)
+	@benchmarks/gpu_check/gpu_check.sh $(or $(CARRIED),$(O)/gpu-cuda) $(O)/gpu_check
+gpu-check-emulated: $(call gpu_programs,shim)
+	@benchmarks/gpu_check/gpu_check.sh $(O)/gpu-shim $(O)/gpu_check_emulated --emulated
+gpu-carry: gpu-built
+	@benchmarks/gpu_check/carry.sh $(O)/gpu-cuda $(CARRY)
+gpu-built:
+	$(if $(CUDA_LACKS),$(error the GPU's programs need $(CUDA_LACKS): set what stands in brackets to the folder that has include/ and lib/))
+	@$(MAKE) --no-print-directory $(JOBS) $(call gpu_programs,cuda)
+
 # The copy of the list is made last: where it stands, the environment is complete.
 PYTHON ?= python3
 peers: $(O)/peers/requirements.txt
@@ -241,6 +276,8 @@ help:
 	  'make sanitize     the same tests under AddressSanitizer and UBSan' \
 	  'make bench        images per second, beside the products alone and PyTorch (ROUNDS=3, SHAPES="vit_ti_64 ...")' \
   'make peers        PyTorch, torchvision, Pillow and timm for make bench, under $(O)/peers (3 GB)' \
+  'make gpu-check    on a machine with a GPU: every check and timing, in nine minutes (benchmarks/README.md)' \
+	  'make gpu-carry    its programs with their libraries, for such a machine that has nothing else' \
   'make deps         install the Debian packages that are missing' \
 	  'make fuzz         throw hostile YAML, safetensors, images and archives at the readers (clang; FUZZ_SECONDS=60 each)' \
 	  'make format       lay every source file out by .clang-format' \
