@@ -40,15 +40,21 @@ static void release_to_host(void *context, void *block)
     free(block);
 }
 
-const struct sim_memory sim_host_memory = {take_from_host, release_to_host, NULL, "host"};
+const struct sim_memory sim_host_memory = {
+    .take = take_from_host, .release = release_to_host, .place = "host"};
+
+sim_status sim_memory_lacks(const struct sim_memory *m, const char *what, size_t bytes)
+{
+    if (m->says_why) return sim_context(SIM_ENOMEM, "%s", what);
+    return sim_fail(SIM_ENOMEM, "%s: cannot allocate %.1f MiB of %s memory", what, (double)bytes / 1048576.0,
+                    m->place);
+}
 
 sim_status sim_arena_open(struct sim_arena *a, const struct sim_memory *memory, size_t size_bytes)
 {
     *a = (struct sim_arena){.size_bytes = size_bytes, .memory = *memory};
     a->base = memory->take(memory->context, size_bytes);
-    if (!a->base)
-        return sim_fail(SIM_ENOMEM, "cannot allocate %.1f MiB of %s memory", (double)size_bytes / 1048576.0,
-                        memory->place);
+    if (!a->base) return sim_memory_lacks(memory, "working memory", size_bytes);
     return SIM_OK;
 }
 

@@ -17,25 +17,28 @@ struct sim_attention; /* attention.h */
 struct sim_cuda {
     struct sim_device *device;
     sim_stream stream;            /* the compute stream */
+    sim_event reached;            /* for waits */
+    char isa[16];                 /* "sm_90" */
     enum sim_precision precision; /* FP32, TF32 or BF16 */
     enum sim_dtype act;           /* what a sim_act is */
     int deterministic, tune, graphs;
     struct sim_products *products;
     struct sim_attention *attention;
 
-    void *scratch; /* sim_cuda_scratch */
+    struct sim_given *given; /* blocks of memory.take: backend.c */
+    void *scratch;           /* sim_cuda_scratch */
     size_t scratch_bytes;
     int capturing; /* a graph is being recorded: nothing may be allocated or waited for */
 
     struct sim_ops_facts noted; /* what was substituted so far: sim_facts_substitute(&c->noted, ...) */
     sim_status failed;          /* the first failure since `finish` that is not the device's own */
     char sentence[1024];
-    struct sim_shadows *shadows;   /* weights in the precision of products: backend.c */
-    struct sim_lists *lists;       /* lists of segments on the device: passes.c */
-    struct sim_posts *posts;       /* slots of post/collect, pinned staging: transfers.c */
-    struct sim_replays *replays;   /* recorded graphs: replay.c */
-    struct sim_cuda_ranks *ranks;  /* NCCL: ranks_nccl.c */
-    struct sim_views_state *views; /* images that stay on the device: views.c */
+    struct sim_shadows *shadows;     /* weights in the precision of products: weights.c */
+    struct sim_lists *lists;         /* lists of segments on the device: passes.c */
+    struct sim_transfers *transfers; /* slots of post/collect, pinned staging: transfers.c */
+    struct sim_replays *replays;     /* recorded graphs: replay.c */
+    struct sim_cuda_ranks *ranks;    /* NCCL: ranks_nccl.c */
+    struct sim_views_state *views;   /* images that stay on the device: views.c */
 };
 
 static inline struct sim_cuda *sim_cuda(const struct sim_ops *o)
@@ -75,9 +78,8 @@ void sim_cuda_close_transfers(struct sim_cuda *c);
 void sim_cuda_close_views(struct sim_cuda *c);
 
 /* Each file of the backend fills in its members. */
-void sim_cuda_fill_transfers(
-    struct sim_ops *o); /* stage upload download read_act post collect weights_changed */
-void sim_cuda_fill_products(struct sim_ops *o); /* gemm linear linear_* */
+void sim_cuda_fill_transfers(struct sim_ops *o); /* stage upload download read_act post collect */
+void sim_cuda_fill_products(struct sim_ops *o);  /* gemm linear linear_* */
 void sim_cuda_fill_norms(struct sim_ops *o);
 void sim_cuda_fill_attention(struct sim_ops *o);
 void sim_cuda_fill_tokens(struct sim_ops *o); /* patchify ... scale_residual_backward */
