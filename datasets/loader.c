@@ -48,6 +48,7 @@ struct loader {
     struct sim_augment_config augment;
     struct sim_mask_config mask;
     int64_t steps_per_epoch, grid, hidden;
+    int64_t rows, first; /* this rank's share of a batch, and where in the batch it starts */
     struct sim_pool *pool;
     struct sim_cache *cache;
     struct sim_view_set set; /* of jobs: which images the backend holds, and needs no pixels of */
@@ -135,7 +136,7 @@ static sim_status make_row(struct slot *s, int64_t row)
 {
     const struct loader *l = s->loader;
     struct sim_image source, own = {0};
-    SIM_TRY(fetch(s, s->step * l->config.batch_size + row, &s->index[row], &source, &own));
+    SIM_TRY(fetch(s, s->step * l->config.batch_size + l->first + row, &s->index[row], &source, &own));
 
     uint64_t index = (uint64_t)s->index[row];
     uint32_t epoch = (uint32_t)s->epoch;
@@ -177,7 +178,7 @@ static void row_task(void *context, int64_t row)
 
 static void release_own(struct loader *l, struct slot *s)
 {
-    for (int64_t r = 0; s->own && r < l->config.batch_size; r++) sim_image_close(&s->own[r]);
+    for (int64_t r = 0; s->own && r < l->rows; r++) sim_image_close(&s->own[r]);
 }
 
 static void start(struct loader *l, struct slot *s, int64_t epoch, int64_t step)
@@ -193,7 +194,7 @@ static void start(struct loader *l, struct slot *s, int64_t epoch, int64_t step)
     s->step = step;
     s->status = SIM_OK;
     s->damaged_count = 0;
-    s->job = (struct sim_job){.task = row_task, .context = s, .count = l->config.batch_size};
+    s->job = (struct sim_job){.task = row_task, .context = s, .count = l->rows};
     sim_pool_submit(l->pool, &s->job);
 }
 
@@ -253,7 +254,7 @@ static void count_damaged(struct loader *l, struct slot *s)
 /* What workers need to know of images whose pixels the backend comes to hold. */
 static void note_sizes(struct loader *l, const struct slot *s)
 {
-    for (int64_t r = 0; r < l->config.batch_size; r++) {
+    for (int64_t r = 0; r < l->rows; r++) {
         const struct sim_view_job *j = &s->job_of[0][r];
         if (!l->size[j->image][0]) l->size[j->image][0] = j->width, l->size[j->image][1] = j->height;
     }
@@ -276,7 +277,7 @@ static sim_status loader_next(void *self, int64_t epoch, int64_t step, const str
     }
     if (s->damaged_count) count_damaged(l, s);
     if (l->config.jobs) note_sizes(l, s);
-    l->batch = (struct sim_batch){.size = l->config.batch_size,
+    l->batch = (struct sim_batch){.size = l->rows,
                                   .view1 = s->view[0],
                                   .view2 = s->view[1],
                                   .jobs1 = s->job_of[0] ? &s->jobs[0] : NULL,
@@ -286,6 +287,11 @@ static sim_status loader_next(void *self, int64_t epoch, int64_t step, const str
                                   .index = s->index};
     *out = &l->batch;
     return SIM_OK;
+}
+
+static const uint8_t *loader_damaged(void *self)
+{
+    return ((struct loader *)self)->seen_damaged;
 }
 
 static int64_t loader_skipped(void *self)
@@ -322,11 +328,11 @@ static void loader_close(void *self)
 /* One view of a slot: room for pixels, or for the jobs that stand for them. */
 static int open_view(struct loader *l, struct slot *s, int k)
 {
-    size_t batch = (size_t)l->config.batch_size,
+    size_t batch = (size_t)l->rows,
            plane = 3 * (size_t)(l->config.img_size * l->config.img_size);
     if (!l->config.jobs) return (s->view[k] = sim_calloc_aligned(batch * plane, sizeof *s->view[k])) != NULL;
     s->job_of[k] = calloc(batch, sizeof *s->job_of[k]);
-    s->jobs[k] = (struct sim_view_jobs){.count = l->config.batch_size,
+    s->jobs[k] = (struct sim_view_jobs){.count = l->rows,
                                         .size = (int)l->config.img_size,
                                         .style = sim_views_style(&l->augment),
                                         .job = s->job_of[k],
@@ -336,7 +342,7 @@ static int open_view(struct loader *l, struct slot *s, int k)
 
 static sim_status open_slot(struct loader *l, struct slot *s)
 {
-    size_t batch = (size_t)l->config.batch_size;
+    size_t batch = (size_t)l->rows;
     int views = 1;
     s->loader = l;
     s->epoch = s->order_epoch = -1;
@@ -378,6 +384,10 @@ static sim_status check(const struct sim_loader_config *c)
             SIM_EINVAL,
             "train.batch_size is %ld and the training set has %ld images: the batch cannot be larger",
             (long)c->batch_size, (long)c->images->count);
+    if (c->ranks > 1 && c->batch_size % c->ranks)
+        return sim_fail(SIM_EINVAL,
+                        "train.batch_size is %ld, for all ranks together: it must be a multiple of the %d ranks",
+                        (long)c->batch_size, c->ranks);
     if (c->images->count > UINT32_MAX)
         return sim_fail(SIM_EINVAL, "%ld images are more than an epoch can shuffle", (long)c->images->count);
     if (c->patch_size < 1 || c->img_size < 1 || c->img_size % c->patch_size)
@@ -402,8 +412,10 @@ sim_status sim_loader_open(struct sim_source *out, const struct sim_loader_confi
     l->config = *c, l->data = *c->data, l->augment = *c->augment, l->mask = *c->mask;
     l->grid = c->img_size / c->patch_size;
     l->steps_per_epoch = c->images->count / c->batch_size;
+    l->rows = c->ranks > 1 ? c->batch_size / c->ranks : c->batch_size;
+    l->first = l->rows * c->rank;
     int64_t slot_bytes =
-        c->jobs ? 0 : c->batch_size * c->img_size * c->img_size * 3 * views_of(l) * (int64_t)sizeof(float);
+        c->jobs ? 0 : l->rows * c->img_size * c->img_size * 3 * views_of(l) * (int64_t)sizeof(float);
     l->slots = slot_bytes >> 20 > LARGE_SLOT_MB ? SLOTS - 1 : SLOTS;
     sim_status status = sim_mask_hidden(c->mask, l->grid, &l->hidden);
     for (int k = 0; k < l->slots && status == SIM_OK; k++) status = open_slot(l, &l->slot[k]);
@@ -419,6 +431,7 @@ sim_status sim_loader_open(struct sim_source *out, const struct sim_loader_confi
                                .steps_per_epoch = l->steps_per_epoch,
                                .next = loader_next,
                                .skipped = loader_skipped,
+                               .damaged = loader_damaged,
                                .close = loader_close};
     return SIM_OK;
 }

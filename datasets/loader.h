@@ -14,6 +14,9 @@ struct sim_loader_config {
     const struct sim_mask_config *mask;
     int64_t batch_size, img_size, patch_size;
     uint64_t seed;
+    /* Of several ranks each makes its share of every batch, batch_size / ranks rows from rank * share on: together
+     * they are the batch that one would make.  batch_size must divide.  Both 0: alone. */
+    int rank, ranks;
     int workers;  /* >= 1 threads */
     int one_view; /* objectives that ask for one view */
     int jobs;     /* batches carry jobs (view_jobs.h) instead of views, for a backend that has make_views */

@@ -2,10 +2,11 @@
 
 #include <stdio.h>
 
+#include "progress.h"
 #include "status.h"
 
 int sim_command_failed(const char *name)
 {
-    fprintf(stderr, "siameseim %s: %s\n", name, sim_error_text());
+    fprintf(stderr, "siameseim %s: %s%s\n", name, sim_log_who(), sim_error_text());
     return 1;
 }

@@ -17,6 +17,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of stderr and the two below */
 static char drawn[LINE_BYTES];                           /* what stands on the terminal's last line */
 static int silent;
+static char who[128]; /* set before other threads start */
 
 double sim_now_s(void)
 {
@@ -152,6 +153,16 @@ void sim_progress_quiet(int quiet)
     pthread_mutex_unlock(&lock);
 }
 
+void sim_log_as(const char *name)
+{
+    snprintf(who, sizeof who, "%s%s", name ? name : "", name ? ": " : "");
+}
+
+const char *sim_log_who(void)
+{
+    return who;
+}
+
 void sim_log(const char *format, ...)
 {
     char *text;
@@ -160,7 +171,7 @@ void sim_log(const char *format, ...)
     int n = vasprintf(&text, format, args);
     va_end(args);
     pthread_mutex_lock(&lock);
-    fprintf(stderr, "%s%s\n%s", eraser(), n < 0 ? format : text, drawn); /* the progress line moves below */
+    fprintf(stderr, "%s%s%s\n%s", eraser(), who, n < 0 ? format : text, drawn); /* the progress line moves below */
     fflush(stderr);
     pthread_mutex_unlock(&lock);
     if (n >= 0) free(text);

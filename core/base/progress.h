@@ -25,6 +25,11 @@ void sim_progress_quiet(int quiet); /* 1: nothing is drawn in this process */
 /* One line to stderr, clear of any progress line being drawn. */
 void sim_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Who speaks, in front of every line of this process ("rank 3 (node7)"): one of several whose lines meet.  NULL:
+ * nobody in particular.  Copied. */
+void sim_log_as(const char *who);
+const char *sim_log_who(void); /* "rank 3 (node7): ", or "" */
+
 double sim_now_s(void);                                  /* monotonic */
 void sim_format_duration(double s, char *out, int size); /* "4.2 s", "3 min 05 s", "2 h 10 min",
                                                           * "3 d 04 h"; "?" where s is no finite number */

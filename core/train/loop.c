@@ -8,10 +8,13 @@
 
 #include "checkpoint.h"
 #include "curve.h"
+#include "equal.h"
 #include "progress.h"
+#include "ranks.h"
 
 struct run {
     const struct sim_train_job *job;
+    const struct sim_ranks *ranks; /* the objective's; NULL: alone */
     struct sim_train_result *result;
     struct sim_optimiser optimiser;
     struct sim_position at;
@@ -20,17 +23,32 @@ struct run {
     int64_t pending;           /* number of the step queued last whose result has not been read; 0: none */
     int64_t last, epoch_first; /* steps in all; the epoch's first step made by this process */
     int64_t saved;             /* the step that the checkpoint holds; -1: none of this run */
+    int asked_to_stop;         /* with ranks: some rank was, before the last step */
     double epoch_started_s, last_loss;
 };
 
+static sim_status write_files(struct run *r)
+{
+    SIM_TRY(sim_curve_save(r->curve, r->result->curve,
+                           r->result->epochs)); /* first: it may run ahead of the checkpoint */
+    return sim_checkpoint_save(r->checkpoint, r->job->objective->params, &r->at, r->job->config_hash);
+}
+
+/* Of several ranks the first writes what all have, and all wait. */
 static sim_status save(struct run *r)
 {
     if (!r->job->folder || r->saved == r->at.step) return SIM_OK;
-    SIM_TRY(sim_curve_save(r->curve, r->result->curve,
-                           r->result->epochs)); /* first: it may run ahead of the checkpoint */
-    SIM_TRY(sim_checkpoint_save(r->checkpoint, r->job->objective->params, &r->at, r->job->config_hash));
+    SIM_TRY(sim_params_equal_on_ranks(r->job->objective->params));
+    SIM_TRY(sim_ranks_agree(r->ranks, sim_ranks_first(r->ranks) ? write_files(r) : SIM_OK));
     r->saved = r->at.step;
     return SIM_OK;
+}
+
+/* Whether there is a checkpoint to go on from; rank 0 decides. */
+static sim_status can_resume(const struct run *r, int *can)
+{
+    *can = r->job->folder && r->job->resume && access(r->checkpoint, F_OK) == 0;
+    return sim_ranks_broadcast(r->ranks, can, sizeof *can);
 }
 
 static sim_status resume(struct run *r)
@@ -52,6 +70,12 @@ static sim_status resume(struct run *r)
     return SIM_OK;
 }
 
+/* Images of a step, of all ranks. */
+static int64_t images_of_step(const struct run *r)
+{
+    return r->job->objective->batch_size * sim_ranks_size(r->ranks);
+}
+
 static void epoch_starts(struct run *r)
 {
     r->epoch_started_s = sim_now_s();
@@ -63,7 +87,7 @@ static void epoch_ends(struct run *r)
     const struct sim_train_job *job = r->job;
     const struct sim_objective *o = job->objective;
     double steps = (double)r->at.steps_per_epoch, seconds = sim_now_s() - r->epoch_started_s;
-    double images = (double)((r->at.step - r->epoch_first) * o->batch_size);
+    double images = (double)((r->at.step - r->epoch_first) * images_of_step(r));
     struct sim_epoch_stats *e = &r->result->curve[r->result->epochs++];
     *e = (struct sim_epoch_stats){.epoch = r->at.step / r->at.steps_per_epoch,
                                   .step = r->at.step,
@@ -95,12 +119,26 @@ static sim_status read_result(struct run *r)
     return SIM_OK;
 }
 
+/* The user wants to stop here.  Several ranks stop at the same step: the wish counts from the next on. */
+static int stops(const struct run *r)
+{
+    return r->ranks ? r->asked_to_stop : r->job->stop && *r->job->stop;
+}
+
 /* Something is saved after this many steps, or the user wants to stop here. */
 static int saves(const struct run *r)
 {
     const struct sim_train_config *c = r->job->config;
-    return (c->save_every_steps > 0 && r->at.step % c->save_every_steps == 0) ||
-           (r->job->stop && *r->job->stop);
+    return (c->save_every_steps > 0 && r->at.step % c->save_every_steps == 0) || stops(r);
+}
+
+/* The batch of a step, there on every rank before any of them begins. */
+static sim_status next_batch(struct run *r, int64_t epoch, int64_t within, const struct sim_batch **batch)
+{
+    const struct sim_source *source = r->job->source;
+    sim_status s = source->next(source->self, epoch, within, batch);
+    r->asked_to_stop = r->job->stop && *r->job->stop;
+    return sim_ranks_agree_on(r->ranks, s, &r->asked_to_stop);
 }
 
 /* Queues a step; reads the result of the one before it. */
@@ -113,7 +151,7 @@ static sim_status one_step(struct run *r)
     double lr = sim_lr_at(job->config, e);
     double momentum = sim_momentum_at(o->momentum, o->momentum_constant, e, (double)job->config->epochs);
     const struct sim_batch *batch;
-    SIM_TRY(job->source->next(job->source->self, epoch, within, &batch));
+    SIM_TRY(next_batch(r, epoch, within, &batch));
     SIM_TRY(sim_step_queue(&r->optimiser, batch, lr, momentum, epoch, NULL));
     r->at.step++;
     r->at.last_lr = lr, r->at.last_momentum = momentum;
@@ -124,7 +162,7 @@ static sim_status one_step(struct run *r)
     char note[64];
     snprintf(note, sizeof note, "epoch %ld/%ld, loss %.4f", (long)epoch + 1, (long)job->config->epochs,
              r->last_loss);
-    sim_progress_update(&r->progress, r->at.step * o->batch_size, note);
+    sim_progress_update(&r->progress, r->at.step * images_of_step(r), note);
     return SIM_OK;
 }
 
@@ -142,7 +180,7 @@ static sim_status steps(struct run *r)
             epoch_starts(r);
         }
         if (c->save_every_steps > 0 && r->at.step % c->save_every_steps == 0) SIM_TRY(save(r));
-        if (r->job->stop && *r->job->stop) {
+        if (stops(r)) {
             SIM_TRY(read_result(r)); /* the wish may have come since */
             SIM_TRY(save(r));
             return sim_fail(SIM_EINTERRUPT, "stopped at step %ld of %ld as asked", (long)r->at.step,
@@ -171,13 +209,15 @@ static sim_status train(struct run *r)
     r->result->curve = calloc((size_t)job->config->epochs + 1, sizeof *r->result->curve);
     if (!r->result->curve)
         return sim_fail(SIM_ENOMEM, "no memory for a curve of %ld epochs", (long)job->config->epochs);
-    if (job->folder && job->resume && access(r->checkpoint, F_OK) == 0)
-        SIM_TRY(resume(r));
+    int can;
+    SIM_TRY(can_resume(r, &can));
+    if (can)
+        SIM_TRY(sim_ranks_agree(r->ranks, resume(r)));
     else
         SIM_TRY(save(r)); /* tells of a full or read-only disk now, and is the good checkpoint if the first
                              epoch diverges */
 
-    const int64_t images = job->objective->batch_size;
+    const int64_t images = images_of_step(r);
     sim_progress_start(&r->progress, "training", "img", r->last * images);
     r->progress.resumed = r->at.step * images;
     double started = sim_now_s();
@@ -194,7 +234,7 @@ static sim_status train(struct run *r)
 
 sim_status sim_train_run(const struct sim_train_job *job, struct sim_train_result *result)
 {
-    struct run r = {.job = job, .result = result, .saved = -1};
+    struct run r = {.job = job, .ranks = job->objective->ops->ranks, .result = result, .saved = -1};
     *result = (struct sim_train_result){0};
     sim_status s = train(&r);
     sim_optimiser_close(&r.optimiser);

@@ -27,7 +27,8 @@ struct sim_train_job {
     uint64_t seed;
     int resume;                        /* continue from the folder's checkpoint when there is one */
     double gemm_gflops;                /* the machine's measured matrix rate, for gemm_share; 0: unknown */
-    const volatile sig_atomic_t *stop; /* set non-zero: checkpoint and return SIM_EINTERRUPT; may be NULL */
+    const volatile sig_atomic_t *stop; /* set non-zero: checkpoint and return SIM_EINTERRUPT; may be NULL; of
+                                        * several ranks one is enough */
     void (*on_epoch)(void *context, const struct sim_epoch_stats *stats); /* may be NULL */
     void *context;
 };
@@ -41,7 +42,9 @@ struct sim_train_result {
     char reason[256];
 };
 
-/* Trains to the end of the schedule.  SIM_ENONFINITE fills result->reason; the folder keeps the last good
+/* Trains to the end of the schedule.  Of several ranks (objective->ops->ranks) each calls this with a source of its
+ * share of the batches; rank 0 writes, all read, and what all must have alike is compared before it is written; a
+ * failure of one ends all.  SIM_ENONFINITE fills result->reason; the folder keeps the last good
  * checkpoint.  A final checkpoint is always written when there is a folder. */
 sim_status sim_train_run(const struct sim_train_job *job, struct sim_train_result *result);
 
