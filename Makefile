@@ -137,6 +137,16 @@ all: $(TOOL)
 $(TOOL): $(MAIN) $(BACKENDS) $(call archives,$(ROOMS))
 	$(CC) $(CFLAGS) $(BASE) -o $@ $(MAIN) -Wl,--start-group $(BACKENDS) $(call archives,$(ROOMS)) -Wl,--end-group $(LDFLAGS) $(LIBS_BACKENDS) $(LIBS)
 
+# Planning for a GPU without a driver (siameseim plan --device-json): the toolkit's stub under the driver's name, in
+# sight of those only who put this folder on LD_LIBRARY_PATH.
+CUDA_STUB := $(firstword $(wildcard $(CUDA_ROOT)/lib64/stubs/libcuda.so $(CUDA_ROOT)/lib/stubs/libcuda.so))
+ifneq ($(and $(filter 1,$(CUDA)),$(CUDA_STUB)),)
+$(TOOL): | $(O)/stubs/libcuda.so.1
+endif
+$(O)/stubs/libcuda.so.1:
+	@mkdir -p $(@D)
+	ln -sf $(abspath $(CUDA_STUB)) $@
+
 # The same program whose `--device cuda` is the emulated device.
 TOOL_SHIM := $(O)/tests/siameseim_shim
 $(TOOL_SHIM): $(MAIN) $(BACKENDS_shim) $(call archives,$(ROOMS))

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "device_plan.h"
 #include "experiment.h"
 #include "images.h"
 #include "machine.h"
@@ -27,15 +28,24 @@ static const char help[] =
     "  --images N        take the training set to hold N images (default: as configured, or counted)\n"
     "  --threads N       measure with so many threads\n"
     "  --gflops X        do not measure: take X GFLOP/s as the machine's matrix rate\n"
+    "  --device-json F   also plan attention for the GPU that F describes, as cuDNN writes it; may be "
+    "repeated\n"
+    "  --ranks N         with --device-json: N such GPUs share a batch (default: 1)\n"
     "\n"
     "The time is the arithmetic at 70 % of the measured matrix rate, an assumption; scoring and reading\n"
     "come on top.\n"
     "\n"
+    "Planning for a GPU needs cuDNN but neither the GPU nor its driver; without the driver LD_LIBRARY_PATH "
+    "must\n"
+    "name a folder with a stub in its place (stubs/ beside this program, where it was built).  It fails "
+    "where\n"
+    "some attention has no plan.\n"
+    "\n"
     "example: siameseim plan ablations/siameseim_vit_b.yaml --images 1281167\n";
 
 struct words {
-    struct sim_words files, sets, names;
-    const char *images, *threads, *gflops;
+    struct sim_words files, sets, names, devices;
+    const char *images, *threads, *gflops, *ranks;
 };
 
 struct assumptions {
@@ -78,8 +88,8 @@ static sim_status estimate_run(const struct sim_run *run, const struct assumptio
     int64_t grid = c->model.img_size / c->model.patch_size, hidden;
     memset(out, 0, sizeof *out);
     SIM_TRY(sim_mask_hidden(&c->mask, grid, &hidden));
-    SIM_TRY(
-        sim_siameseim_cost(&out->cost, &c->model, &c->siameseim, c->train.batch_size, grid * grid - hidden, sizeof(float)));
+    SIM_TRY(sim_siameseim_cost(&out->cost, &c->model, &c->siameseim, c->train.batch_size,
+                               grid * grid - hidden, sizeof(float)));
     out->images = a->images;
     if (!out->images) SIM_TRY(count_images(run, &out->images));
     out->steps = c->train.epochs * (out->images / c->train.batch_size);
@@ -160,7 +170,7 @@ static sim_status plan_files(const struct words *w)
 {
     struct sim_experiment experiment;
     struct assumptions a = {0};
-    int64_t threads;
+    int64_t threads, ranks = 1;
     if (!w->files.count)
         return sim_fail(SIM_EINVAL,
                         "which runs? a FILE.yaml is needed, such as ablations/quickstart.yaml; see --help");
@@ -169,10 +179,16 @@ static sim_status plan_files(const struct words *w)
         SIM_TRY(sim_options_whole("--threads", w->threads, 1, 1024, &threads));
         omp_set_num_threads((int)threads);
     }
+    if (w->ranks) SIM_TRY(sim_options_whole("--ranks", w->ranks, 1, 65536, &ranks));
+    if (w->ranks && !w->devices.count)
+        return sim_fail(SIM_EINVAL,
+                        "--ranks is the number of GPUs; which kind? --device-json FILE is needed");
     SIM_TRY(sim_experiment_open(&experiment, w->files.word, w->files.count, w->sets.word, w->sets.count));
     sim_status status = sim_experiment_select(&experiment, w->names.word, w->names.count);
     if (status == SIM_OK) status = measure(w, &a.gflops);
     if (status == SIM_OK) status = print_plan(&experiment, &a);
+    for (int i = 0; i < w->devices.count && status == SIM_OK; i++)
+        status = sim_device_plan_print(&experiment, w->devices.word[i], ranks);
     sim_experiment_close(&experiment);
     return status;
 }
@@ -180,16 +196,17 @@ static sim_status plan_files(const struct words *w)
 static int run_plan(int argc, char **argv)
 {
     struct words w = {0};
-    const struct sim_option options[] = {{"--run", NULL, NULL, &w.names},
-                                         {"--set", NULL, NULL, &w.sets},
-                                         {"--images", NULL, &w.images, NULL},
-                                         {"--threads", NULL, &w.threads, NULL},
-                                         {"--gflops", NULL, &w.gflops, NULL}};
-    sim_status status = sim_options_parse(argc, argv, options, 5, &w.files);
+    const struct sim_option options[] = {
+        {"--run", NULL, NULL, &w.names},     {"--set", NULL, NULL, &w.sets},
+        {"--images", NULL, &w.images, NULL}, {"--threads", NULL, &w.threads, NULL},
+        {"--gflops", NULL, &w.gflops, NULL}, {"--device-json", NULL, NULL, &w.devices},
+        {"--ranks", NULL, &w.ranks, NULL}};
+    sim_status status = sim_options_parse(argc, argv, options, sizeof options / sizeof *options, &w.files);
     if (status == SIM_OK) status = plan_files(&w);
     sim_words_close(&w.files);
     sim_words_close(&w.sets);
     sim_words_close(&w.names);
+    sim_words_close(&w.devices);
     return status == SIM_OK ? 0 : sim_command_failed("plan");
 }
 
