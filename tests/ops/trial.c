@@ -402,6 +402,22 @@ static void run_trial(const struct operation *op, const int64_t *shape, int vari
     trial_close(&t);
 }
 
+/* Every variant of a few random shapes, other ones for every operation. */
+static void run_random(const struct operation *op, const struct subject *subjects, int subject_count)
+{
+    const char *shapes = getenv("SIM_RANDOM_SHAPES"), *seed = getenv("SIM_RANDOM_SEED");
+    uint64_t drawn = seed ? strtoull(seed, NULL, 10) : 1, number = 0;
+    for (const char *c = op->name; *c; c++) number = number * 31 + (unsigned char)*c;
+    for (int i = 0; i < (shapes ? atoi(shapes) : 0); i++) {
+        struct sim_rng r = sim_rng_make(drawn, SIM_PURPOSE_TEST, 0, number, (uint32_t)i);
+        int64_t shape[TRIAL_DIMS];
+        ck_assert_msg(trial_random_shape(op, &r, shape), "%s: random_shapes.c does not know all of \"%s\"",
+                      op->name, op->dims);
+        for (int v = 0; v < op->variants; v++)
+            run_trial(op, shape, v, drawn + (uint64_t)(100 + i), subjects, subject_count);
+    }
+}
+
 void trial_operation(const struct operation *op)
 {
     struct subject subjects[TRIAL_SUBJECTS];
@@ -427,6 +443,7 @@ void trial_operation(const struct operation *op)
         for (int s = 0; s < op->shape_count; s++)
             for (int v = 0; v < op->variants; v++)
                 run_trial(op, op->shapes[s], v, (uint64_t)(s * op->variants + v + 1), subjects, count);
+        run_random(op, subjects, count);
     }
     subjects_close(subjects, count);
 }
