@@ -377,7 +377,7 @@ static sim_status open_lists(struct loader *l)
     return sim_fail(SIM_ENOMEM, "no memory for a list of %ld images", (long)images);
 }
 
-static sim_status check(const struct sim_loader_config *c)
+sim_status sim_loader_check(const struct sim_loader_config *c)
 {
     if (c->batch_size < 1 || c->batch_size > c->images->count)
         return sim_fail(
@@ -405,7 +405,7 @@ static sim_status check(const struct sim_loader_config *c)
 sim_status sim_loader_open(struct sim_source *out, const struct sim_loader_config *c)
 {
     memset(out, 0, sizeof *out);
-    SIM_TRY(check(c));
+    SIM_TRY(sim_loader_check(c));
     struct loader *l = calloc(1, sizeof *l);
     if (!l) return sim_fail(SIM_ENOMEM, "no memory for a loader");
     /* Copies, so that only the images need to outlive the source. */

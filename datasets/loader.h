@@ -22,6 +22,9 @@ struct sim_loader_config {
     int jobs;     /* batches carry jobs (view_jobs.h) instead of views, for a backend that has make_views */
 };
 
+/* What can be said against a configuration for training before it is opened. */
+sim_status sim_loader_check(const struct sim_loader_config *c);
+
 /* Order of images: a permutation per epoch, by (seed, epoch).  Same bytes for any number of workers.  A batch
  * larger than the set is SIM_EINVAL.  Under policy `skip` a damaged image is replaced by the next one of the
  * permutation that decodes; under `error` the batch fails with the image's name. */

@@ -47,6 +47,7 @@ static const struct field fields[] = {
     {"deterministic", FLAG, 0, 0},
     {"substituted", TEXTS, 0, 0},
     {"ranks", WHOLE, 0, 0},
+    {"transport", TEXT, 0, 0},
     {"threads", WHOLE, 1, 0},
     {"libraries", OPEN, 1, 0},
     {"study", OBJECT, 0, 0},

@@ -32,6 +32,12 @@ static const char help[] =
     "  --fresh           start every run again, over what stands in DIR\n"
     "  --quiet           no progress, no table: only errors\n"
     "\n"
+    "Several processes train together, one per device or share of the cores, when they are started by mpirun or\n"
+    "srun (with MPI compiled in), or with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT as torchrun sets them, or\n"
+    "with SIM_RANKS_FOLDER=a folder that all see, SIM_RANKS_NAME=a word of this launch, RANK and WORLD_SIZE.\n"
+    "train.batch_size is that of all together.  Rank 0 scores and writes; all read DIR.  A rank that is gone ends\n"
+    "the others; one that does not come for SIM_RANKS_TIMEOUT_S seconds (600) counts as gone.\n"
+    "\n"
     "Ctrl-C stops after the current step with a checkpoint, a second one at once; the same command goes on\n"
     "from there and ends with the same bytes.  Exit status: 0 all done, 1 a run failed or diverged or the\n"
     "report could not be written, 130 interrupted.\n"
@@ -120,7 +126,8 @@ struct tally {
 
 static void run_all(struct sim_session *s, const struct sim_experiment *e, struct tally *t)
 {
-    for (int i = 0; i < e->count && !t->interrupted; i++) {
+    /* Several ranks do not try the next run after a failure: they may no longer agree where they are. */
+    for (int i = 0; i < e->count && !t->interrupted && !(s->ranks && t->failed); i++) {
         enum sim_outcome outcome = SIM_RUN_OK;
         const struct sim_run *run = &e->runs[i];
         sim_session_say(s, "[%d/%d] %s: %s, seed %lld", i + 1, e->count, run->experiment, run->name,
@@ -159,24 +166,63 @@ static void summarise(const struct sim_session *s, struct tally *t)
                     t->skipped, t->diverged, t->failed, s->records);
 }
 
-static sim_status prepare(struct sim_session *s, struct sim_experiment *e, const char *device)
-{
-    SIM_TRY(sim_backend_parse(device, &s->backend));
-    SIM_TRY(sim_experiment_resolve(e, s->backend.name));
-    SIM_TRY(check_paths(e));
-    SIM_TRY(sim_make_folder(s->out));
-    if (snprintf(s->records, sizeof s->records, "%s/records.jsonl", s->out) >= (int)sizeof s->records)
-        return sim_fail(SIM_EINVAL, "--out %s: this path is too long", s->out);
-    /* Early, so that a device that is not there is said before any work. */
-    if (e->count) SIM_TRY(sim_session_open_device(s, &e->runs[0].config.compute));
-    return SIM_OK;
-}
-
 struct words {
     struct sim_words files, sets, names;
     const char *out, *threads, *device;
     int resume, fresh, quiet;
 };
+
+/* ------------------------------------------------------------------ several ranks */
+/* Rank 0 talks; what others must say, they say by name.  On one machine they share devices and cores out. */
+static void take_place(struct sim_session *s, int threads_given)
+{
+    const struct sim_ranks *r = s->ranks;
+    const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+    char who[96];
+    if (!r) return;
+    snprintf(who, sizeof who, "rank %d (%s)", r->rank, r->host[r->rank]);
+    if (r->rank) {
+        sim_log_as(who);
+        sim_progress_quiet(1);
+        s->quiet = 1;
+    }
+    /* A launcher that shows each process its own device has chosen already. */
+    if (!visible || strchr(visible, ',')) s->backend.ordinal += r->local_rank;
+    const int cores = omp_get_num_procs(), bound = cores < sysconf(_SC_NPROCESSORS_ONLN);
+    if (!threads_given && !getenv("OMP_NUM_THREADS") && !bound && r->local_size > 1)
+        omp_set_num_threads(cores > r->local_size ? cores / r->local_size : 1);
+    sim_session_say(s, "%d ranks over %s (found each other by %s), %d on this machine", r->size, r->transport,
+                    r->bootstrap, r->local_size);
+}
+
+static sim_status read_files(struct sim_session *s, struct sim_experiment *e, const struct words *w)
+{
+    SIM_TRY(sim_experiment_open(e, w->files.word, w->files.count, w->sets.word, w->sets.count));
+    SIM_TRY(sim_experiment_select(e, w->names.word, w->names.count));
+    SIM_TRY(sim_experiment_resolve(e, s->backend.name));
+    SIM_TRY(check_paths(e));
+    if (sim_ranks_first(s->ranks)) SIM_TRY(sim_make_folder(s->out));
+    if (snprintf(s->records, sizeof s->records, "%s/records.jsonl", s->out) >= (int)sizeof s->records)
+        return sim_fail(SIM_EINVAL, "--out %s: this path is too long", s->out);
+    return SIM_OK;
+}
+
+/* Early, so that a device that is not there is said before any work. */
+static sim_status prepare(struct sim_session *s, struct sim_experiment *e, const struct words *w)
+{
+    SIM_TRY(sim_ranks_agree(s->ranks, read_files(s, e, w)));
+    return e->count ? sim_session_open_device(s, &e->runs[0].config.compute) : SIM_OK;
+}
+
+/* Meets the other ranks, if there are any, before anything can fail on one of them alone. */
+static sim_status meet(struct sim_session *s, const struct words *w)
+{
+    SIM_TRY(sim_backend_parse(w->device, &s->backend));
+    SIM_TRY(catch_signals());
+    SIM_TRY(sim_ranks_open(&s->ranks));
+    take_place(s, w->threads != NULL);
+    return SIM_OK;
+}
 
 static sim_status check_words(const struct words *w)
 {
@@ -199,22 +245,23 @@ static int run_files(const struct words *w)
         .out = w->out, .fresh = w->fresh, .quiet = w->quiet, .drawing = drawing, .stop = &stop};
     struct sim_experiment experiment = {0};
     struct tally tally = {0};
+    char why[512] = ""; /* the last words, for ranks that still wait */
     sim_progress_quiet(w->quiet);
     sim_status status = check_words(w);
-    if (status == SIM_OK) status = catch_signals();
+    if (status == SIM_OK) status = meet(&session, w);
+    if (status == SIM_OK) status = prepare(&session, &experiment, w);
     if (status == SIM_OK)
-        status = sim_experiment_open(&experiment, w->files.word, w->files.count, w->sets.word, w->sets.count);
-    if (status == SIM_OK) status = sim_experiment_select(&experiment, w->names.word, w->names.count);
-    if (status == SIM_OK) status = prepare(&session, &experiment, w->device);
-    if (status == SIM_OK) {
         run_all(&session, &experiment, &tally);
-        summarise(&session, &tally);
-    } else
+    else
         sim_command_failed("run");
+    const int failed = status != SIM_OK || tally.failed;
+    if (failed) snprintf(why, sizeof why, "%s", sim_error_text());
+    if (status == SIM_OK && sim_ranks_first(session.ranks)) summarise(&session, &tally);
     sim_run_images_close(&session.images);
     sim_session_close_device(&session);
+    sim_ranks_close(session.ranks, failed ? why : NULL);
     sim_experiment_close(&experiment);
-    return tally.interrupted ? 130 : status != SIM_OK || tally.failed || tally.diverged || tally.undrawn;
+    return tally.interrupted ? 130 : failed || tally.diverged || tally.undrawn;
 }
 
 static int run_run(int argc, char **argv)

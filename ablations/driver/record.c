@@ -120,7 +120,9 @@ static json_t *record_json(const struct sim_record *r)
                   {"driver", json_string(facts->driver)},
                   {"precision", json_string(sim_precision_name(r->machine->precision))},
                   {"deterministic", json_boolean(r->machine->deterministic)},
-                  {"substituted", substituted_json(facts)}, {"threads", whole(r->machine->threads)},
+                  {"substituted", substituted_json(facts)}, {"ranks", whole(sim_ranks_size(r->ranks))},
+                  {"transport", json_string(r->ranks ? r->ranks->transport : "")},
+                  {"threads", whole(r->machine->threads)},
                   {"libraries", sim_machine_libraries(facts)}, {"data", data}, {"model", model},
                   {"curve", curve_json(r)}, {"scores", scores_json(r)}, {"cost", cost});
 }

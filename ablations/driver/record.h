@@ -5,6 +5,7 @@
 #include "experiment.h"
 #include "loop.h"
 #include "machine.h"
+#include "ranks.h"
 #include "scores.h"
 
 #define SIM_MAX_SCORES 8
@@ -17,6 +18,7 @@ struct sim_scored {
 struct sim_record {
     const struct sim_run *run; /* borrowed, like everything below */
     const struct sim_machine *machine;
+    const struct sim_ranks *ranks;     /* NULL: alone */
     const char *status;                /* "ok" or "diverged" */
     const char *reason;                /* "" for ok */
     char started[32];                  /* UTC */

@@ -26,7 +26,7 @@ sim_status sim_session_open_device(struct sim_session *s, const struct sim_compu
     if (s->ops.close && !s->used && memcmp(&s->compute, c, sizeof *c) == 0) return SIM_OK;
     sim_session_close_device(s);
     s->compute = *c, s->used = 0;
-    SIM_TRY(sim_backend_open(&s->ops, &s->backend, c, NULL));
+    SIM_TRY(sim_ranks_agree(s->ranks, sim_backend_open(&s->ops, &s->backend, c, s->ranks)));
     sim_machine_read(&s->machine, &s->ops, GEMM_SECONDS);
     sim_session_say(s, "machine: %s, %s, %d thread%s, matrix products at %.0f GFLOP/s",
                     s->machine.facts.device, sim_precision_name(s->machine.precision), s->machine.threads,
@@ -45,11 +45,19 @@ struct work {
     struct sim_train_result result;
     struct sim_record record;
     double started_s;
+    int recorded; /* before */
 };
 
 static int stopped(const struct work *w)
 {
     return w->session->stop && *w->session->stop;
+}
+
+/* A stage of the run that is rank 0's alone: the others wait for it, and fail with it. */
+static sim_status by_first(struct work *w, sim_status (*stage)(struct work *w))
+{
+    const struct sim_ranks *r = w->session->ranks;
+    return sim_ranks_agree(r, sim_ranks_first(r) ? stage(w) : SIM_OK);
 }
 
 static sim_status put_path(char out[PATH_MAX], const char *folder, const char *name)
@@ -79,29 +87,43 @@ static sim_status check_checkpoint(const struct work *w)
     return status;
 }
 
-static sim_status find_record(const struct work *w, int *recorded)
+static sim_status find_record(struct work *w)
 {
-    *recorded = 0;
+    w->recorded = 0;
     if (w->session->fresh) return SIM_OK;
-    return sim_record_find(w->session->records, w->run->name, w->run->config_hash, recorded);
+    return sim_record_find(w->session->records, w->run->name, w->run->config_hash, &w->recorded);
 }
 
 /* Finds out whether the run is recorded; if not, makes the folder, holds it, and finds out whether its
  * checkpoint can be continued. */
-static sim_status look_around(struct work *w, int *recorded)
+static sim_status look_around(struct work *w)
 {
-    *recorded = 0;
-    SIM_TRY(put_path(w->folder, w->session->out, w->run->folder));
-    SIM_TRY(put_path(w->checkpoint, w->folder, "checkpoint.safetensors"));
-    SIM_TRY(find_record(w, recorded));
-    if (*recorded) return SIM_OK;
+    SIM_TRY(find_record(w));
+    if (w->recorded) return SIM_OK;
     SIM_TRY(sim_make_folder(w->folder));
     SIM_TRY(sim_folder_lock(&w->lock, w->folder));
-    SIM_TRY(find_record(w, recorded)); /* by who held the folder until now */
-    if (*recorded) return SIM_OK;
+    SIM_TRY(find_record(w)); /* by who held the folder until now */
+    if (w->recorded) return SIM_OK;
     if (!w->session->fresh) return check_checkpoint(w);
     if (unlink(w->checkpoint) == 0 || errno == ENOENT) return SIM_OK;
     return sim_fail(SIM_EIO, "%s cannot be removed: %s", w->checkpoint, strerror(errno));
+}
+
+/* All ranks were asked for the same run. */
+static sim_status same_run(const struct work *w)
+{
+    uint64_t hash = 0;
+    for (const char *c = w->run->config_hash; *c; c++) hash = hash * 257 + (unsigned char)*c;
+    return sim_ranks_same(w->session->ranks, hash, "the configurations");
+}
+
+static sim_status find_out(struct work *w)
+{
+    SIM_TRY(put_path(w->folder, w->session->out, w->run->folder));
+    SIM_TRY(put_path(w->checkpoint, w->folder, "checkpoint.safetensors"));
+    SIM_TRY(same_run(w));
+    SIM_TRY(by_first(w, look_around));
+    return sim_ranks_broadcast(w->session->ranks, &w->recorded, sizeof w->recorded);
 }
 
 /* ------------------------------------------------------------------ images */
@@ -116,7 +138,7 @@ static sim_status open_images(struct work *w)
 {
     struct sim_run_images *i = &w->session->images;
     const struct sim_run_config *c = &w->run->config;
-    int scored = c->eval.knn || c->eval.logistic;
+    int scored = sim_ranks_first(w->session->ranks) && (c->eval.knn || c->eval.logistic);
     if (i->open && i->scored >= scored && i->seed == c->seed && memcmp(&i->of, &c->data, sizeof i->of) == 0)
         return SIM_OK;
     sim_run_images_close(i);
@@ -183,14 +205,25 @@ static sim_status score_encoder(struct work *w, const char *encoder_name)
     return status == SIM_OK ? SIM_OK : sim_context(status, "scoring the %s encoder", encoder_name);
 }
 
+static sim_status score_untrained(struct work *w)
+{
+    return score_encoder(w, "untrained");
+}
+
+static sim_status score_pretrained(struct work *w)
+{
+    return score_encoder(w, "pretrained");
+}
+
 /* ------------------------------------------------------------------ training */
 static sim_status open_objective(struct work *w)
 {
     const struct sim_run_config *c = &w->run->config;
     int64_t grid = c->model.img_size / c->model.patch_size, hidden;
     SIM_TRY(sim_mask_hidden(&c->mask, grid, &hidden));
-    SIM_TRY(sim_siameseim_open(&w->objective, &w->session->ops, &c->model, &c->siameseim, c->train.batch_size,
-                               grid * grid - hidden, (uint64_t)c->seed));
+    SIM_TRY(sim_siameseim_open(&w->objective, &w->session->ops, &c->model, &c->siameseim,
+                               c->train.batch_size / sim_ranks_size(w->session->ranks), grid * grid - hidden,
+                               (uint64_t)c->seed));
     const struct sim_cost *cost = &w->objective.cost;
     struct sim_record *r = &w->record;
     r->parameters = cost->parameters, r->trainable = cost->trainable;
@@ -218,12 +251,28 @@ static void say_epoch(void *context, const struct sim_epoch_stats *e)
                     e->momentum, e->images_per_s, e->gflops, share, took);
 }
 
+/* Damaged images that were passed over, each counted once, whichever rank came upon it. */
+static sim_status count_skipped(struct work *w, const struct sim_source *source)
+{
+    enum { PIECE = 4096 };
+    const uint8_t *mine = source->damaged(source->self);
+    double seen[PIECE];
+    for (int64_t at = 0; at < source->images; at += PIECE) {
+        int64_t here = source->images - at < PIECE ? source->images - at : PIECE;
+        for (int64_t i = 0; i < here; i++) seen[i] = mine[at + i];
+        SIM_TRY(sim_ranks_sum(w->session->ranks, seen, here));
+        for (int64_t i = 0; i < here; i++) w->record.skipped += seen[i] > 0;
+    }
+    return SIM_OK;
+}
+
 /* A run whose loss stopped being a number is a result, not a failure: it is recorded as diverged. */
 static sim_status train(struct work *w)
 {
     const struct sim_run_config *c = &w->run->config;
+    const struct sim_ranks *ranks = w->session->ranks;
     struct sim_source source;
-    SIM_TRY(sim_loader_open(&source, &w->loader));
+    SIM_TRY(sim_ranks_agree(ranks, sim_loader_open(&source, &w->loader)));
     struct sim_train_job job = {.objective = &w->objective,
                                 .config = &c->train,
                                 .source = &source,
@@ -231,23 +280,26 @@ static sim_status train(struct work *w)
                                 .config_hash = w->run->config_hash,
                                 .seed = (uint64_t)c->seed,
                                 .resume = !w->session->fresh,
-                                .gemm_gflops = w->session->machine.gemm_gflops,
+                                .gemm_gflops = w->session->machine.gemm_gflops * sim_ranks_size(ranks),
                                 .stop = w->session->stop,
                                 .on_epoch = say_epoch,
                                 .context = w};
     sim_status status = sim_train_run(&job, &w->result);
-    if (source.skipped && !w->session->images.scored) w->record.skipped = source.skipped(source.self);
+    if ((status == SIM_OK || status == SIM_ENONFINITE) && !c->eval.knn && !c->eval.logistic) {
+        sim_status counted = count_skipped(w, &source);
+        if (counted != SIM_OK) status = counted;
+    }
     source.close(source.self);
     if (status == SIM_ENONFINITE) {
         w->record.status = "diverged", w->record.reason = w->result.reason;
-        sim_log("run %s diverged: %s", w->run->folder, w->result.reason);
+        if (sim_ranks_first(ranks)) sim_log("run %s diverged: %s", w->run->folder, w->result.reason);
         return SIM_OK;
     }
     return status;
 }
 
 /* ------------------------------------------------------------------ what is kept */
-static sim_status write_config(const struct work *w)
+static sim_status write_config(struct work *w)
 {
     char path[PATH_MAX], *text;
     SIM_TRY(put_path(path, w->folder, "config.yaml"));
@@ -257,7 +309,7 @@ static sim_status write_config(const struct work *w)
     return status;
 }
 
-static sim_status write_encoder(const struct work *w)
+static sim_status write_encoder(struct work *w)
 {
     char path[PATH_MAX], seed[24];
     snprintf(seed, sizeof seed, "%lld", (long long)w->run->config.seed);
@@ -293,9 +345,10 @@ static void draw(const struct work *w)
 static sim_status all_stages(struct work *w)
 {
     const struct sim_run_config *c = &w->run->config;
+    const struct sim_ranks *ranks = w->session->ranks;
     SIM_TRY(sim_session_open_device(w->session, &c->compute));
     w->session->used = w->session->ops.discrete; /* the CPU substitutes nothing, and may stay open */
-    SIM_TRY(open_images(w));
+    SIM_TRY(sim_ranks_agree(ranks, open_images(w)));
     describe_images(w);
     w->loader = (struct sim_loader_config){.images = &w->session->images.train,
                                            .data = &c->data,
@@ -305,39 +358,44 @@ static sim_status all_stages(struct work *w)
                                            .img_size = c->model.img_size,
                                            .patch_size = c->model.patch_size,
                                            .seed = (uint64_t)c->seed,
+                                           .rank = ranks ? ranks->rank : 0,
+                                           .ranks = sim_ranks_size(ranks),
                                            .workers = c->data.workers ? (int)c->data.workers
                                                                       : w->session->machine.threads};
-    SIM_TRY(open_objective(w));
-    SIM_TRY(write_config(w));
+    SIM_TRY(sim_ranks_agree(ranks, sim_loader_check(&w->loader)));
+    SIM_TRY(sim_ranks_agree(ranks, open_objective(w)));
+    SIM_TRY(by_first(w, write_config));
     /* The weights are the seed's here, also when a checkpoint waits to be resumed. */
-    SIM_TRY(score_encoder(w, "untrained"));
+    SIM_TRY(by_first(w, score_untrained));
     if (c->train.epochs > 0) {
         SIM_TRY(train(w));
-        if (stopped(w)) return SIM_EINTERRUPT;
+        SIM_TRY(sim_ranks_agree(ranks, stopped(w) ? SIM_EINTERRUPT : SIM_OK));
     }
     if (strcmp(w->record.status, "ok") == 0) {
-        if (c->train.epochs > 0) SIM_TRY(score_encoder(w, "pretrained"));
-        SIM_TRY(write_encoder(w));
+        if (c->train.epochs > 0) SIM_TRY(by_first(w, score_pretrained));
+        SIM_TRY(by_first(w, write_encoder));
     }
-    SIM_TRY(record(w));
-    draw(w);
+    SIM_TRY(by_first(w, record));
+    if (sim_ranks_first(ranks)) draw(w);
     return SIM_OK;
 }
 
 sim_status sim_run_one(struct sim_session *s, const struct sim_run *run, enum sim_outcome *outcome)
 {
-    int recorded;
     struct work *w = calloc(1, sizeof *w);
     if (!w) return sim_fail(SIM_ENOMEM, "no memory to start run %s", run->folder);
     w->session = s, w->run = run, w->lock = -1, w->started_s = sim_now_s();
-    w->record = (struct sim_record){.run = run, .machine = &s->machine, .status = "ok", .reason = ""};
+    w->record = (struct sim_record){
+        .run = run, .machine = &s->machine, .ranks = s->ranks, .status = "ok", .reason = ""};
     sim_machine_utc(w->record.started);
-    sim_status status = look_around(w, &recorded);
-    if (status == SIM_OK && recorded)
+    sim_status status = find_out(w);
+    if (status == SIM_OK && w->recorded)
         sim_session_say(s, "%s is already recorded in %s", run->folder, s->records);
     else if (status == SIM_OK)
         status = all_stages(w);
-    *outcome = recorded ? SIM_RUN_SKIPPED : strcmp(w->record.status, "ok") ? SIM_RUN_DIVERGED : SIM_RUN_OK;
+    *outcome = w->recorded                      ? SIM_RUN_SKIPPED
+               : strcmp(w->record.status, "ok") ? SIM_RUN_DIVERGED
+                                                : SIM_RUN_OK;
     if (w->objective.close) w->objective.close(&w->objective);
     free(w->result.curve);
     sim_folder_unlock(&w->lock);

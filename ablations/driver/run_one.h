@@ -10,6 +10,7 @@
 #include "experiment.h"
 #include "images.h"
 #include "machine.h"
+#include "ranks.h"
 
 /* How results are drawn.  main.c puts the functions of results/report.h here; this room knows nothing of
  * plots. */
@@ -37,6 +38,7 @@ struct sim_session {
     char records[PATH_MAX];     /* OUT/records.jsonl */
     int fresh;                  /* start again, whatever is recorded or half done */
     int quiet;                  /* only errors are said */
+    struct sim_ranks *ranks;    /* those that train together; NULL: alone */
     struct sim_backend backend; /* --device */
     struct sim_ops ops;         /* open for `compute`, or zeroed */
     struct sim_compute_config compute;
@@ -59,7 +61,10 @@ enum sim_outcome { SIM_RUN_OK, SIM_RUN_SKIPPED, SIM_RUN_DIVERGED };
 /* Trains, scores, writes OUT/FOLDER/{config.yaml, encoder.safetensors, checkpoint.safetensors}, appends the
  * record and draws.  A recorded run is skipped; a checkpoint of the same configuration is resumed; one of
  * another configuration is an error that names --fresh, and so is a folder in which another process is at
- * work. SIM_EINTERRUPT: stopped by the user, nothing recorded, the checkpoint stands. */
+ * work. SIM_EINTERRUPT: stopped by the user, nothing recorded, the checkpoint stands.
+ *
+ * Of several ranks all call this with the same run: each loads and trains its share, rank 0 looks around, scores and
+ * writes, and a failure of one is a failure of all. */
 sim_status sim_run_one(struct sim_session *s, const struct sim_run *run, enum sim_outcome *outcome);
 
 void sim_run_images_close(struct sim_run_images *i); /* a zeroed struct is legal */
