@@ -20,6 +20,7 @@ struct sim_product_form {
     int32_t bias, add;                                             /* 0 or 1; enum sim_product_add */
     int32_t align_a, align_b, align_c, align_residual, align_bias; /* bytes, at most 16 */
 };
+_Static_assert(sizeof(struct sim_product_form) == 10 * sizeof(int64_t) + 12 * sizeof(int32_t), "no padding");
 
 struct sim_product_form sim_product_form(const struct sim_product *p, const void *bias,
                                          enum sim_precision precision);

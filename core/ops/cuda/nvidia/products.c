@@ -242,7 +242,7 @@ static double time_candidate(struct sim_cuda *c, const struct plan *plan,
     for (int i = 0; i < REPETITIONS; i++)
         if (multiply(c, plan, algorithm, p) != CUBLAS_STATUS_SUCCESS) return -1;
     sim_device_event_record(c->device, to, c->stream);
-    sim_device_event_wait(c->device, to);
+    sim_cuda_wait_for(c, to);
     if (sim_device_failure(c->device, 0)) return -1;
     return sim_device_event_ms(c->device, from, to);
 }
