@@ -43,7 +43,7 @@ void sim_k_gelu_backward(sim_stream s, enum sim_dtype act, void *dx, const void 
 void sim_k_residual_bias(sim_stream s, enum sim_dtype act, void *y, const void *residual, const float *bias,
                          int64_t rows, int64_t dim);
 
-/* ---- norms.cu: the contracts are ops.h's */
+/* ---- layernorm.cu, batchnorm.cu: the contracts are ops.h's */
 
 void sim_k_layernorm(sim_stream s, enum sim_dtype act, void *y, float *mean, float *rstd, const void *x,
                      const float *w, const float *b, int64_t rows, int64_t dim, double eps);
@@ -86,7 +86,7 @@ void sim_k_softmax_backward(sim_stream s, enum sim_dtype act, void *p, void *ds,
                             const float *dp, const float *lse, int64_t lse_stride, int64_t matrices,
                             int64_t rows, int64_t cols, float scale);
 
-/* ---- tokens.cu: the contracts are ops.h's */
+/* ---- tokens.cu, features.cu, residual.cu: the contracts are ops.h's */
 
 void sim_k_patchify(sim_stream s, enum sim_dtype act, void *rows, const float *images, const int32_t *index,
                     int64_t batch, int64_t side, int64_t patch, int64_t taken);
