@@ -172,29 +172,6 @@ struct words {
     int resume, fresh, quiet;
 };
 
-/* ------------------------------------------------------------------ several ranks */
-/* Rank 0 talks; what others must say, they say by name.  On one machine they share devices and cores out. */
-static void take_place(struct sim_session *s, int threads_given)
-{
-    const struct sim_ranks *r = s->ranks;
-    const char *visible = getenv("CUDA_VISIBLE_DEVICES");
-    char who[96];
-    if (!r) return;
-    snprintf(who, sizeof who, "rank %d (%s)", r->rank, r->host[r->rank]);
-    if (r->rank) {
-        sim_log_as(who);
-        sim_progress_quiet(1);
-        s->quiet = 1;
-    }
-    /* A launcher that shows each process its own device has chosen already. */
-    if (!visible || strchr(visible, ',')) s->backend.ordinal += r->local_rank;
-    const int cores = omp_get_num_procs(), bound = cores < sysconf(_SC_NPROCESSORS_ONLN);
-    if (!threads_given && !getenv("OMP_NUM_THREADS") && !bound && r->local_size > 1)
-        omp_set_num_threads(cores > r->local_size ? cores / r->local_size : 1);
-    sim_session_say(s, "%d ranks over %s (found each other by %s), %d on this machine", r->size, r->transport,
-                    r->bootstrap, r->local_size);
-}
-
 static sim_status read_files(struct sim_session *s, struct sim_experiment *e, const struct words *w)
 {
     SIM_TRY(sim_experiment_open(e, w->files.word, w->files.count, w->sets.word, w->sets.count));
@@ -220,7 +197,11 @@ static sim_status meet(struct sim_session *s, const struct words *w)
     SIM_TRY(sim_backend_parse(w->device, &s->backend));
     SIM_TRY(catch_signals());
     SIM_TRY(sim_ranks_open(&s->ranks));
-    take_place(s, w->threads != NULL);
+    if (!s->ranks) return SIM_OK;
+    sim_backend_take_place(&s->backend, s->ranks, w->threads != NULL);
+    if (s->ranks->rank) s->quiet = 1;
+    sim_session_say(s, "%d ranks over %s, which found each other by %s; %d on this machine", s->ranks->size,
+                    s->ranks->transport, s->ranks->bootstrap, s->ranks->local_size);
     return SIM_OK;
 }
 

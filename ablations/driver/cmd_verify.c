@@ -40,6 +40,10 @@ static const char help[] =
     "those that\n"
     "are rounding noise too.  Exit status 1 when any bound is passed.\n"
     "\n"
+    "Several processes, started as `siameseim run --help` says, share the batch: what they make together must "
+    "be\n"
+    "what one makes.\n"
+    "\n"
     "  --precision P   what to compute in; by default fp32 on a CPU and bf16 on a GPU\n"
     "  --threads N     compute threads\n"
     "  --table FILE    the worst of all as a Markdown table, too\n"
@@ -96,16 +100,17 @@ static sim_status verify_all(const struct words *w, const struct sim_ops *ops, i
     for (int i = 0; i < w->folders.count; i++) {
         struct sim_verdict v[SIM_VERIFY_QUANTITIES];
         SIM_TRY(sim_verify(ops, w->folders.word[i], v));
-        print(w->folders.word[i], v);
+        if (sim_ranks_first(ops->ranks) || !sim_verify_passes(v)) print(w->folders.word[i], v);
         sim_verify_merge(all, v, w->folders.word[i]);
         *failed += !sim_verify_passes(v);
     }
     snprintf(title, sizeof title, "\nworst of %d folders", w->folders.count);
+    if (!sim_ranks_first(ops->ranks)) return SIM_OK;
     if (w->folders.count > 1) print(title, all);
     return w->table ? write_table(w->table, ops, w->folders.count, all) : SIM_OK;
 }
 
-static sim_status open_and_verify(const struct words *w, int *failed)
+static sim_status open_and_verify(const struct words *w, struct sim_ranks **ranks, int *failed)
 {
     struct sim_backend backend;
     struct sim_compute_config compute = {.deterministic = 1};
@@ -122,7 +127,9 @@ static sim_status open_and_verify(const struct words *w, int *failed)
     SIM_TRY(sim_backend_parse(w->device, &backend));
     if (w->precision) SIM_TRY(sim_precision_parse(w->precision, "--precision", &precision));
     compute.precision = (int)precision;
-    SIM_TRY(sim_backend_open(&ops, &backend, &compute, NULL));
+    SIM_TRY(sim_ranks_open(ranks));
+    sim_backend_take_place(&backend, *ranks, w->threads != NULL);
+    SIM_TRY(sim_backend_open(&ops, &backend, &compute, *ranks));
     sim_status status = verify_all(w, &ops, failed);
     ops.close(&ops);
     return status;
@@ -137,11 +144,14 @@ static int run(int argc, char **argv)
                                    {.name = "--threads", .text = &w.threads}};
     int failed = 0;
     sim_status s = sim_options_parse(argc, argv, options, 4, &w.folders);
-    if (s == SIM_OK) s = open_and_verify(&w, &failed);
+    struct sim_ranks *ranks = NULL;
+    if (s == SIM_OK) s = open_and_verify(&w, &ranks, &failed);
     sim_words_close(&w.folders);
-    if (s != SIM_OK) return sim_command_failed("verify");
+    int code = s == SIM_OK ? failed > 0 : sim_command_failed("verify");
+    sim_ranks_close(ranks, s == SIM_OK ? NULL : sim_error_text());
+    if (s != SIM_OK) return code;
     if (failed) fprintf(stderr, "siameseim verify: %d folder(s) past the bounds\n", failed);
-    return failed > 0;
+    return code;
 }
 
 const struct sim_command sim_command_verify = {

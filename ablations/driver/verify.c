@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ranks.h"
 #include "step.h"
 #include "verify_compare.h"
 
@@ -17,6 +18,20 @@ struct watch {
     sim_status status;
 };
 
+/* Of several ranks each runs its share of the ground truth's batch, `batch` / size images from this one on. */
+static int64_t first_image(const struct sim_ops *ops, int64_t batch)
+{
+    return ops->ranks ? batch / ops->ranks->size * ops->ranks->rank : 0;
+}
+
+static void take_share(const struct sim_ops *ops, const struct sim_case *c, struct sim_batch *b)
+{
+    const int64_t first = first_image(ops, b->size), side = c->vit.img_size, grid = side / c->vit.patch_size;
+    b->view1 += first * 3 * side * side, b->view2 += first * 3 * side * side;
+    b->mask += first * grid * grid, b->geometry += first * 6;
+    b->size /= sim_ranks_size(ops->ranks);
+}
+
 static void see(void *context, const char *name, const sim_act *data, const int64_t shape[3])
 {
     struct watch *w = context;
@@ -24,12 +39,15 @@ static void see(void *context, const char *name, const sim_act *data, const int6
     const struct sim_tensor *t;
     snprintf(full, sizeof full, "act.%s", name);
     if (w->status != SIM_OK) return;
-    w->status = sim_tensors_expect(w->c->step0, full, SIM_F32, 3, shape, &t);
+    const int64_t whole[3] = {shape[0] * sim_ranks_size(w->ops->ranks), shape[1], shape[2]};
+    w->status = sim_tensors_expect(w->c->step0, full, SIM_F32, 3, whole, &t);
     if (w->status != SIM_OK) return;
-    float *ours = calloc((size_t)t->count, sizeof *ours);
+    const int64_t image = shape[1] * shape[2], count = shape[0] * image;
+    const float *truth = (const float *)t->data + first_image(w->ops, whole[0]) * image;
+    float *ours = calloc((size_t)count, sizeof *ours);
     if (ours) {
-        w->ops->read_act(w->ops, ours, data, t->count);
-        sim_compare_tensor(w->v, w->v, 1, w->c, name, ours, t->data, t->count);
+        w->ops->read_act(w->ops, ours, data, count);
+        sim_compare_tensor(w->v, w->v, 1, w->c, name, ours, truth, count);
     } else {
         w->status = sim_fail(SIM_ENOMEM, "no memory to read %s", full);
     }
@@ -124,6 +142,7 @@ static sim_status walk(const struct sim_case *c, struct sim_objective *o, struct
         struct sim_step_result r;
         char step[32];
         SIM_TRY(sim_case_batch(c, s, &batch));
+        take_share(o->ops, c, &batch);
         SIM_TRY(sim_train_step(optimiser, &batch, c->lr[s], c->momentum[s], 0, s == 0 ? &trace : NULL, &r));
         snprintf(step, sizeof step, "step %ld", (long)s);
         sim_verdict_note(&v[SIM_VERIFY_LOSS], fabs(r.loss - c->loss[s]) / fabs(c->loss[s]), step);
@@ -143,7 +162,11 @@ sim_status sim_verify(const struct sim_ops *ops, const char *folder,
     struct sim_objective o = {0};
     struct sim_optimiser optimiser = {0};
     SIM_TRY(sim_case_open(&c, folder));
-    sim_status s = sim_siameseim_open(&o, ops, &c.vit, &c.c, c.batch, c.max_visible, 0);
+    const int64_t ranks = sim_ranks_size(ops->ranks);
+    sim_status s = SIM_OK;
+    if (c.batch % ranks)
+        s = sim_fail(SIM_EINVAL, "its batch of %ld does not divide by %ld ranks", (long)c.batch, (long)ranks);
+    if (s == SIM_OK) s = sim_siameseim_open(&o, ops, &c.vit, &c.c, c.batch / ranks, c.max_visible, 0);
     if (s == SIM_OK) s = sim_optimiser_open(&optimiser, &o, &c.train);
     if (s == SIM_OK) s = walk(&c, &o, &optimiser, verdict);
     if (s != SIM_OK) s = sim_context(s, "%s", folder);

@@ -46,7 +46,8 @@ struct sim_verdict {
 };
 
 /* Runs the folder's steps from its initial state, judged by the bounds of the backend's precision.  SIM_OK
- * says that everything could be compared, not that it agrees: sim_verify_passes does. */
+ * says that everything could be compared, not that it agrees: sim_verify_passes does.  Of several ranks
+ * (ops->ranks) each runs its share of the batch, and everything but the activations must be what one makes of all. */
 sim_status sim_verify(const struct sim_ops *ops, const char *folder,
                       struct sim_verdict verdict[SIM_VERIFY_QUANTITIES]);
 int sim_verify_passes(const struct sim_verdict verdict[SIM_VERIFY_QUANTITIES]);
