@@ -1,27 +1,34 @@
 /* What the paper says, out of the CSV files of the paper room: its cells, its claims, and what the columns of
  * its main table are and would cost.  paper/README.md describes the files.  Readers are strict: an error
- * names file and line.  A field that holds several things separates them by semicolons. */
+ * names file and line.  A field that holds several things separates them by semicolons.  Texts belong to
+ * struct sim_paper. */
 #ifndef SIM_PAPER_CSV_H
 #define SIM_PAPER_CSV_H
 
 #include <stdint.h>
 
+#include "csv.h"
 #include "status.h"
+
+/* Where something was read: a number in a report can be traced to it. */
+struct sim_paper_origin {
+    const char *path;
+    int64_t line; /* from 1 */
+};
 
 /* One cell of a published table. */
 struct sim_paper_cell {
-    char *table, *row, *column, *method; /* together unlike those of any other cell; owned */
-    double value;                        /* finite; NaN where the cell has no value */
-    int has_value;                       /* 0: nothing is at hand that states it; `source` then starts with
-                                            "not stated" and says why */
-    char *unit, *source;                 /* "%", "points", ...; never empty; owned */
-    char *path;                          /* of the file it was read from; owned */
-    int64_t line;                        /* in that file, from 1 */
+    const char *table, *row, *column, *method; /* together unlike those of any other cell */
+    double value;                              /* finite; NaN where the cell has no value */
+    int has_value;             /* 0: nothing is at hand that states it; `source` then starts with
+                                  "not stated" and says why */
+    const char *unit, *source; /* "% top-1", "AP", ...; never empty */
+    struct sim_paper_origin origin;
 };
 
-/* Columns of a published table, as claims name them: "main:coco_box". */
+/* A column of a published table, as claims name it: "main:coco_box". */
 struct sim_paper_place {
-    char *table, *column; /* owned */
+    const char *table, *column;
 };
 
 enum sim_paper_quantity {
@@ -32,71 +39,75 @@ enum sim_paper_quantity {
 
 /* One statement of the paper, in our words, with what it would have to show. */
 struct sim_paper_claim {
-    char *id, *text, *source; /* owned */
+    const char *id, *text, *source;
     enum sim_paper_quantity quantity;
-    char *higher; /* a row of the tables named; owned */
-    char **lower; /* (lower_count) rows; owned */
+    const char *higher; /* a row of the tables named */
+    const char **lower; /* (lower_count) rows */
     int lower_count;
-    struct sim_paper_place *places, *than; /* (place_count), (than_count); owned */
+    struct sim_paper_place *places, *than; /* (place_count), (than_count); than: of a gain only */
     int place_count, than_count;
-    char *path; /* owned */
-    int64_t line;
+    struct sim_paper_origin origin;
 };
 
-/* What has to be run for a column of the main table (or, for a method, before any of them). */
-struct sim_paper_run {
-    char *run, *what, *source; /* source: where images and FLOP come from; owned */
-    double images;             /* forward passes with what they carry: images seen in training, or scored */
-    double gflop_per_image;    /* matrix products, multiply-add = 2 */
-    double gpu_hours; /* images * gflop_per_image / (SIM_PAPER_TFLOPS for one hour): a lower bound, the
-                         same for an H100 and an H200, whose products are equally fast */
-    int built;        /* 1: this program does it */
-};
-
-/* Sustained rate that gpu_hours assume, 10^12 FLOP/s: two fifths of the peak of an H100 or H200 in bf16. */
+/* Sustained rate that costs assume, 10^12 FLOP/s: two fifths of what an H100 or an H200 can do in bf16 (both
+ * have the same peak, 989). */
 #define SIM_PAPER_TFLOPS 400.0
+
+/* A piece of work at the paper's scale: a method's pre-training, or what a column takes after it. */
+struct sim_paper_run {
+    const char *run, *what;
+    double images;          /* seen in training, every epoch anew, or scored */
+    double gflop_per_image; /* matrix products and convolutions, multiply-add = 2 */
+    double gpu_hours;   /* images * gflop_per_image at SIM_PAPER_TFLOPS: a lower bound, loading and scoring
+                           along the way left out */
+    int built;          /* 1: this program does it */
+    const char *source; /* of images and FLOP */
+    struct sim_paper_origin origin;
+};
 
 /* A column of the main table. */
 struct sim_paper_column {
-    char *column, *title, *what; /* "imagenet_linear", "IN LIN", what is measured; owned */
-    char *score;                 /* our score for it, as records name it; "" where none is built yet; owned */
-    char *protocol;              /* how we score, and what differs from the paper; owned */
-    char **scales;               /* (scale_count) at which the program can run it: "mini", ...; owned */
-    int scale_count;
-    const struct sim_paper_run *run; /* after pre-training; columns may share one */
+    const char *column, *title, *what; /* "imagenet_linear", "IN LIN", what is measured */
+    const char *score;                 /* ours, as records name it; "" where none is built yet */
+    const char *protocol;              /* how the paper scores, and what differs here */
+    const char **scales;               /* (scale_count) at which this program can score it: "mini", ... */
+    const struct sim_paper_run **runs; /* (run_count) what it takes after pre-training */
+    int scale_count, run_count;
+    int built;        /* 1: all of its runs are */
+    double gpu_hours; /* of its runs together */
+    struct sim_paper_origin origin;
 };
 
 struct sim_paper {
     struct sim_paper_cell *cells; /* (cell_count) in the order of the files' names and lines */
-    int cell_count;
-    struct sim_paper_claim *claims; /* (claim_count) */
-    int claim_count;
-    struct sim_paper_run *runs; /* (run_count) */
-    int run_count;
-    struct sim_paper_column *columns; /* (column_count) in the order of the table */
-    int column_count;
+    struct sim_paper_claim *claims;
+    struct sim_paper_run *runs;
+    struct sim_paper_column *columns; /* in the order of the table */
+    int cell_count, claim_count, run_count, column_count;
+    struct sim_csv *files; /* (file_count) what the texts point into */
+    int file_count;
 };
 
 /* Reads the folder `paper`: cells from every *.csv in it but claims.csv, claims from claims.csv, runs from
- * tables/runs.csv, columns from tables/main.csv.  Everything is checked: headers, numbers, duplicates, that
- * every claim and column speaks of cells that exist.  *out is zeroed on failure. */
+ * tables/runs.csv, columns from tables/main.csv.  Everything is checked: headers, numbers, duplicates, and
+ * that claims and columns speak of cells and runs that exist.  *out is to be closed either way. */
 sim_status sim_paper_read(struct sim_paper *out, const char *folder);
 void sim_paper_close(struct sim_paper *p); /* a zeroed struct is legal */
 
-/* The cell, or NULL; method NULL: any. */
+/* The cell, or NULL; method NULL: of any method. */
 const struct sim_paper_cell *sim_paper_find(const struct sim_paper *p, const char *table, const char *row,
                                             const char *column, const char *method);
-/* The run by its name ("pretrain SiameseIM", "coco"), or NULL. */
+/* The run of this name ("pretrain SiameseIM", "coco"), or NULL. */
 const struct sim_paper_run *sim_paper_run_find(const struct sim_paper *p, const char *run);
 
 enum sim_paper_verdict {
-    SIM_PAPER_UNKNOWN, /* a cell that it rests on has no value */
+    SIM_PAPER_UNKNOWN, /* a cell that the claim rests on has no value */
     SIM_PAPER_HOLDS,
     SIM_PAPER_FAILS
 };
 
-/* Whether the paper's own numbers bear the claim.  *margin: the smallest difference over all comparisons (for
- * a gain: between the two averages), NaN where unknown. */
+/* Whether the paper's own numbers bear its claim.  *margin: the smallest of the differences (of a gain: the
+ * difference of the two averages), NaN where unknown. */
 enum sim_paper_verdict sim_paper_claim_holds(const struct sim_paper *p, const struct sim_paper_claim *c,
                                              double *margin);
 
