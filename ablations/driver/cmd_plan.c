@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend.h"
 #include "command.h"
 #include "device_plan.h"
 #include "experiment.h"
@@ -26,6 +27,7 @@ static const char help[] =
     "  --run NAME        only this run; may be repeated\n"
     "  --set KEY=VALUE   change a key in all runs; may be repeated\n"
     "  --images N        take the training set to hold N images (default: as configured, or counted)\n"
+    "  --device DEVICE   for this device: cpu (the default), cuda or cuda:N\n"
     "  --threads N       measure with so many threads\n"
     "  --gflops X        do not measure: take X GFLOP/s as the machine's matrix rate\n"
     "  --device-json F   also plan attention for the GPU that F describes, as cuDNN writes it; may be "
@@ -45,7 +47,7 @@ static const char help[] =
 
 struct words {
     struct sim_words files, sets, names, devices;
-    const char *images, *threads, *gflops, *ranks;
+    const char *images, *threads, *gflops, *ranks, *device;
 };
 
 struct assumptions {
@@ -88,8 +90,9 @@ static sim_status estimate_run(const struct sim_run *run, const struct assumptio
     int64_t grid = c->model.img_size / c->model.patch_size, hidden;
     memset(out, 0, sizeof *out);
     SIM_TRY(sim_mask_hidden(&c->mask, grid, &hidden));
-    SIM_TRY(sim_siameseim_cost(&out->cost, &c->model, &c->siameseim, c->train.batch_size,
-                               grid * grid - hidden, sizeof(float)));
+    SIM_TRY(
+        sim_siameseim_cost(&out->cost, &c->model, &c->siameseim, c->train.batch_size, grid * grid - hidden,
+                           c->compute.precision == SIM_PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float)));
     out->images = a->images;
     if (!out->images) SIM_TRY(count_images(run, &out->images));
     out->steps = c->train.epochs * (out->images / c->train.batch_size);
@@ -147,7 +150,9 @@ static sim_status print_plan(const struct sim_experiment *e, const struct assump
     return SIM_OK;
 }
 
-static sim_status measure(const struct words *w, double *gflops)
+/* The device's matrix rate in what the first run computes in. */
+static sim_status measure(const struct words *w, const struct sim_backend *backend,
+                          const struct sim_compute_config *compute, double *gflops)
 {
     struct sim_ops ops;
     struct sim_machine machine;
@@ -157,12 +162,12 @@ static sim_status measure(const struct words *w, double *gflops)
         if (end != w->gflops && !*end && *gflops > 0 && *gflops < 1e12) return SIM_OK;
         return sim_fail(SIM_EINVAL, "--gflops %s: a positive number is needed", w->gflops);
     }
-    SIM_TRY(sim_ops_open(&ops, "cpu", NULL));
+    SIM_TRY(sim_backend_open(&ops, backend, compute, NULL));
     sim_machine_read(&machine, &ops, GEMM_SECONDS);
     ops.close(&ops);
     *gflops = machine.gemm_gflops;
-    printf("%s, %d thread%s: matrix products at %.0f GFLOP/s\n\n", machine.facts.device, machine.threads,
-           machine.threads == 1 ? "" : "s", *gflops);
+    printf("%s, %s, %d thread%s: matrix products at %.0f GFLOP/s\n\n", machine.facts.device,
+           sim_precision_name(machine.precision), machine.threads, machine.threads == 1 ? "" : "s", *gflops);
     return SIM_OK;
 }
 
@@ -170,7 +175,9 @@ static sim_status plan_files(const struct words *w)
 {
     struct sim_experiment experiment;
     struct assumptions a = {0};
+    struct sim_backend backend;
     int64_t threads, ranks = 1;
+    SIM_TRY(sim_backend_parse(w->device, &backend));
     if (!w->files.count)
         return sim_fail(SIM_EINVAL,
                         "which runs? a FILE.yaml is needed, such as ablations/quickstart.yaml; see --help");
@@ -185,7 +192,9 @@ static sim_status plan_files(const struct words *w)
                         "--ranks is the number of GPUs; which kind? --device-json FILE is needed");
     SIM_TRY(sim_experiment_open(&experiment, w->files.word, w->files.count, w->sets.word, w->sets.count));
     sim_status status = sim_experiment_select(&experiment, w->names.word, w->names.count);
-    if (status == SIM_OK) status = measure(w, &a.gflops);
+    if (status == SIM_OK) status = sim_experiment_resolve(&experiment, backend.name);
+    if (status == SIM_OK && experiment.count)
+        status = measure(w, &backend, &experiment.runs[0].config.compute, &a.gflops);
     if (status == SIM_OK) status = print_plan(&experiment, &a);
     for (int i = 0; i < w->devices.count && status == SIM_OK; i++)
         status = sim_device_plan_print(&experiment, w->devices.word[i], ranks);
@@ -200,7 +209,7 @@ static int run_plan(int argc, char **argv)
         {"--run", NULL, NULL, &w.names},     {"--set", NULL, NULL, &w.sets},
         {"--images", NULL, &w.images, NULL}, {"--threads", NULL, &w.threads, NULL},
         {"--gflops", NULL, &w.gflops, NULL}, {"--device-json", NULL, NULL, &w.devices},
-        {"--ranks", NULL, &w.ranks, NULL}};
+        {"--ranks", NULL, &w.ranks, NULL},   {"--device", NULL, &w.device, NULL}};
     sim_status status = sim_options_parse(argc, argv, options, sizeof options / sizeof *options, &w.files);
     if (status == SIM_OK) status = plan_files(&w);
     sim_words_close(&w.files);
