@@ -121,6 +121,8 @@ START_TEST(what_a_plan_depends_on)
         ck_assert_msg(strcmp(text, other_text) != 0, "case %d has the same text", i);
     }
     ck_assert_int_eq(form_of(&other[1], NULL).align_a, 2);
+    other[1].a = memory, other[1].batch = 2, other[1].stride_a = 66; /* the second matrix is */
+    ck_assert_int_eq(form_of(&other[1], NULL).align_a, 8);
     ck_assert_int_eq(form_of(&other[2], NULL).add, SIM_ADD_ITSELF);
     ck_assert_int_eq(form_of(&other[3], NULL).add, SIM_ADD_RESIDUAL);
     other[3].residual = other[3].c;

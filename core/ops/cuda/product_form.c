@@ -3,10 +3,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* 16 bytes are the widest access that any algorithm makes. */
-static int32_t alignment(const void *at)
+/* Of every matrix of a batch: 16 bytes are the widest access that any algorithm makes. */
+static int32_t alignment(const void *at, int64_t batch, int64_t stride, enum sim_dtype type)
 {
+    const uintptr_t element = type == SIM_DTYPE_BF16 ? 2 : 4;
     uintptr_t low = (uintptr_t)at & 15;
+    if (batch > 1) low |= (uintptr_t)stride * element & 15;
     return low ? (int32_t)(low & -low) : 16;
 }
 
@@ -34,11 +36,12 @@ struct sim_product_form sim_product_form(const struct sim_product *p, const void
         .precision = (int32_t)precision,
         .bias = bias != NULL,
         .add = add,
-        .align_a = alignment(p->a),
-        .align_b = alignment(p->b),
-        .align_c = alignment(p->c),
-        .align_residual = add == SIM_ADD_RESIDUAL ? alignment(p->residual) : alignment(p->c),
-        .align_bias = bias ? alignment(bias) : 16,
+        .align_a = alignment(p->a, p->batch, p->stride_a, p->in),
+        .align_b = alignment(p->b, p->batch, p->stride_b, p->in),
+        .align_c = alignment(p->c, p->batch, p->stride_c, p->out),
+        .align_residual =
+            alignment(add == SIM_ADD_RESIDUAL ? p->residual : p->c, p->batch, p->stride_c, p->out),
+        .align_bias = bias ? alignment(bias, 1, 0, p->out) : 16,
     };
 }
 
