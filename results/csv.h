@@ -6,18 +6,22 @@
 
 #include "status.h"
 
-struct sim_csv {
-    char **fields;  /* (rows, cols) owned; the head is row 0 */
-    int64_t *lines; /* (rows) where each row begins in the file; owned */
-    int rows, cols;
+struct sim_csv_row {
+    char **fields; /* one for each column; owned */
+    int64_t line;  /* where the row begins in the file, from 1 */
 };
 
-/* At most 16 MiB.  Every row has as many fields as the head; else, and for quotes that do not match, an error
- * with file and line.  Empty lines are passed over. */
-sim_status sim_csv_open(struct sim_csv *out, const char *path);
-void sim_csv_close(struct sim_csv *c); /* a zeroed struct is legal */
+struct sim_csv {
+    char *path;               /* owned */
+    struct sim_csv_row *rows; /* (count) below the head; owned */
+    int64_t count;
+    int columns;
+};
 
-const char *sim_csv_at(const struct sim_csv *c, int row, int col);
-int sim_csv_col(const struct sim_csv *c, const char *name); /* -1: the head has none of this name */
+/* Reads a file of at most 16 MiB whose head is exactly `columns` (NULL last), in this order.  Another head, a
+ * row of more or fewer fields, and quotes that do not match are errors with file and line.  Empty lines are
+ * passed over.  *out is to be closed either way. */
+sim_status sim_csv_read(struct sim_csv *out, const char *path, const char *const *columns);
+void sim_csv_close(struct sim_csv *c); /* a zeroed struct is legal */
 
 #endif
