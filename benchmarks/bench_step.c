@@ -121,8 +121,8 @@ static sim_status write_json(const char *path, const struct sim_measure *m, int 
                             "torch_images_per_s", number_or_null(m->torch_images_per_s), "ratio", number_or_null(m->ratio),
                             "gflops", 1e-9 * m->images_per_s * m->flop_per_image, "gflop_per_image",
                             1e-9 * m->flop_per_image, "executed_gflop_per_image", 1e-9 * m->executed_flop_per_image,
-                            "limit", ways[m->limit], "share_of_tiled", m->share_by[SIM_PRODUCTS_TILED], "share_of_plain",
-                            m->share_by[SIM_PRODUCTS_PLAIN], "isa", m->isa, "threads", m->threads, "torch_threads",
+                            "limit", ways[m->limit], "share_of_tiled", m->share_by[SIM_STEP_PRODUCTS_TILED], "share_of_plain",
+                            m->share_by[SIM_STEP_PRODUCTS_PLAIN], "isa", m->isa, "threads", m->threads, "torch_threads",
                             m->torch_threads ? json_integer(m->torch_threads) : json_null(), "rounds", m->rounds));
     char *text = json_dumps(list, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     json_decref(list);

@@ -69,13 +69,13 @@ static sim_status choose_threads(struct sim_measure *m, const struct sim_measure
 /* ------------------------------------------------------------------ ours */
 
 /* The median of as many repeats as fit into c->seconds; way < 0 is the step. */
-static sim_status repeat(struct sim_products *p, int way, double for_seconds, double *median)
+static sim_status repeat(struct sim_step_products *p, int way, double for_seconds, double *median)
 {
     double took[MOST_REPEATS], sum = 0;
     int count = 0;
     while (count == 0 || (sum < for_seconds && count < MOST_REPEATS)) {
         if (way < 0) SIM_TRY(sim_subject_step(p->subject, &took[count]));
-        else SIM_TRY(sim_products_run(p, (enum sim_products_way)way, &took[count]));
+        else SIM_TRY(sim_step_products_run(p, (enum sim_step_products_way)way, &took[count]));
         sum += took[count++];
     }
     *median = sim_median(took, count);
@@ -83,17 +83,17 @@ static sim_status repeat(struct sim_products *p, int way, double for_seconds, do
 }
 
 struct rounds { /* one number a round */
-    double images_per_s[100], share[SIM_PRODUCTS_WAYS][100], torch[100], ratio[100];
+    double images_per_s[100], share[SIM_STEP_PRODUCTS_WAYS][100], torch[100], ratio[100];
 };
 
-static sim_status run_round(struct sim_measure *m, const struct sim_measure_config *c, struct sim_products *p,
+static sim_status run_round(struct sim_measure *m, const struct sim_measure_config *c, struct sim_step_products *p,
                             struct rounds *r, int round)
 {
     const double batch = (double)m->shape->batch;
-    double step, alone[SIM_PRODUCTS_WAYS];
+    double step, alone[SIM_STEP_PRODUCTS_WAYS];
     SIM_TRY(repeat(p, -1, c->seconds, &step));
     r->images_per_s[round] = batch / step;
-    for (int way = 0; way < SIM_PRODUCTS_WAYS; way++) {
+    for (int way = 0; way < SIM_STEP_PRODUCTS_WAYS; way++) {
         SIM_TRY(repeat(p, way, c->seconds, &alone[way]));
         r->share[way][round] = alone[way] / step;
     }
@@ -107,29 +107,29 @@ static sim_status run_round(struct sim_measure *m, const struct sim_measure_conf
         snprintf(peer, sizeof peer, ", PyTorch %.2f images/s: %.2f", run.images_per_s, r->ratio[round]);
     }
     sim_log("%s: round %d of %d: step %.1f ms, %.2f images/s; products %.1f ms (tiled), %.1f ms (plain)%s",
-            m->shape->name, round + 1, c->rounds, 1e3 * step, r->images_per_s[round], 1e3 * alone[SIM_PRODUCTS_TILED],
-            1e3 * alone[SIM_PRODUCTS_PLAIN], peer);
+            m->shape->name, round + 1, c->rounds, 1e3 * step, r->images_per_s[round], 1e3 * alone[SIM_STEP_PRODUCTS_TILED],
+            1e3 * alone[SIM_STEP_PRODUCTS_PLAIN], peer);
     return SIM_OK;
 }
 
 static sim_status run_rounds(struct sim_measure *m, const struct sim_measure_config *c, struct sim_subject *s,
-                             struct sim_products *p)
+                             struct sim_step_products *p)
 {
     const double batch = (double)m->shape->batch;
     struct rounds r;
     double seconds;
     SIM_TRY(sim_subject_open(s, m->shape, "cpu", NULL));
     SIM_TRY(sim_subject_step(s, &seconds)); /* touches all memory, fills oneDNN's cache of kernels */
-    SIM_TRY(sim_products_open(p, s));
-    for (int way = 0; way < SIM_PRODUCTS_WAYS; way++) SIM_TRY(sim_products_run(p, (enum sim_products_way)way, &seconds));
+    SIM_TRY(sim_step_products_open(p, s));
+    for (int way = 0; way < SIM_STEP_PRODUCTS_WAYS; way++) SIM_TRY(sim_step_products_run(p, (enum sim_step_products_way)way, &seconds));
     m->isa = s->watch.inner.isa; /* a constant */
     m->flop_per_image = s->objective.cost.flop_per_image;
     m->executed_flop_per_image = p->flop / batch;
     if (c->python) SIM_TRY(choose_threads(m, c));
     for (int i = 0; i < c->rounds; i++) SIM_TRY(run_round(m, c, p, &r, i));
     m->images_per_s = sim_median(r.images_per_s, c->rounds);
-    for (int way = 0; way < SIM_PRODUCTS_WAYS; way++) m->share_by[way] = sim_median(r.share[way], c->rounds);
-    m->limit = m->share_by[SIM_PRODUCTS_PLAIN] < m->share_by[SIM_PRODUCTS_TILED] ? SIM_PRODUCTS_PLAIN : SIM_PRODUCTS_TILED;
+    for (int way = 0; way < SIM_STEP_PRODUCTS_WAYS; way++) m->share_by[way] = sim_median(r.share[way], c->rounds);
+    m->limit = m->share_by[SIM_STEP_PRODUCTS_PLAIN] < m->share_by[SIM_STEP_PRODUCTS_TILED] ? SIM_STEP_PRODUCTS_PLAIN : SIM_STEP_PRODUCTS_TILED;
     m->share_of_products = m->share_by[m->limit];
     if (c->python) {
         m->torch_images_per_s = sim_median(r.torch, c->rounds);
@@ -141,12 +141,12 @@ static sim_status run_rounds(struct sim_measure *m, const struct sim_measure_con
 sim_status sim_measure_step(struct sim_measure *m, const struct sim_bench_shape *shape, const struct sim_measure_config *c)
 {
     struct sim_subject s = {0};
-    struct sim_products p = {0};
+    struct sim_step_products p = {0};
     *m = (struct sim_measure){.shape = shape, .rounds = c->rounds, .threads = omp_get_max_threads()};
     sim_status status = c->rounds >= 1 && c->rounds <= 100
                             ? run_rounds(m, c, &s, &p)
                             : sim_fail(SIM_EINVAL, "%d rounds: 1 to 100 are possible", c->rounds);
-    sim_products_close(&p);
+    sim_step_products_close(&p);
     sim_subject_close(&s);
     return status;
 }

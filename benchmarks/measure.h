@@ -2,7 +2,7 @@
 #ifndef SIM_MEASURE_H
 #define SIM_MEASURE_H
 
-#include "products.h"
+#include "step_products.h"
 
 struct sim_measure_config {
     int rounds;
@@ -20,8 +20,8 @@ struct sim_measure {
     double flop_per_image;     /* the method's products */
     double executed_flop_per_image; /* with attention's logits, which the backward makes again */
     double share_of_products;  /* time of the products alone over time of the step, by the faster way of the two */
-    enum sim_products_way limit; /* which way that is */
-    double share_by[SIM_PRODUCTS_WAYS];
+    enum sim_step_products_way limit; /* which way that is */
+    double share_by[SIM_STEP_PRODUCTS_WAYS];
     double torch_images_per_s, ratio; /* 0 without a peer */
     int torch_threads;
     char torch_version[32];

@@ -1,6 +1,6 @@
 /* A table of operations that passes every call on to a backend and keeps a log of it: what was called, how long it
  * took, and for matrix products and attention on which operands.  The log of one step is its profile; the products
- * in it are what `products.h` runs again alone. */
+ * in it are what `step_products.h` runs again alone. */
 #ifndef SIM_WATCH_H
 #define SIM_WATCH_H
 

@@ -3,18 +3,18 @@
  * The products are those that the watch saw in one step, in their order, on the very operands of the step: the same
  * shapes, strides, memory and library, so neither colder nor warmer than there.  What they overwrite (activations,
  * gradients), the next step makes again before it reads it. */
-#ifndef SIM_PRODUCTS_H
-#define SIM_PRODUCTS_H
+#ifndef SIM_STEP_PRODUCTS_H
+#define SIM_STEP_PRODUCTS_H
 
 #include "subject.h"
 
-enum sim_products_way {
-    SIM_PRODUCTS_TILED, /* dense ones by ops->gemm, attention in blocks of query rows as core/ops/cpu/attention.c */
-    SIM_PRODUCTS_PLAIN, /* dense ones by the library's own threads, attention in whole matrices */
-    SIM_PRODUCTS_WAYS
+enum sim_step_products_way {
+    SIM_STEP_PRODUCTS_TILED, /* dense ones by ops->gemm, attention in blocks of query rows as core/ops/cpu/attention.c */
+    SIM_STEP_PRODUCTS_PLAIN, /* dense ones by the library's own threads, attention in whole matrices */
+    SIM_STEP_PRODUCTS_WAYS
 };
 
-struct sim_products {
+struct sim_step_products {
     struct sim_subject *subject;
     float *scratch;    /* `lane` floats for every thread */
     int64_t lane;
@@ -24,9 +24,9 @@ struct sim_products {
 
 /* Runs a watched step.  Fails where its products are not the cost that the objective states, to 3 %: then an
  * operation multiplies unseen. */
-sim_status sim_products_open(struct sim_products *p, struct sim_subject *s);
+sim_status sim_step_products_open(struct sim_step_products *p, struct sim_subject *s);
 /* All products once; *seconds it took. */
-sim_status sim_products_run(const struct sim_products *p, enum sim_products_way way, double *seconds);
-void sim_products_close(struct sim_products *p);
+sim_status sim_step_products_run(const struct sim_step_products *p, enum sim_step_products_way way, double *seconds);
+void sim_step_products_close(struct sim_step_products *p);
 
 #endif

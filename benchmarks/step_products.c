@@ -1,4 +1,4 @@
-#include "products.h"
+#include "step_products.h"
 
 #include <dnnl.h>
 #include <immintrin.h>
@@ -10,10 +10,10 @@
 
 enum { QUERY_ROWS = 128 }; /* of a block, as in core/ops/cpu/attention.c */
 
-sim_status sim_products_open(struct sim_products *p, struct sim_subject *s)
+sim_status sim_step_products_open(struct sim_step_products *p, struct sim_subject *s)
 {
     double seconds;
-    *p = (struct sim_products){.subject = s};
+    *p = (struct sim_step_products){.subject = s};
     sim_watch_on(&s->watch);
     sim_status status = sim_subject_step(s, &seconds);
     sim_watch_off(&s->watch);
@@ -37,10 +37,10 @@ sim_status sim_products_open(struct sim_products *p, struct sim_subject *s)
     return SIM_OK;
 }
 
-void sim_products_close(struct sim_products *p)
+void sim_step_products_close(struct sim_step_products *p)
 {
     free(p->scratch);
-    *p = (struct sim_products){0};
+    *p = (struct sim_step_products){0};
 }
 
 /* ------------------------------------------------------------------ attention, one (image, head) */
@@ -98,7 +98,7 @@ static int attend_backward(const struct sim_call *c, int64_t task, int tiled, fl
 
 /* ------------------------------------------------------------------ the list */
 
-static int run_call(const struct sim_products *p, const struct sim_call *c, int tiled)
+static int run_call(const struct sim_step_products *p, const struct sim_call *c, int tiled)
 {
     const struct sim_ops *o = &p->subject->watch.inner;
     int failed = 0;
@@ -127,13 +127,13 @@ static void flush_denormals(int on)
     _mm_setcsr(on ? _mm_getcsr() | bits : _mm_getcsr() & ~bits);
 }
 
-sim_status sim_products_run(const struct sim_products *p, enum sim_products_way way, double *seconds)
+sim_status sim_step_products_run(const struct sim_step_products *p, enum sim_step_products_way way, double *seconds)
 {
     const struct sim_watch *w = &p->subject->watch;
     int failed = 0;
     flush_denormals(1);
     double since = omp_get_wtime();
-    for (size_t i = 0; i < w->count; i++) failed |= run_call(p, &w->calls[i], way == SIM_PRODUCTS_TILED);
+    for (size_t i = 0; i < w->count; i++) failed |= run_call(p, &w->calls[i], way == SIM_STEP_PRODUCTS_TILED);
     *seconds = omp_get_wtime() - since;
     flush_denormals(0);
     SIM_TRY(w->inner.finish(&w->inner));
