@@ -75,7 +75,7 @@ NVCC       := $(CUDA_ROOT)/bin/nvcc
 CUDA_LACKS := $(strip $(if $(wildcard $(NVCC)),,nvcc(CUDA_ROOT)) \
                       $(if $(wildcard $(CUDNN_ROOT)/include/cudnn.h),,cudnn.h(CUDNN_ROOT)) \
                       $(if $(wildcard $(NCCL_ROOT)/include/nccl.h),,nccl.h(NCCL_ROOT)))
-CUDA       ?= 0
+CUDA       ?= $(if $(CUDA_LACKS),0,1)
 ifeq ($(CUDA),1)
 ifneq ($(CUDA_LACKS),)
 $(error CUDA=1, but there is no $(CUDA_LACKS): set what stands in brackets to the folder that has include/ and lib/)
@@ -87,8 +87,9 @@ NV_LAST  := $(lastword $(CUDA_ARCHS))
 NV_CODE  := $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
             -gencode arch=compute_$(NV_LAST),code=compute_$(NV_LAST)
 NV_FLAGS := -std=c++17 -O3 -lineinfo $(NV_CODE) -Werror all-warnings -Xcompiler -Wall,-Wextra,-Werror
-NV_INCLUDES := $(addprefix -isystem ,$(addsuffix /include,$(CUDNN_ROOT) $(NCCL_ROOT) $(CUDA_ROOT)))
-NV_FOLDERS  := $(wildcard $(foreach r,$(CUDNN_ROOT) $(NCCL_ROOT) $(CUDA_ROOT),$(r)/lib64 $(r)/lib))
+once        = $(if $(1),$(firstword $(1)) $(call once,$(filter-out $(firstword $(1)),$(1))))
+NV_INCLUDES := $(addprefix -isystem ,$(addsuffix /include,$(call once,$(CUDNN_ROOT) $(NCCL_ROOT) $(CUDA_ROOT))))
+NV_FOLDERS  := $(wildcard $(foreach r,$(call once,$(CUDNN_ROOT) $(NCCL_ROOT) $(CUDA_ROOT)),$(r)/lib64 $(r)/lib))
 # The driver's libcuda.so.1 is not among them: the program starts on machines that have none.  cuDNN looks for nvrtc
 # by itself, and finds it where it is loaded already.
 LIBS_cuda := $(NV_FOLDERS:%=-L%) $(NV_FOLDERS:%=-Wl,-rpath,%) -lcublasLt -l:libcudnn.so.9 -l:libnccl.so.2 -lcudart \
@@ -129,7 +130,7 @@ BACKENDS_shim := $(O)/core/ops/backends.cuda.o $(O)/lib/core-ops-shim.a
 # What the program and the benchmarks have, and what tests have.
 BACKENDS      := $(BACKENDS_$(if $(filter 1,$(CUDA)),cuda,none))
 LIBS_BACKENDS := $(if $(filter 1,$(CUDA)),$(LIBS_cuda))
-BACKENDS_TEST = $(if $(filter cuda,$(1)),$(O)/lib/core-ops-shim.a,$(BACKENDS_none))
+BACKENDS_TEST := $(BACKENDS_shim)
 
 .PHONY: all deps quickstart test sanitize fuzz bench peers clean help format
 all: $(TOOL)
@@ -187,7 +188,7 @@ $(O)/%.o: %.c
 # the room's other .c files are linked; tests/run adds them up.
 SEES_tests/base     := core/base
 SEES_tests/ops      := $(SEES_core/ops)
-SEES_tests/cuda     := $(CUDA_ROOM) core/ops/cuda/shim datasets
+SEES_tests/cuda     := $(SEES_core/train) $(filter-out core/base core/ops,$(CUDA_ROOM)) core/ops/cuda/shim datasets
 SEES_tests/model    := $(SEES_core/train)
 SEES_tests/datasets := $(SEES_datasets)
 SEES_tests/eval     := $(SEES_core/eval)
