@@ -360,6 +360,7 @@ static sim_status all_stages(struct work *w)
                                            .seed = (uint64_t)c->seed,
                                            .rank = ranks ? ranks->rank : 0,
                                            .ranks = sim_ranks_size(ranks),
+                                           .jobs = w->session->ops.make_views != NULL,
                                            .workers = c->data.workers ? (int)c->data.workers
                                                                       : w->session->machine.threads};
     SIM_TRY(sim_ranks_agree(ranks, sim_loader_check(&w->loader)));

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "rng.h"
+#include "view_jobs.h"
 
 #define TEACHER_EPS 1e-5 /* LayerNorm without affine on targets, and on predictions with online_ln */
 
@@ -88,19 +89,39 @@ static void place_drop_path(struct sim_siameseim *m, const float *keep)
     }
 }
 
+/* One view of the batch where the step reads it: as it came, or made there from its jobs. */
+static sim_status bring_view(struct sim_siameseim *m, const float **view, float *staging,
+                             const float *finished, const struct sim_view_jobs *jobs)
+{
+    const struct sim_ops *o = m->ops;
+    const int64_t side = m->vit.img_size;
+    if (finished) {
+        *view = o->stage(o, staging, finished, (size_t)(m->batch * 3 * side * side) * sizeof(float));
+        return SIM_OK;
+    }
+    if (!jobs || !o->make_views)
+        return sim_fail(SIM_EINVAL, "a batch without views, and %s",
+                        jobs ? "a backend that makes none" : "without jobs to make them of");
+    if (jobs->count != m->batch || jobs->size != side)
+        return sim_fail(SIM_EINVAL, "jobs for %ld views of %d pixels; the model is planned for %ld of %ld",
+                        (long)jobs->count, jobs->size, (long)m->batch, (long)side);
+    o->make_views(o, staging, jobs);
+    *view = staging;
+    return SIM_OK;
+}
+
 static sim_status load(void *self, const struct sim_batch *batch, int64_t epoch, int64_t *key)
 {
     struct sim_siameseim *m = self;
     const struct sim_ops *o = m->ops;
-    const size_t image = (size_t)(3 * m->vit.img_size * m->vit.img_size) * sizeof(float),
-                 size = (size_t)m->batch;
+    const size_t size = (size_t)m->batch;
     if (batch->size != m->batch)
         return sim_fail(SIM_EINVAL, "a batch of %ld images for a model planned for %ld", (long)batch->size,
                         (long)m->batch);
     SIM_TRY(read_mask(m, batch->mask));
     draw_drop_path(m, batch, epoch);
-    m->view1 = o->stage(o, m->staging.view1, batch->view1, size * image);
-    m->view2 = o->stage(o, m->staging.view2, batch->view2, size * image);
+    SIM_TRY(bring_view(m, &m->view1, m->staging.view1, batch->view1, batch->jobs1));
+    SIM_TRY(bring_view(m, &m->view2, m->staging.view2, batch->view2, batch->jobs2));
     m->geometry = o->stage(o, m->staging.geometry, batch->geometry, size * 6 * sizeof(float));
     m->index = o->stage(o, m->staging.index, m->host_index, size * (size_t)m->visible * sizeof *m->index);
     if (m->host_keep)
