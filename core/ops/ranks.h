@@ -47,7 +47,8 @@ static inline int sim_ranks_first(const struct sim_ranks *r)
     return !r || r->rank == 0;
 }
 
-/* ---- these wait as long as all ranks live */
+/* ---- these wait for rank 0, which may have work of its own to do, as long as it lives; a rank that lives
+ * but has not come SIM_RANKS_TIMEOUT_S seconds (600) after it counts as gone */
 
 sim_status sim_ranks_barrier(const struct sim_ranks *r);
 /* all (size, bytes) = everybody's `mine` (bytes). */
@@ -57,17 +58,17 @@ sim_status sim_ranks_broadcast(const struct sim_ranks *r, void *blob, size_t byt
 /* SIM_OK where all ranks say SIM_OK; else the first failing rank's status on all ranks, with its sentence and
  * name. */
 sim_status sim_ranks_agree(const struct sim_ranks *r, sim_status mine);
-/* The same, and *any = 1 where any rank's was not 0. */
-sim_status sim_ranks_agree_on(const struct sim_ranks *r, sim_status mine, int *any);
 /* Fails, saying which, where some rank's number differs from rank 0's.  `what` names it: "the weights". */
 sim_status sim_ranks_same(const struct sim_ranks *r, uint64_t mine, const char *what);
 
-/* ---- sums; a rank that lives but does not come for SIM_RANKS_TIMEOUT_S seconds (600) counts as gone */
+/* ---- in a step, where all have the same to do, so that rank 0 too is waited for no longer than that */
 
+/* sim_ranks_agree, and *any becomes 1 where any rank's was not 0. */
+sim_status sim_ranks_agree_on(const struct sim_ranks *r, sim_status mine, int *any);
 sim_status sim_ranks_sum(const struct sim_ranks *r, double *values, int64_t count);
 sim_status sim_ranks_sum_floats(const struct sim_ranks *r, float *values, int64_t count);
-/* values (count) = their mean over the ranks, by a thread beside the caller, which goes on computing; they are
- * left alone until mean_wait, which returns when all that was begun is done. */
+/* values (count) = their mean over the ranks, by a thread beside the caller, which goes on computing; they
+ * are left alone until mean_wait, which returns when all that was begun is done. */
 sim_status sim_ranks_mean_begin(const struct sim_ranks *r, float *values, int64_t count);
 sim_status sim_ranks_mean_wait(const struct sim_ranks *r);
 

@@ -4,8 +4,8 @@
 
 #include "params.h"
 
-/* Brings values and moments to the host and compares every tensor's hash with rank 0's, on all ranks; one that
- * differs is an error that names it and the rank.  Nothing alone. */
+/* Brings values and moments to the host and compares every tensor's hash with rank 0's, on all ranks; one
+ * that differs is an error that names it and the rank.  Nothing alone. */
 sim_status sim_params_equal_on_ranks(const struct sim_params *p);
 
 #endif

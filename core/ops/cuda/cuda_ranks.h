@@ -1,5 +1,5 @@
-/* Sums over ranks on a device: nvidia/ranks_nccl.c over NCCL, shim/ranks.c over the host's (core/ops/ranks.h);
- * ranks.c puts the gradients beside the backward with either.
+/* Sums over ranks on a device: nvidia/ranks_nccl.c over NCCL, shim/ranks.c over the host's
+ * (core/ops/ranks.h); ranks.c puts the gradients beside the backward with either.
  *
  * All are collective: every rank queues the same in the same order. */
 #ifndef SIM_CUDA_RANKS_H

@@ -79,8 +79,7 @@ static void list_missing(const struct meeting *m, char *out, size_t size)
     size_t used = 0;
     out[0] = 0;
     for (int i = 1; i < m->place->size && used + 8 < size; i++)
-        if (m->waiting[i] < 0)
-            used += (size_t)snprintf(out + used, size - used, "%s%d", used ? ", " : "", i);
+        if (m->waiting[i] < 0) used += (size_t)snprintf(out + used, size - used, "%s%d", used ? ", " : "", i);
 }
 
 /* Who knocks; 0: somebody who does not belong here and is turned away. */
@@ -95,15 +94,15 @@ static sim_status let_in(struct meeting *m, int s, int *came)
         return SIM_OK;
     h.host[sizeof h.host - 1] = 0;
     if (h.size != m->place->size || h.rank < 1 || h.rank >= h.size)
-        return sim_fail(SIM_EINVAL, "%s says that it is rank %d of %d; rank 0 was started as one of %d", h.host,
-                        h.rank, h.size, m->place->size);
+        return sim_fail(SIM_EINVAL, "%s says that it is rank %d of %d; rank 0 was started as one of %d",
+                        h.host, h.rank, h.size, m->place->size);
     struct table_row *row = &m->row[h.rank];
     if (m->waiting[h.rank] >= 0)
         return sim_fail(SIM_EINVAL, "two processes say that they are rank %d, on %s and on %s", h.rank,
                         row->host, h.host);
     sim_address_set_port(&from, h.port);
-    *row = (struct table_row){
-        .address = from, .beside_first = sim_address_is_loopback(&from), .port = h.port};
+    *row =
+        (struct table_row){.address = from, .beside_first = sim_address_is_loopback(&from), .port = h.port};
     memcpy(row->host, h.host, sizeof row->host);
     m->waiting[h.rank] = s;
     *came = 1;
@@ -117,8 +116,9 @@ static sim_status gather_all(struct meeting *m)
         if (s < 0) {
             char missing[200];
             list_missing(m, missing, sizeof missing);
-            return sim_fail(SIM_EIO, "after %.0f s of waiting, these of %d ranks have not come: %s "
-                                     "(SIM_RANKS_TIMEOUT_S)",
+            return sim_fail(SIM_EIO,
+                            "after %.0f s of waiting, these of %d ranks have not come: %s "
+                            "(SIM_RANKS_TIMEOUT_S)",
                             sim_ranks_timeout_s(), m->place->size, missing);
         }
         sim_status status = let_in(m, s, &one);
@@ -235,8 +235,9 @@ static sim_status call_lower(struct meeting *m)
             m->peer[i].link[link] = sim_socket_try(&to, left(m));
             if (m->peer[i].link[link] < 0 ||
                 sim_socket_write(m->peer[i].link[link], &h, sizeof h, one_message_s) != 0)
-                return sim_fail(SIM_EIO, "rank %d cannot reach rank %d (%s): is a port between the machines "
-                                         "closed?",
+                return sim_fail(SIM_EIO,
+                                "rank %d cannot reach rank %d (%s): is a port between the machines "
+                                "closed?",
                                 m->place->rank, i, m->row[i].host);
         }
     }
@@ -253,8 +254,8 @@ static sim_status answer_higher(struct meeting *m)
             return sim_fail(SIM_EIO, "rank %d: not all other ranks have called within %.0f s", m->place->rank,
                             sim_ranks_timeout_s());
         if (sim_socket_read(s, &h, sizeof h, one_message_s) == 0 &&
-            memcmp(h.magic, MAGIC, sizeof h.magic) == 0 && h.meeting == m->token &&
-            h.rank > m->place->rank && h.rank < m->place->size && h.link >= 0 && h.link < SIM_LINKS &&
+            memcmp(h.magic, MAGIC, sizeof h.magic) == 0 && h.meeting == m->token && h.rank > m->place->rank &&
+            h.rank < m->place->size && h.link >= 0 && h.link < SIM_LINKS &&
             m->peer[h.rank].link[h.link] < 0) {
             m->peer[h.rank].link[h.link] = s;
             have++;

@@ -11,8 +11,8 @@ struct sim_peer {
     int link[SIM_LINKS]; /* sockets; -1: none */
 };
 
-/* Fills r's rank, size and hosts, and peer (size), whose own entry stays empty; the caller closes the sockets,
- * also after a failure. */
+/* Fills r's rank, size and hosts, and peer (size), whose own entry stays empty; the caller closes the
+ * sockets, also after a failure. */
 sim_status sim_meet(const struct sim_place *p, struct sim_ranks *r, struct sim_peer *peer);
 
 #endif

@@ -18,7 +18,7 @@ struct mpi {
     const struct sim_ranks *ranks;
     MPI_Comm lane[SIM_LANES];
     MPI_Request *request[SIM_LANES]; /* (2 size) receives, then sends */
-    int *ready[SIM_LANES];           /* (2 size) */
+    int *ready[SIM_LANES];           /* (2 size) those that a look found done */
     unsigned exchanges[SIM_LANES];
     pthread_mutex_t lock;
     int opened;
@@ -32,12 +32,12 @@ static sim_status failed(int code, const char *what)
     return sim_fail(SIM_ELIB, "%s: %s", what, text);
 }
 
-/* Some rank whose parcel has not come, or to whom one has not gone. */
+/* The first rank whose parcel has not come, or to whom one has not gone. */
 static int missing(const struct mpi *t, int lane)
 {
     const int n = t->ranks->size;
-    for (int i = 0; i < 2 * n; i++)
-        if (t->request[lane][i] != MPI_REQUEST_NULL) return i % n;
+    for (int i = 0; i < n; i++)
+        if (t->request[lane][i] != MPI_REQUEST_NULL || t->request[lane][n + i] != MPI_REQUEST_NULL) return i;
     return t->ranks->rank;
 }
 
@@ -60,28 +60,32 @@ static sim_status begin(struct mpi *t, int lane, const struct sim_parcel *out, c
 }
 
 static sim_status exchange(struct sim_transport *base, int lane, const struct sim_parcel *out,
-                           const struct sim_parcel *in, double limit_s)
+                           const struct sim_parcel *in, double limit_s, int for_first)
 {
     struct mpi *t = (struct mpi *)base;
     const double started = sim_now_s();
+    double since = started;
     pthread_mutex_lock(&t->lock);
     sim_status s = begin(t, lane, out, in);
     pthread_mutex_unlock(&t->lock);
-    for (int64_t looks = 0; s == SIM_OK; looks++) {
+    while (s == SIM_OK) {
         int done = 0;
         pthread_mutex_lock(&t->lock);
-        int code = MPI_Testall(2 * t->ranks->size, t->request[lane], &done, MPI_STATUSES_IGNORE);
+        int code =
+            MPI_Testsome(2 * t->ranks->size, t->request[lane], &done, t->ready[lane], MPI_STATUSES_IGNORE);
         pthread_mutex_unlock(&t->lock);
+        const double now = sim_now_s();
+        const int who = missing(t, lane);
         if (code != MPI_SUCCESS) {
             s = failed(code, "MPI lost a message");
-            return sim_context(s, "%s", sim_rank_name(t->ranks, missing(t, lane)));
+            return sim_context(s, "%s", sim_rank_name(t->ranks, who));
         }
-        if (done) return SIM_OK;
-        double waited = sim_now_s() - started;
-        if (limit_s > 0 && waited > limit_s)
+        if (done == MPI_UNDEFINED || who == t->ranks->rank) return SIM_OK;
+        if (for_first && who == 0) since = now;
+        if (now - since > limit_s)
             return sim_fail(SIM_EIO, "%s has not answered for %.0f s (SIM_RANKS_TIMEOUT_S)",
-                            sim_rank_name(t->ranks, missing(t, lane)), limit_s);
-        if (waited > 0.002) sim_pause(waited < 0.1 ? 50e-6 : 1e-3);
+                            sim_rank_name(t->ranks, who), limit_s);
+        if (now - started > 0.002) sim_pause(now - started < 0.1 ? 50e-6 : 1e-3);
     }
     return s;
 }
@@ -105,7 +109,7 @@ static void close_mpi(struct sim_transport *base, const char *why)
     }
     for (int k = 0; k < SIM_LANES; k++) {
         if (t->lane[k] != MPI_COMM_NULL) MPI_Comm_free(&t->lane[k]);
-        free(t->request[k]);
+        free(t->request[k]), free(t->ready[k]);
     }
     MPI_Finalize();
     pthread_mutex_destroy(&t->lock);
@@ -133,8 +137,9 @@ static sim_status open_lanes(struct mpi *t, struct sim_ranks *r)
     if (code == MPI_SUCCESS) code = read_local(r);
     for (int k = 0; k < SIM_LANES && code == MPI_SUCCESS; k++) {
         code = MPI_Comm_dup(MPI_COMM_WORLD, &t->lane[k]);
-        if (!(t->request[k] = calloc(2 * n, sizeof **t->request)))
-            return sim_fail(SIM_ENOMEM, "no memory for %d ranks", r->size);
+        t->request[k] = calloc(2 * n, sizeof **t->request);
+        t->ready[k] = calloc(2 * n, sizeof **t->ready);
+        if (!t->request[k] || !t->ready[k]) return sim_fail(SIM_ENOMEM, "no memory for %d ranks", r->size);
     }
     return code == MPI_SUCCESS ? SIM_OK : failed(code, "MPI does not bring the ranks together");
 }

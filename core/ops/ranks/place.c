@@ -1,11 +1,10 @@
 /* How this process was started: the variables that launchers set, in this order.
  *
- *   SIM_RANKS_FOLDER   a folder that all ranks see; with SIM_RANKS_NAME, a word that no other launch uses there
- *                      (under Slurm the job and step number).  Rank and size: RANK and WORLD_SIZE, or Slurm's.
- *   MASTER_ADDR        with RANK, WORLD_SIZE, MASTER_PORT, and LOCAL_RANK if it is said: as torchrun sets them.
- *                      torchrun's own store sits on MASTER_PORT (TORCHELASTIC_USE_AGENT_STORE): the port
- *                      behind it is taken then; SIM_RANKS_PORT names another.
- *   mpirun, srun       MPI, where it is compiled in.
+ *   SIM_RANKS_FOLDER   a folder that all ranks see; with SIM_RANKS_NAME, a word that no other launch uses
+ * there (under Slurm the job and step number).  Rank and size: RANK and WORLD_SIZE, or Slurm's. MASTER_ADDR
+ * with RANK, WORLD_SIZE, MASTER_PORT, and LOCAL_RANK if it is said: as torchrun sets them. torchrun's own
+ * store sits on MASTER_PORT (TORCHELASTIC_USE_AGENT_STORE): the port behind it is taken then; SIM_RANKS_PORT
+ * names another. mpirun, srun       MPI, where it is compiled in.
  *
  * A world of one is a process alone. */
 #include <errno.h>
@@ -71,8 +70,9 @@ static sim_status read_folder(struct sim_place *p, const char *folder)
     else if (job && step)
         snprintf(name, sizeof name, "%s.%s", job, step);
     else
-        return sim_fail(SIM_EINVAL, "SIM_RANKS_FOLDER is set, but not SIM_RANKS_NAME: a word that is the same "
-                                    "for all ranks of this launch and for no other");
+        return sim_fail(SIM_EINVAL,
+                        "SIM_RANKS_FOLDER is set, but not SIM_RANKS_NAME: a word that is the same "
+                        "for all ranks of this launch and for no other");
     if (strlen(name) > 200 || strchr(name, '/') || name[0] == '.')
         return sim_fail(SIM_EINVAL, "SIM_RANKS_NAME=%.40s: at most 200 characters, no / and no leading dot",
                         name);
@@ -114,12 +114,14 @@ sim_status sim_place_read(struct sim_place *p)
         return SIM_OK;
     }
     if (above_one("WORLD_SIZE"))
-        return sim_fail(SIM_EINVAL, "WORLD_SIZE=%.20s asks for several ranks, but neither MASTER_ADDR nor "
-                                    "SIM_RANKS_FOLDER says where they meet",
+        return sim_fail(SIM_EINVAL,
+                        "WORLD_SIZE=%.20s asks for several ranks, but neither MASTER_ADDR nor "
+                        "SIM_RANKS_FOLDER says where they meet",
                         said("WORLD_SIZE"));
     if (above_one("SLURM_STEP_NUM_TASKS"))
-        return sim_fail(SIM_EINVAL, "srun started %.20s of this, but nothing says where they meet: srun "
-                                    "--mpi=pmix with MPI compiled in, or SIM_RANKS_FOLDER=a shared folder",
+        return sim_fail(SIM_EINVAL,
+                        "srun started %.20s of this, but nothing says where they meet: srun "
+                        "--mpi=pmix with MPI compiled in, or SIM_RANKS_FOLDER=a shared folder",
                         said("SLURM_STEP_NUM_TASKS"));
     return SIM_OK;
 }

@@ -1,4 +1,5 @@
-/* The public face of ranks: opening by environment, small collectives, and the thread that means gradients. */
+/* The public face of ranks: opening by environment, small collectives, and the thread that means gradients.
+ */
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
@@ -26,7 +27,8 @@ struct sim_ranks_inside {
     int running, ending;
     struct mean *queue; /* begun and not done: `waiting` from `first` on, in a ring of `capacity` */
     int64_t first, waiting, capacity;
-    sim_status failed; /* the first failure: it stands for good, since the ranks no longer agree where they are */
+    sim_status
+        failed; /* the first failure: it stands for good, since the ranks no longer agree where they are */
     char sentence[SENTENCE_BYTES];
 };
 
@@ -118,7 +120,8 @@ static sim_status start_thread(struct sim_ranks *r)
     pthread_sigmask(SIG_BLOCK, &all, &before);
     int failed = pthread_create(&in->thread, NULL, mean_thread, r);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed) return sim_fail(SIM_EIO, "cannot start the thread that means gradients: %s", strerror(failed));
+    if (failed)
+        return sim_fail(SIM_EIO, "cannot start the thread that means gradients: %s", strerror(failed));
     in->running = 1;
     return SIM_OK;
 }
@@ -185,7 +188,7 @@ sim_status sim_ranks_sum_floats(const struct sim_ranks *r, float *values, int64_
 
 /* Parcels of `out_bytes` from `mine` to everybody; everybody's, of in_bytes(rank), one behind the other. */
 static sim_status swap(const struct sim_ranks *r, const void *mine, size_t out_bytes, void *theirs,
-                       size_t first_bytes, size_t other_bytes)
+                       size_t first_bytes, size_t other_bytes, int for_first)
 {
     struct sim_ranks_inside *in = r->inside;
     const size_t n = (size_t)r->size;
@@ -198,73 +201,80 @@ static sim_status swap(const struct sim_ranks *r, const void *mine, size_t out_b
         p[n + i] = (struct sim_parcel){at, i ? other_bytes : first_bytes};
         at += p[n + i].size;
     }
-    sim_status s = in->transport->exchange(in->transport, SIM_LANE_CALLER, p, p + n, 0);
+    sim_status s =
+        in->transport->exchange(in->transport, SIM_LANE_CALLER, p, p + n, sim_ranks_timeout_s(), for_first);
     free(p);
     return keep(in, s);
 }
 
+static sim_status gather(const struct sim_ranks *r, const void *mine, void *all, size_t bytes, int for_first)
+{
+    SIM_TRY(swap(r, mine, bytes, all, bytes, bytes, for_first));
+    memcpy((char *)all + (size_t)r->rank * bytes, mine, bytes);
+    return SIM_OK;
+}
+
 sim_status sim_ranks_gather(const struct sim_ranks *r, const void *mine, void *all, size_t bytes)
 {
-    if (!r) {
-        memcpy(all, mine, bytes);
-        return SIM_OK;
-    }
-    SIM_TRY(swap(r, mine, bytes, all, bytes, bytes));
-    memcpy((char *)all + (size_t)r->rank * bytes, mine, bytes);
+    if (r) return gather(r, mine, all, bytes, 1);
+    memcpy(all, mine, bytes);
     return SIM_OK;
 }
 
 sim_status sim_ranks_broadcast(const struct sim_ranks *r, void *blob, size_t bytes)
 {
     if (!r) return SIM_OK;
-    return r->rank == 0 ? swap(r, blob, bytes, NULL, 0, 0) : swap(r, NULL, 0, blob, bytes, 0);
+    return r->rank == 0 ? swap(r, blob, bytes, NULL, 0, 0, 1) : swap(r, NULL, 0, blob, bytes, 0, 1);
 }
 
 sim_status sim_ranks_barrier(const struct sim_ranks *r)
 {
-    return r ? swap(r, NULL, 0, NULL, 0, 0) : SIM_OK;
+    return r ? swap(r, NULL, 0, NULL, 0, 0, 1) : SIM_OK;
 }
 
 /* ------------------------------------------------------------------ agreeing */
-sim_status sim_ranks_agree_on(const struct sim_ranks *r, sim_status mine, int *any)
+/* Somebody failed: rare, and then the sentences go around. */
+static sim_status quote(const struct sim_ranks *r, sim_status theirs, int who, const char *sentence)
 {
-    struct word {
-        int32_t status, any;
-    } here = {(int32_t)mine, any && *any}, *all;
-    char sentence[SENTENCE_BYTES];
-    if (!r) return mine;
-    snprintf(sentence, sizeof sentence, "%s", mine == SIM_OK ? "" : sim_error_text());
-    if (!(all = calloc((size_t)r->size, sizeof *all)))
-        return keep(r->inside, sim_fail(SIM_ENOMEM, "no memory for a list of %d ranks", r->size));
-    sim_status s = sim_ranks_gather(r, &here, all, sizeof here);
-    int who = -1, some = 0;
-    for (int i = 0; s == SIM_OK && i < r->size; i++) {
-        some |= all[i].any;
-        if (who < 0 && all[i].status != SIM_OK) who = i;
-    }
-    if (s == SIM_OK && any) *any = some;
-    if (s == SIM_OK && who >= 0) {
-        /* Somebody failed: rare, and then its sentence goes around. */
-        char(*sentences)[SENTENCE_BYTES] = calloc((size_t)r->size, sizeof *sentences);
-        s = sentences ? sim_ranks_gather(r, sentence, sentences, sizeof sentence)
-                      : keep(r->inside, sim_fail(SIM_ENOMEM, "no memory for what %d ranks say", r->size));
-        if (s == SIM_OK) {
-            s = (sim_status)all[who].status;
-            sentences[who][SENTENCE_BYTES - 1] = 0;
-            if (who == r->rank)
-                sim_fail(s, "%s", sentence);
-            else
-                sim_fail(s, "%s: %s", sim_rank_name(r, who), sentences[who]);
-        }
-        free(sentences);
-    }
+    char(*all)[SENTENCE_BYTES] = calloc((size_t)r->size, sizeof *all);
+    if (!all) return keep(r->inside, sim_fail(SIM_ENOMEM, "no memory for what %d ranks say", r->size));
+    sim_status s = sim_ranks_gather(r, sentence, all, SENTENCE_BYTES);
+    all[who][SENTENCE_BYTES - 1] = 0;
+    if (s == SIM_OK && who == r->rank) s = sim_fail(theirs, "%s", sentence);
+    if (s == SIM_OK) s = sim_fail(theirs, "%s: %s", sim_rank_name(r, who), all[who]);
     free(all);
     return s;
 }
 
+static sim_status agree(const struct sim_ranks *r, sim_status mine, int *any, int for_first)
+{
+    struct word {
+        int32_t status, any;
+    } here = {(int32_t)mine, *any}, *all;
+    char sentence[SENTENCE_BYTES] = "";
+    if (mine != SIM_OK) snprintf(sentence, sizeof sentence, "%s", sim_error_text());
+    if (!(all = calloc((size_t)r->size, sizeof *all)))
+        return keep(r->inside, sim_fail(SIM_ENOMEM, "no memory for a list of %d ranks", r->size));
+    sim_status s = gather(r, &here, all, sizeof here, for_first);
+    int who = -1;
+    for (int i = r->size - 1; s == SIM_OK && i >= 0; i--) {
+        *any |= all[i].any;
+        if (all[i].status != SIM_OK) who = i;
+    }
+    if (s == SIM_OK && who >= 0) s = quote(r, (sim_status)all[who].status, who, sentence);
+    free(all);
+    return s;
+}
+
+sim_status sim_ranks_agree_on(const struct sim_ranks *r, sim_status mine, int *any)
+{
+    return r ? agree(r, mine, any, 0) : mine;
+}
+
 sim_status sim_ranks_agree(const struct sim_ranks *r, sim_status mine)
 {
-    return sim_ranks_agree_on(r, mine, NULL);
+    int any = 0;
+    return r ? agree(r, mine, &any, 1) : mine;
 }
 
 sim_status sim_ranks_same(const struct sim_ranks *r, uint64_t mine, const char *what)
@@ -341,7 +351,8 @@ void sim_ranks_close(struct sim_ranks *r, const char *why)
         pthread_join(in->thread, NULL);
     }
     if (in) {
-        if (in->transport) in->transport->close(in->transport, in->failed != SIM_OK && !why ? in->sentence : why);
+        if (in->transport)
+            in->transport->close(in->transport, in->failed != SIM_OK && !why ? in->sentence : why);
         for (int k = 0; k < SIM_LANES; k++) free(in->room[k].bytes);
         free(in->queue);
         pthread_cond_destroy(&in->begun), pthread_cond_destroy(&in->done);

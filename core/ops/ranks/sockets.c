@@ -87,7 +87,8 @@ sim_status sim_socket_lookup(const char *host, int port, struct sim_address *out
     snprintf(number, sizeof number, "%d", port);
     int failed = getaddrinfo(host, number, &wish, &list);
     if (failed)
-        return sim_fail(SIM_EIO, "the address %s of rank 0 is not known here: %s", host, gai_strerror(failed));
+        return sim_fail(SIM_EIO, "the address %s of rank 0 is not known here: %s", host,
+                        gai_strerror(failed));
     *count = 0;
     for (const struct addrinfo *i = list; i && *count < room; i = i->ai_next) {
         out[*count] = (struct sim_address){.size = i->ai_addrlen};
@@ -108,11 +109,11 @@ sim_status sim_socket_listen(int *out, int port)
     if (s < 0) return sim_fail(SIM_EIO, "no socket: %s", strerror(errno));
     set(s, SOL_SOCKET, SO_REUSEADDR, 1);
     if (wide) set(s, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-    int failed = wide ? bind(s, (struct sockaddr *)&six, sizeof six) : bind(s, (struct sockaddr *)&four, sizeof four);
+    int failed =
+        wide ? bind(s, (struct sockaddr *)&six, sizeof six) : bind(s, (struct sockaddr *)&four, sizeof four);
     if (failed || listen(s, SOMAXCONN) != 0) {
-        sim_status status =
-            sim_fail(SIM_EIO, "rank 0 cannot listen on port %d: %s%s", port, strerror(errno),
-                     errno == EADDRINUSE ? " (another MASTER_PORT, or SIM_RANKS_PORT)" : "");
+        sim_status status = sim_fail(SIM_EIO, "rank 0 cannot listen on port %d: %s%s", port, strerror(errno),
+                                     errno == EADDRINUSE ? " (another MASTER_PORT, or SIM_RANKS_PORT)" : "");
         close(s);
         return status;
     }

@@ -17,8 +17,7 @@ static sim_status need(struct sim_room *room, size_t size)
     free(room->bytes);
     room->bytes = malloc(size);
     room->size = room->bytes ? size : 0;
-    return room->bytes ? SIM_OK
-                       : sim_fail(SIM_ENOMEM, "no memory to receive %zu bytes of other ranks", size);
+    return room->bytes ? SIM_OK : sim_fail(SIM_ENOMEM, "no memory to receive %zu bytes of other ranks", size);
 }
 
 /* out (count) = scale * sum over ranks of from[i] (count); out may be one of them. */
@@ -60,7 +59,7 @@ static sim_status few(const struct sim_ranks *r, struct sim_transport *t, int la
         b->in[i] = (struct sim_parcel){theirs, bytes};
         b->from[i] = i == r->rank ? values : theirs;
     }
-    SIM_TRY(t->exchange(t, lane, b->out, b->in, sim_ranks_timeout_s()));
+    SIM_TRY(t->exchange(t, lane, b->out, b->in, sim_ranks_timeout_s(), 0));
     add_up(values, b->from, r->size, count, kind, scale);
     return SIM_OK;
 }
@@ -80,13 +79,13 @@ static sim_status sliced(const struct sim_ranks *r, struct sim_transport *t, int
         b->in[i] = (struct sim_parcel){theirs, bytes};
         b->from[i] = i == r->rank ? values + (size_t)first * each : theirs;
     }
-    SIM_TRY(t->exchange(t, lane, b->out, b->in, sim_ranks_timeout_s()));
+    SIM_TRY(t->exchange(t, lane, b->out, b->in, sim_ranks_timeout_s(), 0));
     add_up(values + (size_t)first * each, b->from, r->size, mine, kind, scale);
     for (int64_t i = 0; i < n; i++) {
         b->in[i] = b->out[i];
         b->out[i] = (struct sim_parcel){values + (size_t)first * each, bytes};
     }
-    return t->exchange(t, lane, b->out, b->in, sim_ranks_timeout_s());
+    return t->exchange(t, lane, b->out, b->in, sim_ranks_timeout_s(), 0);
 }
 
 sim_status sim_sums_make(const struct sim_ranks *r, struct sim_transport *t, int lane, struct sim_room *room,
@@ -101,7 +100,8 @@ sim_status sim_sums_make(const struct sim_ranks *r, struct sim_transport *t, int
     for (int64_t at = 0; s == SIM_OK && at < count; at += most) {
         int64_t here = count - at < most ? count - at : most;
         char *v = (char *)values + (size_t)at * each;
-        s = ((size_t)here * each <= FEW_BYTES ? few : sliced)(r, t, lane, room, &b, v, here, each, kind, scale);
+        s = ((size_t)here * each <= FEW_BYTES ? few : sliced)(r, t, lane, room, &b, v, here, each, kind,
+                                                              scale);
     }
     free(b.out);
     free(b.from);

@@ -31,9 +31,9 @@ static const double news_s = 1; /* for a farewell that is on its way when its se
 struct tcp {
     struct sim_transport base;
     const struct sim_ranks *ranks;
-    struct sim_peer *peer;           /* (size) */
-    struct flow *out[SIM_LANES];     /* (2 size) sends, then receives */
-    struct pollfd *poll[SIM_LANES];  /* (size) */
+    struct sim_peer *peer;          /* (size) */
+    struct flow *out[SIM_LANES];    /* (2 size) sends, then receives */
+    struct pollfd *poll[SIM_LANES]; /* (size) */
     uint32_t exchanges[SIM_LANES];
 };
 
@@ -142,11 +142,12 @@ static int pull(int s, struct flow *f, const struct head *expected, int *wrong)
 
 static sim_status mismatch(const struct tcp *t, int rank, const struct head *got, const struct head *expected)
 {
-    return sim_fail(SIM_EINVAL,
-                    "%s is at another place of the program: its message %u has %llu bytes, message %u of %llu "
-                    "is expected; were all ranks started alike, with one version?",
-                    sim_rank_name(t->ranks, rank), got->number, (unsigned long long)got->size,
-                    expected->number, (unsigned long long)expected->size);
+    return sim_fail(
+        SIM_EINVAL,
+        "%s is at another place of the program: its message %u has %llu bytes, message %u of %llu "
+        "is expected; were all ranks started alike, with one version?",
+        sim_rank_name(t->ranks, rank), got->number, (unsigned long long)got->size, expected->number,
+        (unsigned long long)expected->size);
 }
 
 static sim_status late(const struct tcp *t, int rank, double limit_s)
@@ -155,12 +156,12 @@ static sim_status late(const struct tcp *t, int rank, double limit_s)
                     sim_rank_name(t->ranks, rank), limit_s);
 }
 
-/* Serves every link whose turn it is; *waiting: some rank that is not done, or -1. */
+/* Serves every link whose turn it is; *waiting: the first rank that is not done, or -1. */
 static sim_status serve(struct tcp *t, int lane, int *waiting)
 {
     const int n = t->ranks->size;
     *waiting = -1;
-    for (int i = 0; i < n; i++) {
+    for (int i = n - 1; i >= 0; i--) {
         struct flow *out = &t->out[lane][i], *in = &t->out[lane][n + i];
         const int s = t->peer[i].link[lane];
         const struct head expected = {t->exchanges[lane], (uint32_t)lane, in->parcel.size};
@@ -176,11 +177,11 @@ static sim_status serve(struct tcp *t, int lane, int *waiting)
 }
 
 static sim_status exchange(struct sim_transport *base, int lane, const struct sim_parcel *out,
-                           const struct sim_parcel *in, double limit_s)
+                           const struct sim_parcel *in, double limit_s, int for_first)
 {
     struct tcp *t = (struct tcp *)base;
     const int n = t->ranks->size;
-    const double until = sim_now_s() + limit_s;
+    double since = sim_now_s();
     t->exchanges[lane]++;
     for (int i = 0; i < n; i++) {
         t->out[lane][i] =
@@ -192,7 +193,8 @@ static sim_status exchange(struct sim_transport *base, int lane, const struct si
         int waiting;
         SIM_TRY(serve(t, lane, &waiting));
         if (waiting < 0) return SIM_OK;
-        if (limit_s > 0 && sim_now_s() > until) return late(t, waiting, limit_s);
+        if (for_first && waiting == 0) since = sim_now_s();
+        if (sim_now_s() - since > limit_s) return late(t, waiting, limit_s);
         poll(t->poll[lane], (nfds_t)n, 1000);
     }
 }
@@ -204,7 +206,8 @@ static void close_tcp(struct sim_transport *base, const char *why)
     struct tcp *t = (struct tcp *)base;
     if (!t) return;
     char text[FAREWELL_BYTES];
-    snprintf(text, sizeof text, "%s", why ? (*why && *why != '.' ? why : "for a reason it did not say") : ".");
+    snprintf(text, sizeof text, "%s",
+             why ? (*why && *why != '.' ? why : "for a reason it did not say") : ".");
     for (int i = 0; t->peer && i < t->ranks->size; i++)
         if (t->peer[i].link[SIM_LINK_NEWS] >= 0)
             sim_socket_write(t->peer[i].link[SIM_LINK_NEWS], text, strlen(text), 0.1);

@@ -34,9 +34,11 @@ struct sim_transport {
     const char *name;
     int serial; /* 1: the thread beside must not be used */
     /* Sends out[i] to, and receives in[i] from, every rank i but this one, all at once; sizes may differ from
-     * rank to rank but sender and receiver know them.  limit_s 0: as long as all ranks live. */
+     * rank to rank but sender and receiver know them.  A rank that has not answered for limit_s seconds fails
+     * the exchange; for_first: counted from when rank 0 has answered, which is waited for as long as it
+     * lives. */
     sim_status (*exchange)(struct sim_transport *t, int lane, const struct sim_parcel *out,
-                           const struct sim_parcel *in, double limit_s);
+                           const struct sim_parcel *in, double limit_s, int for_first);
     sim_status (*look)(struct sim_transport *t);
     void (*close)(struct sim_transport *t, const char *why); /* why: sim_ranks_close; frees t */
 };

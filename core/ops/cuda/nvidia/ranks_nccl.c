@@ -40,8 +40,9 @@ static void fix_order(struct sim_cuda *c)
         if (!stands)
             setenv(fixed[i][0], fixed[i][1], 1);
         else if (strcmp(stands, fixed[i][1]) != 0)
-            sim_facts_substitute(&c->noted, "%s=%.60s of the environment instead of %s: sums over ranks may "
-                                            "vary from run to run",
+            sim_facts_substitute(&c->noted,
+                                 "%s=%.60s of the environment instead of %s: sums over ranks may "
+                                 "vary from run to run",
                                  fixed[i][0], stands, fixed[i][1]);
     }
 }
@@ -77,8 +78,7 @@ static sim_status open_comm(struct nccl *n, const struct sim_ranks *ranks)
     if (ranks->rank == 0) first.answer = ncclGetUniqueId(&first.id);
     SIM_TRY(sim_ranks_broadcast(ranks, &first, sizeof first));
     if (first.answer != ncclSuccess) return failed(n, (ncclResult_t)first.answer, "rank 0's start");
-    return settle(n, ranks,
-                  ncclCommInitRankConfig(&n->comm, ranks->size, first.id, ranks->rank, &config),
+    return settle(n, ranks, ncclCommInitRankConfig(&n->comm, ranks->size, first.id, ranks->rank, &config),
                   "connecting the ranks' devices");
 }
 
@@ -113,11 +113,10 @@ void sim_collectives_queue(struct sim_cuda *c, sim_stream s, void *values, int64
 {
     struct nccl *n = c->ranks->library;
     if (!n->comm) return; /* the failure is recorded */
-    sim_status status =
-        settle(n, c->ranks->ranks,
-               ncclAllReduce(values, values, (size_t)count, doubles ? ncclDouble : ncclFloat,
-                             mean ? ncclAvg : ncclSum, n->comm, s),
-               "a sum over ranks");
+    sim_status status = settle(n, c->ranks->ranks,
+                               ncclAllReduce(values, values, (size_t)count, doubles ? ncclDouble : ncclFloat,
+                                             mean ? ncclAvg : ncclSum, n->comm, s),
+                               "a sum over ranks");
     if (status == SIM_OK) return;
     sim_collectives_check(c->ranks, 1);
     sim_cuda_fail(c, status, "%s", sim_error_text());
