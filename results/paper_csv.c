@@ -38,13 +38,17 @@ static sim_status no_memory(const struct row *r)
     return sim_fail(SIM_ENOMEM, "%s: no memory for the table", r->origin.path);
 }
 
-/* Every field but those in `may_be_empty` (a bit each) has text. */
-static sim_status check_filled(const struct row *r, unsigned may_be_empty)
+/* Every field but those in `may_be_empty` (a bit each) has text, and none begins or ends in a space. */
+static sim_status check_texts(const struct row *r, unsigned may_be_empty)
 {
-    for (int i = 0; r->names[i]; i++)
-        if (!r->fields[i][0] && !(may_be_empty >> i & 1))
+    for (int i = 0; r->names[i]; i++) {
+        size_t size = strlen(r->fields[i]);
+        if (!size && !(may_be_empty >> i & 1))
             return sim_fail(SIM_EFORMAT, "%s:%lld: %s is empty", r->origin.path, (long long)r->origin.line,
                             r->names[i]);
+        if (size && (r->fields[i][0] == ' ' || r->fields[i][size - 1] == ' '))
+            return wrong(r, i, "begins or ends in a space");
+    }
     return SIM_OK;
 }
 
@@ -112,7 +116,7 @@ static sim_status read_cell(struct sim_paper *p, const struct row *r)
     char **f = r->fields;
     struct sim_paper_cell c = {f[TABLE],       f[ROW],  f[COLUMN], f[METHOD], NAN,
                                *f[VALUE] != 0, f[UNIT], f[SOURCE], r->origin};
-    SIM_TRY(check_filled(r, 1u << VALUE));
+    SIM_TRY(check_texts(r, 1u << VALUE));
     if (c.has_value) SIM_TRY(read_number(r, VALUE, &c.value));
     if (c.has_value == (strncmp(c.source, "not stated", 10) == 0))
         return wrong(r, SOURCE,
@@ -152,7 +156,7 @@ static sim_status read_claim(struct sim_paper *p, const struct row *r)
     struct sim_paper_claim *c = &p->claims[p->claim_count++]; /* counted first: close frees its lists */
     *c = (struct sim_paper_claim){
         .id = f[ID], .text = f[TEXT], .source = f[SOURCE], .higher = f[HIGHER], .origin = r->origin};
-    SIM_TRY(check_filled(r, 1u << THAN));
+    SIM_TRY(check_texts(r, 1u << THAN));
     for (int i = 0; i < p->claim_count - 1; i++)
         if (strcmp(p->claims[i].id, c->id) == 0) return wrong(r, ID, "is that of another claim");
     if (strcmp(f[QUANTITY], "value") != 0 && strcmp(f[QUANTITY], "gain") != 0)
@@ -177,7 +181,7 @@ static sim_status read_run(struct sim_paper *p, const struct row *r)
                                 .built = strcmp(f[STATE], "built") == 0,
                                 .source = f[SOURCE],
                                 .origin = r->origin};
-    SIM_TRY(check_filled(r, 0));
+    SIM_TRY(check_texts(r, 0));
     SIM_TRY(read_positive(r, IMAGES, &run.images));
     SIM_TRY(read_positive(r, GFLOP, &run.gflop_per_image));
     run.gpu_hours = run.images * run.gflop_per_image / (SIM_PAPER_TFLOPS * 1e3 * 3600);
@@ -209,7 +213,7 @@ static sim_status read_column(struct sim_paper *p, const struct row *r)
                                    .protocol = f[PROTOCOL],
                                    .built = 1,
                                    .origin = r->origin};
-    SIM_TRY(check_filled(r, 1u << SCORE | 1u << SCALES));
+    SIM_TRY(check_texts(r, 1u << SCORE | 1u << SCALES));
     for (int i = 0; i < p->column_count - 1; i++)
         if (strcmp(p->columns[i].column, c->column) == 0) return wrong(r, COLUMN, "stands there twice");
     if (!cell_of_column(p, "main", c->column)) return wrong(r, COLUMN, "is no column of the table main");
