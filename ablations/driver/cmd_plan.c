@@ -171,13 +171,43 @@ static sim_status measure(const struct words *w, const struct sim_backend *backe
     return SIM_OK;
 }
 
-static sim_status plan_files(const struct words *w)
+/* The runs asked for, resolved for a backend of this name; close after failure too. */
+static sim_status open_runs(struct sim_experiment *e, const struct words *w, const char *backend)
+{
+    *e = (struct sim_experiment){0};
+    SIM_TRY(sim_experiment_open(e, w->files.word, w->files.count, w->sets.word, w->sets.count));
+    SIM_TRY(sim_experiment_select(e, w->names.word, w->names.count));
+    return sim_experiment_resolve(e, backend);
+}
+
+static sim_status plan_here(const struct words *w, struct assumptions *a)
 {
     struct sim_experiment experiment;
-    struct assumptions a = {0};
     struct sim_backend backend;
-    int64_t threads, ranks = 1;
     SIM_TRY(sim_backend_parse(w->device, &backend));
+    sim_status status = open_runs(&experiment, w, backend.name);
+    if (status == SIM_OK && experiment.count)
+        status = measure(w, &backend, &experiment.runs[0].config.compute, &a->gflops);
+    if (status == SIM_OK) status = print_plan(&experiment, a);
+    sim_experiment_close(&experiment);
+    return status;
+}
+
+/* On GPUs that are described, the runs are resolved anew: what `auto` stands for depends on the device. */
+static sim_status plan_there(const struct words *w, int64_t ranks)
+{
+    struct sim_experiment experiment;
+    sim_status status = open_runs(&experiment, w, "cuda");
+    for (int i = 0; i < w->devices.count && status == SIM_OK; i++)
+        status = sim_device_plan_print(&experiment, w->devices.word[i], ranks);
+    sim_experiment_close(&experiment);
+    return status;
+}
+
+static sim_status plan_files(const struct words *w)
+{
+    struct assumptions a = {0};
+    int64_t threads, ranks = 1;
     if (!w->files.count)
         return sim_fail(SIM_EINVAL,
                         "which runs? a FILE.yaml is needed, such as ablations/quickstart.yaml; see --help");
@@ -190,16 +220,8 @@ static sim_status plan_files(const struct words *w)
     if (w->ranks && !w->devices.count)
         return sim_fail(SIM_EINVAL,
                         "--ranks is the number of GPUs; which kind? --device-json FILE is needed");
-    SIM_TRY(sim_experiment_open(&experiment, w->files.word, w->files.count, w->sets.word, w->sets.count));
-    sim_status status = sim_experiment_select(&experiment, w->names.word, w->names.count);
-    if (status == SIM_OK) status = sim_experiment_resolve(&experiment, backend.name);
-    if (status == SIM_OK && experiment.count)
-        status = measure(w, &backend, &experiment.runs[0].config.compute, &a.gflops);
-    if (status == SIM_OK) status = print_plan(&experiment, &a);
-    for (int i = 0; i < w->devices.count && status == SIM_OK; i++)
-        status = sim_device_plan_print(&experiment, w->devices.word[i], ranks);
-    sim_experiment_close(&experiment);
-    return status;
+    SIM_TRY(plan_here(w, &a));
+    return w->devices.count ? plan_there(w, ranks) : SIM_OK;
 }
 
 static int run_plan(int argc, char **argv)

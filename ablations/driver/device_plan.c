@@ -94,8 +94,7 @@ static sim_status print_run(struct table *t, const struct sim_run *run)
 {
     const struct sim_run_config *c = &run->config;
     const int64_t grid = c->model.img_size / c->model.patch_size, patches = grid * grid;
-    const int fused =
-        sim_precision_on("cuda", (enum sim_precision)c->compute.precision) == SIM_PRECISION_BF16;
+    const int fused = c->compute.precision == SIM_PRECISION_BF16;
     struct sim_attention_use uses[SIM_ATTENTION_USES + 1];
     struct sim_cost cost;
     char activations[24], state[24], scratch[24];
