@@ -14,6 +14,7 @@
 #include "shim.h"
 #include "support.h"
 #include "views.h"
+#include "views_store.h"
 
 /* Of cuda.h, which safetensors.h cannot stand beside: both have an enum sim_dtype. */
 sim_status sim_ops_cuda_open(struct sim_ops *out, const struct sim_device_options *options);
@@ -429,20 +430,39 @@ START_TEST(the_others_stream)
 }
 END_TEST
 
-/* Other operations take all memory but a little: no image stays, and nothing fails. */
-START_TEST(memory_that_others_took)
+/* The store by itself: its share of what is free, and what others take meanwhile. */
+START_TEST(the_store_takes_its_share)
 {
-    struct sources s;
-    sources_open(&s, 60);
-    sim_shim_set_memory(128 << 20);
-    open_backend();
-    void *taken = ops.memory.take(ops.memory.context, (size_t)(128 << 20) - 1900000);
-    ck_assert_ptr_nonnull(taken);
-    several_batches(&s, "small");
-    ck_assert_int_eq(count_held(&s), 0);
-    close_backend();
+    struct sim_device *d;
+    atomic_uchar held[100];
+    struct sim_view_set set = {.name = "set", .images = 100, .held = held};
+    struct sim_view_store store = {0};
+    sim_shim_set_memory(1 << 20);
+    test_ok(sim_device_open(&d, 0));
+    void *model = sim_device_take(d, 1 << 19), *rest;
+    test_ok(sim_view_store_turn_to(&store, d, &set));
+    int64_t stored = 0;
+    for (int i = 0; i < 100; i++) stored += sim_view_store_add(&store, d, i, 40, 50) != NULL;
+    ck_assert_int_eq(stored, 16); /* a quarter of the free half is 128 KiB, in 16 slabs of 8 KiB */
+    ck_assert_int_eq(sim_device_free_bytes(d), (1 << 19) - (128 << 10));
+    ck_assert(sim_view_store_find(&store, 15) && !sim_view_store_find(&store, 16));
+    ck_assert(!sim_view_store_find(&store, -1) && !sim_view_store_find(&store, 100));
+    ck_assert_ptr_null(sim_view_store_add(&store, d, 100, 1, 1));
+    memcpy(set.name, "other", 6);
+    test_ok(sim_view_store_turn_to(&store, d, &set));
+    ck_assert_int_eq(sim_device_free_bytes(d), 1 << 19);
+    ck_assert_ptr_null(sim_view_store_find(&store, 15));
+    ck_assert_ptr_null(sim_view_store_add(&store, d, 3, 40, 5000)); /* larger than the share */
+    ck_assert_ptr_nonnull(sim_view_store_add(&store, d, 4, 40, 500));
+    ck_assert_ptr_nonnull(rest = sim_device_take(d, (size_t)sim_device_free_bytes(d) - 100));
+    ck_assert_ptr_null(sim_view_store_add(&store, d, 5, 40, 50));
+    sim_device_release(d, rest);
+    ck_assert_ptr_null(sim_view_store_add(&store, d, 5, 40, 50)); /* it does not try again */
+    ck_assert_ptr_nonnull(sim_view_store_find(&store, 4));
+    sim_view_store_close(&store, d);
+    sim_device_release(d, model);
+    sim_device_close(d);
     sim_shim_set_memory(0);
-    sources_close(&s);
 }
 END_TEST
 
@@ -493,7 +513,7 @@ int main(void)
     tcase_add_test(pillow, hashes_of_pillow);
     tcase_add_test(memory, images_stay_on_the_device);
     tcase_add_test(memory, the_others_stream);
-    tcase_add_test(memory, memory_that_others_took);
+    tcase_add_test(memory, the_store_takes_its_share);
     tcase_add_test(refusals, what_cannot_be_is_refused);
     TCase *all[] = {cpu, pillow, memory, refusals};
     for (int k = 0; k < 4; k++) {

@@ -43,6 +43,8 @@ sim_stream sim_device_stream(const struct sim_device *d, enum sim_lane_of which)
  * free, of how many) left in sim_error_text but not kept as the device's failure.  Release waits for queued
  * work. */
 void *sim_device_take(struct sim_device *d, size_t bytes);
+/* What could be taken now, in the driver's own estimate; 0 where it gives none. */
+int64_t sim_device_free_bytes(const struct sim_device *d);
 void sim_device_release(struct sim_device *d, void *block);
 /* Page-locked host memory. */
 void *sim_device_take_pinned(struct sim_device *d, size_t bytes);

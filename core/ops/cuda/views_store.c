@@ -4,8 +4,8 @@
 #include <string.h>
 
 enum {
-    SHARE = 4,  /* a quarter of the device's memory at most: the model's part is taken before, the
-                 * libraries' workspaces grow after the first images came */
+    SHARE = 4,  /* a quarter of what is free when the first image comes: the model's memory is taken by then,
+                 * that  of workspaces and of scoring not */
     SLABS = 16, /* that the share is taken in, at least */
     SLAB_MAX_MB = 64,
     ALIGN_BYTES = 16
@@ -38,7 +38,7 @@ sim_status sim_view_store_turn_to(struct sim_view_store *s, struct sim_device *d
     if (!s->image) return sim_fail(SIM_ENOMEM, "no memory for a list of %ld images", (long)set->images);
     memcpy(s->name, set->name, sizeof s->name);
     s->images = set->images;
-    s->room_bytes = sim_device_facts(d)->memory_bytes / SHARE;
+    s->room_bytes = sim_device_free_bytes(d) / SHARE;
     s->slab_bytes = s->room_bytes / SLABS;
     if (s->slab_bytes > (int64_t)SLAB_MAX_MB << 20) s->slab_bytes = (int64_t)SLAB_MAX_MB << 20;
     return SIM_OK;

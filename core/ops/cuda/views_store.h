@@ -1,6 +1,6 @@
 /* Decoded source images that stay on the device: those of one set, each from the first time its pixels come,
- * until a share of the device's memory is full.  It then stays as it is, as every epoch visits the images in
- * a new order; the others are streamed. */
+ * until a share of the memory that was free is full.  It then stays as it is, as every epoch visits the
+ * images in a new order; the others are streamed. */
 #ifndef SIM_VIEWS_STORE_H
 #define SIM_VIEWS_STORE_H
 

@@ -164,6 +164,15 @@ void *sim_device_take(struct sim_device *d, size_t bytes)
     return NULL;
 }
 
+int64_t sim_device_free_bytes(const struct sim_device *d)
+{
+    size_t available = 0, total = 0;
+    (void)d; /* the runtime's current device */
+    if (cudaMemGetInfo(&available, &total) == cudaSuccess) return (int64_t)available;
+    cudaGetLastError();
+    return 0;
+}
+
 void sim_device_release(struct sim_device *d, void *block)
 {
     if (block) went_well(d, cudaFree(block), "releasing device memory"); /* cudaFree waits for the device */

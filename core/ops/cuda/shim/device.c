@@ -130,6 +130,11 @@ void *sim_device_take(struct sim_device *d, size_t bytes)
     return at;
 }
 
+int64_t sim_device_free_bytes(const struct sim_device *d)
+{
+    return d->facts.memory_bytes - d->used_bytes;
+}
+
 void sim_device_release(struct sim_device *d, void *block)
 {
     if (!block) return;
