@@ -51,7 +51,8 @@ static int plan(int with_stub, const char *format, ...)
     va_end(args);
     const char *before = getenv("LD_LIBRARY_PATH");
     char path[4000];
-    snprintf(path, sizeof path, "%s%s%s", with_stub ? stubs() : "", before ? ":" : "", before ? before : "");
+    snprintf(path, sizeof path, "%s%s%s", with_stub && stubs() ? stubs() : "", before ? ":" : "",
+             before ? before : "");
     snprintf(line, sizeof line, "LD_LIBRARY_PATH='%s' %s plan %s --gflops 100 2>&1", path, tool_path(),
              arguments);
     FILE *f = popen(line, "r");
