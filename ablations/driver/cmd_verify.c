@@ -29,7 +29,7 @@ static const char help[] =
     "  final state             relative L2, 2e-5       relative L2, 2e-2         each tensor; tf32, bf16: of "
     "what AdamW\n"
     "                                                                            does not move\n"
-    "  whole update            1 - cosine, 1e-6        1 - cosine, 5e-2          final - initial, all "
+    "  whole update            1 - cosine, 1e-6        1 - cosine, 1e-2          final - initial, all "
     "trained weights\n"
     "                                                                            together, all momentum "
     "copies\n"

@@ -58,7 +58,7 @@ static sim_status compare_gradients(const struct sim_case *c, const struct sim_p
                                     struct sim_verdict *v)
 {
     /* rounding of a sum that cancels exactly, against the size of the whole gradient */
-    const double unit = p->ops->precision == SIM_PRECISION_FP32 ? 1e-6 : 1e-2;
+    const double unit = p->ops->precision == SIM_PRECISION_FP32 ? 1e-6 : 1e-4;
     int expected = 0, trained = 0;
     SIM_TRY(sim_params_fetch(p, SIM_FETCH_GRADIENTS));
     for (int i = 0; i < sim_tensors_count(c->step0); i++)
