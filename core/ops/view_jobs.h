@@ -1,5 +1,5 @@
 /* Views to be made: what `datasets` drew, which make_views (ops.h) applies to decoded images on a backend
- * that can; the CPU makes finished views while it loads (datasets/views.h). */
+ * that can; the CPU makes finished views while it loads, by sim_view_apply. */
 #ifndef SIM_VIEW_JOBS_H
 #define SIM_VIEW_JOBS_H
 
@@ -26,6 +26,10 @@ struct sim_view_style {
      * through HSV. */
     int jitters[4];
 };
+
+/* The view as the CPU makes it: out (size, size, 3) bytes, before normalisation (sim_pixels_normalize). */
+sim_status sim_view_apply(const struct sim_view_style *style, const struct sim_view *v,
+                          const struct sim_image *src, int size, uint8_t *out);
 
 struct sim_view_job {
     struct sim_view view;
