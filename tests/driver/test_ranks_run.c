@@ -1,0 +1,420 @@
+/* The built program as several ranks, over TCP and over MPI: what they make together is what one makes, and
+ * one that goes ends all.  tests/ops/test_ranks.c has the parts. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "progress.h"
+#include "safetensors.h"
+#include "status.h"
+#include "support.h"
+
+enum launcher { TCP, FOLDER, MPI };
+enum { MOST = 8, PATIENCE_S = 100 };
+
+/* Ranks under way; of MPI only the launcher is known, which stands as the one process. */
+struct ranks {
+    pid_t child[MOST];
+    int code[MOST]; /* exit status, or 128 + a signal's number */
+    char log[MOST][800], said[MOST][8192];
+    int count; /* of processes */
+};
+
+static int have_mpi(void)
+{
+    static int known = -1;
+    if (known < 0)
+        known = system("command -v mpirun > /dev/null 2>&1") == 0 &&
+                system("ldd \"${SIM_TOOL:-build/siameseim}\" 2> "
+                       "/dev/null | grep -q libmpi") == 0;
+    return known;
+}
+
+static int free_port(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    socklen_t size = sizeof a;
+    int s = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert(s >= 0 && bind(s, (struct sockaddr *)&a, sizeof a) == 0);
+    ck_assert_int_eq(getsockname(s, (struct sockaddr *)&a, &size), 0);
+    close(s);
+    return ntohs(a.sin_port);
+}
+
+static void put(const char *name, int value)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%d", value);
+    setenv(name, text, 1);
+}
+
+/* In the child: becomes rank `rank`, or mpirun. */
+static void become(enum launcher how, int rank, int size, int port, const char *folder, const char *log,
+                   char *line)
+{
+    static const char *const mpirun[] = {"mpirun", "--allow-run-as-root", "--oversubscribe", "-np"};
+    char *words[80], number[16];
+    int count = 0, out = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    dup2(out, 1), dup2(out, 2);
+    setenv("OMP_NUM_THREADS", "1", 1);
+    if (how == MPI) {
+        for (int i = 0; i < 4; i++) words[count++] = strdup(mpirun[i]);
+        snprintf(number, sizeof number, "%d", size);
+        words[count++] = number;
+    } else if (size > 1) {
+        put("RANK", rank), put("WORLD_SIZE", size);
+        if (how == TCP) setenv("MASTER_ADDR", "localhost", 1), put("MASTER_PORT", port);
+        if (how == FOLDER) setenv("SIM_RANKS_FOLDER", folder, 1), setenv("SIM_RANKS_NAME", "here", 1);
+    }
+    for (char *w = strtok(line, " "); w && count < 79; w = strtok(NULL, " ")) words[count++] = w;
+    words[count] = NULL;
+    execvp(words[0], words);
+    fprintf(stderr, "cannot start %s: %s\n", words[0], strerror(errno));
+    _exit(126);
+}
+
+static void start(struct ranks *r, enum launcher how, int size, const char *arguments)
+{
+    char line[4200], folder[700];
+    const char *tool = getenv("SIM_TOOL");
+    const int port = free_port();
+    snprintf(folder, sizeof folder, "%s", test_scratch());
+    *r = (struct ranks){.count = how == MPI ? 1 : size};
+    for (int i = 0; i < r->count; i++) {
+        snprintf(line, sizeof line, "%s %s", tool ? tool : "build/siameseim", arguments);
+        snprintf(r->log[i], sizeof r->log[i], "%s/log%d", folder, i);
+        r->child[i] = fork();
+        ck_assert_int_ge(r->child[i], 0);
+        if (r->child[i] == 0) become(how, i, size, port, folder, r->log[i], line);
+    }
+}
+
+/* Waits for all; returns how long the last took.  Whoever is not done in time is killed, which fails the
+ * test. */
+static double finish(struct ranks *r)
+{
+    const double started = sim_now_s();
+    for (int left = r->count; left;) {
+        left = 0;
+        for (int i = 0; i < r->count; i++) {
+            int status;
+            if (!r->child[i]) continue;
+            if (waitpid(r->child[i], &status, WNOHANG) != r->child[i]) {
+                left++;
+                if (sim_now_s() - started > PATIENCE_S) kill(r->child[i], SIGKILL);
+                continue;
+            }
+            r->child[i] = 0;
+            r->code[i] = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        }
+        if (left) nanosleep(&(struct timespec){0, 2000000}, NULL);
+    }
+    const double took = sim_now_s() - started;
+    for (int i = 0; i < r->count; i++) {
+        FILE *f = fopen(r->log[i], "r");
+        ck_assert_ptr_nonnull(f);
+        fseek(f, 0, SEEK_END);
+        long most = (long)sizeof r->said[i] - 1, size = ftell(f);
+        fseek(f, size > most ? size - most : 0, SEEK_SET);
+        r->said[i][fread(r->said[i], 1, (size_t)most, f)] = 0;
+        fclose(f);
+    }
+    ck_assert_msg(took < PATIENCE_S, "still at work after %g s:\n%s", took, r->said[0]);
+    return took;
+}
+
+/* Runs the program as so many ranks; every one must end with `code`. */
+static void run(struct ranks *r, enum launcher how, int size, int code, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+static void run(struct ranks *r, enum launcher how, int size, int code, const char *format, ...)
+{
+    char arguments[4000];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(arguments, sizeof arguments, format, args);
+    va_end(args);
+    start(r, how, size, arguments);
+    finish(r);
+    for (int i = 0; i < r->count; i++)
+        ck_assert_msg(r->code[i] == code, "rank %d of %d ended with %d:\n%s", i, size, r->code[i],
+                      r->said[i]);
+}
+
+static const char *fresh(void)
+{
+    static char kept[8][700];
+    static int turn;
+    char *p = kept[turn++ & 7];
+    snprintf(p, sizeof kept[0], "%s", test_scratch());
+    return p;
+}
+
+static const char *smoke(void)
+{
+    return test_path("../ablations/smoke.yaml");
+}
+
+/* ------------------------------------------------------------------ one step, against the truth */
+START_TEST(ranks_together_are_the_golden_run)
+{
+    static const char *const variants[] = {"base", "layer_scale", "global_loss", "no_projector"};
+    char folders[3000] = "";
+    struct ranks r;
+    for (int i = 0; i < 4; i++) {
+        char one[64];
+        snprintf(one, sizeof one, "golden/%s", variants[i]);
+        strcat(strcat(folders, " "), test_path(one));
+    }
+    for (int size = 2; size <= 4; size += 2) { /* of a batch of 4: 2 x 2, 4 x 1 */
+        run(&r, size == 2 ? TCP : FOLDER, size, 0, "verify%s", folders);
+        ck_assert_msg(strstr(r.said[0], "worst of 4 folders"), "%s", r.said[0]);
+        ck_assert_str_eq(r.said[1], "");
+    }
+    run(&r, TCP, 3, 1, "verify %s", test_path("golden/base"));
+    for (int i = 0; i < 3; i++)
+        ck_assert_msg(strstr(r.said[i], "does not divide by 3 ranks"), "%s", r.said[i]);
+    if (!have_mpi()) {
+        test_skip("no mpirun, or a program without MPI");
+        return;
+    }
+    run(&r, MPI, 2, 0, "verify%s", folders);
+    ck_assert_msg(strstr(r.said[0], "worst of 4 folders"), "%s", r.said[0]);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ a run */
+static json_t *record_of(const char *folder)
+{
+    char path[900], *text;
+    size_t size;
+    snprintf(path, sizeof path, "%s/records.jsonl", folder);
+    test_ok(sim_file_read(path, 1 << 24, &text, &size));
+    json_t *o = json_loads(strtok(text, "\n"), 0, NULL);
+    free(text);
+    ck_assert_ptr_nonnull(o);
+    return o;
+}
+
+static double curve_number(const json_t *record, int epoch, const char *key)
+{
+    return json_number_value(
+        json_object_get(json_array_get(json_object_get(record, "curve"), (size_t)epoch), key));
+}
+
+static void assert_same_checkpoint(const char *a, const char *b)
+{
+    char path[900], *x, *y;
+    size_t m, n;
+    snprintf(path, sizeof path, "%s/smoke/checkpoint.safetensors", a);
+    test_ok(sim_file_read(path, 1 << 26, &x, &m));
+    snprintf(path, sizeof path, "%s/smoke/checkpoint.safetensors", b);
+    test_ok(sim_file_read(path, 1 << 26, &y, &n));
+    ck_assert_msg(m == n && memcmp(x, y, m) == 0, "the checkpoints of %s and %s differ", a, b);
+    free(x), free(y);
+}
+
+/* Weights, momentum copies and running statistics but for rounding, tensor by tensor in the L2 norm.  The
+ * key third of a qkv bias moves by noise alone, and its momentum copy after it. */
+static void assert_close_checkpoints(const char *a, const char *b)
+{
+    struct sim_tensors *x, *y;
+    char path[900];
+    int statistics = 0, copies = 0;
+    snprintf(path, sizeof path, "%s/smoke/checkpoint.safetensors", a);
+    test_ok(sim_tensors_open(&x, path));
+    snprintf(path, sizeof path, "%s/smoke/checkpoint.safetensors", b);
+    test_ok(sim_tensors_open(&y, path));
+    for (int i = 0; i < sim_tensors_count(x); i++) {
+        const struct sim_tensor *s = sim_tensors_at(x, i), *t = sim_tensors_find(y, s->name);
+        double apart = 0, whole = 0;
+        ck_assert_msg(t && t->count == s->count && t->dtype == s->dtype, "%s", s->name);
+        if (s->dtype == SIM_I64)
+            ck_assert_msg(memcmp(s->data, t->data, (size_t)s->count * 8) == 0, "%s", s->name);
+        if (s->dtype != SIM_F32 || strstr(s->name, "qkv.bias")) continue;
+        statistics += strstr(s->name, "running_") != NULL, copies += strncmp(s->name, "mm_", 3) == 0;
+        for (int64_t k = 0; k < s->count; k++) {
+            double u = ((const float *)s->data)[k], v = ((const float *)t->data)[k];
+            apart += (u - v) * (u - v), whole += u * u;
+        }
+        ck_assert_msg(sqrt(apart) <= 1e-4 * sqrt(whole) + 1e-6, "%s: %g apart, of %g", s->name, sqrt(apart),
+                      sqrt(whole));
+    }
+    ck_assert(statistics > 4 && copies > 10);
+    sim_tensors_close(x), sim_tensors_close(y);
+}
+
+START_TEST(one_two_and_four_ranks_train_the_same)
+{
+    const char *one = fresh(), *two = fresh(), *again = fresh(), *four = fresh();
+    struct ranks r;
+    run(&r, TCP, 1, 0, "run %s --out %s --quiet", smoke(), one);
+    run(&r, TCP, 2, 0, "run %s --out %s", smoke(), two);
+    ck_assert_msg(strstr(r.said[0], "2 ranks over tcp"), "%s", r.said[0]);
+    ck_assert_str_eq(r.said[1], "");
+    run(&r, FOLDER, 2, 0, "run %s --out %s --quiet --set data.workers=2", smoke(), again);
+    run(&r, FOLDER, 4, 0, "run %s --out %s --quiet", smoke(), four);
+    assert_same_checkpoint(two, again);
+    assert_close_checkpoints(one, two);
+    assert_close_checkpoints(one, four);
+    json_t *x = record_of(one), *y = record_of(two), *z = record_of(four);
+    for (int e = 0; e < 2; e++) {
+        ck_assert_double_eq_tol(curve_number(x, e, "loss"), curve_number(y, e, "loss"), 1e-6);
+        ck_assert_double_eq_tol(curve_number(x, e, "loss"), curve_number(z, e, "loss"), 1e-6);
+        ck_assert_double_eq_tol(curve_number(x, e, "grad_norm"), curve_number(z, e, "grad_norm"), 1e-4);
+    }
+    ck_assert_int_eq((int)json_integer_value(json_object_get(x, "ranks")), 1);
+    ck_assert_int_eq((int)json_integer_value(json_object_get(z, "ranks")), 4);
+    ck_assert_str_eq(json_string_value(json_object_get(y, "transport")), "tcp");
+    ck_assert(json_equal(json_object_get(x, "config_hash"), json_object_get(z, "config_hash")));
+    json_decref(x), json_decref(y), json_decref(z);
+    /* recorded is recorded, by however many */
+    run(&r, TCP, 2, 0, "run %s --out %s", smoke(), one);
+    ck_assert_msg(strstr(r.said[0], "already recorded"), "%s", r.said[0]);
+    if (!have_mpi()) {
+        test_skip("no mpirun, or a program without MPI");
+        return;
+    }
+    const char *mpi = fresh();
+    run(&r, MPI, 2, 0, "run %s --out %s --quiet", smoke(), mpi);
+    assert_same_checkpoint(two, mpi);
+}
+END_TEST
+
+START_TEST(mistakes_are_every_ranks)
+{
+    struct ranks r;
+    run(&r, TCP, 3, 1, "run %s --out %s", smoke(), fresh());
+    for (int i = 0; i < 3; i++) ck_assert_msg(strstr(r.said[i], "multiple of the 3 ranks"), "%s", r.said[i]);
+    const char *in_the_way = fresh();
+    char path[800];
+    snprintf(path, sizeof path, "%s/file", in_the_way);
+    test_ok(sim_file_write(path, "x", 1));
+    run(&r, TCP, 2, 1, "run %s --out %s/below", smoke(), path); /* found by rank 0, which makes folders */
+    for (int i = 0; i < 2; i++) ck_assert_msg(strstr(r.said[i], "below"), "%s", r.said[i]);
+    ck_assert_msg(strstr(r.said[1], "rank 0 ("), "%s", r.said[1]);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ being stopped */
+/* Long enough to be stopped in the middle: 60 epochs of 5 steps, a checkpoint after every step. */
+#define LONG "--set train.epochs=60 --set train.save_every_steps=1"
+enum { STEPS = 300, STOP_STEP = 7 };
+
+static int steps_of(const char *checkpoint)
+{
+    struct sim_tensors *file;
+    if (access(checkpoint, F_OK) != 0) return -1;
+    test_ok(sim_tensors_open(&file, checkpoint));
+    int steps = (int)((const double *)sim_tensors_find(file, "train.position")->data)[0];
+    sim_tensors_close(file);
+    return steps;
+}
+
+static void start_and_reach(struct ranks *r, enum launcher how, const char *out)
+{
+    char arguments[3000], checkpoint[800];
+    snprintf(arguments, sizeof arguments, "run %s --out %s " LONG, smoke(), out);
+    snprintf(checkpoint, sizeof checkpoint, "%s/smoke/checkpoint.safetensors", out);
+    start(r, how, 2, arguments);
+    while (steps_of(checkpoint) < STOP_STEP) {
+        ck_assert_msg(waitpid(r->child[0], NULL, WNOHANG) == 0, "rank 0 ended before step %d", STOP_STEP);
+        nanosleep(&(struct timespec){0, 500000}, NULL);
+    }
+}
+
+static void assert_cut_short(const char *out)
+{
+    char path[800];
+    snprintf(path, sizeof path, "%s/smoke/checkpoint.safetensors", out);
+    const int steps = steps_of(path);
+    ck_assert_msg(steps >= STOP_STEP && steps < STEPS, "stopped at step %d of %d", steps, STEPS);
+    snprintf(path, sizeof path, "%s/records.jsonl", out);
+    ck_assert_msg(access(path, F_OK) != 0, "a run cut short was recorded");
+}
+
+START_TEST(a_killed_rank_ends_the_job_by_name)
+{
+    const int victim = _i;
+    const char *out = fresh();
+    struct ranks r;
+    start_and_reach(&r, TCP, out);
+    kill(r.child[victim], SIGKILL);
+    double took = finish(&r);
+    char name[32];
+    snprintf(name, sizeof name, "rank %d (", victim);
+    ck_assert_msg(took < 20, "it took %g s", took);
+    ck_assert_int_eq(r.code[victim], 128 + SIGKILL);
+    ck_assert_int_eq(r.code[1 - victim], 1);
+    const char *found = strstr(r.said[1 - victim], name);
+    ck_assert_msg(found && strstr(found, "is gone"), "%s", r.said[1 - victim]);
+    assert_cut_short(out);
+}
+END_TEST
+
+START_TEST(a_killed_rank_ends_the_job_under_mpirun)
+{
+    const char *out = fresh();
+    struct ranks r;
+    char command[64];
+    if (!have_mpi()) {
+        test_skip("no mpirun, or a program without MPI");
+        return;
+    }
+    start_and_reach(&r, MPI, out);
+    int victim = 0;
+    snprintf(command, sizeof command, "/proc/%d/task/%d/children", (int)r.child[0], (int)r.child[0]);
+    FILE *f = fopen(command, "r"); /* mpirun's own: the ranks */
+    ck_assert(f && fscanf(f, "%*d %d", &victim) == 1);
+    fclose(f);
+    kill(victim, SIGKILL);
+    double took = finish(&r);
+    ck_assert_msg(took < 30, "it took %g s", took);
+    ck_assert_msg(r.code[0] != 0 && strstr(r.said[0], "process rank"), "%d: %s", r.code[0], r.said[0]);
+    assert_cut_short(out);
+}
+END_TEST
+
+/* One rank is asked to stop; all do, at one step, and whatever number of ranks goes on from there. */
+START_TEST(one_wish_to_stop_is_everybodys)
+{
+    const char *whole = fresh(), *cut = fresh();
+    struct ranks r;
+    run(&r, TCP, 2, 0, "run %s --out %s --quiet " LONG, smoke(), whole);
+    start_and_reach(&r, TCP, cut);
+    kill(r.child[1], SIGTERM);
+    finish(&r);
+    ck_assert_int_eq(r.code[0], 130);
+    ck_assert_int_eq(r.code[1], 130);
+    assert_cut_short(cut);
+    run(&r, FOLDER, 2, 0, "run %s --out %s " LONG, smoke(), cut);
+    ck_assert_msg(strstr(r.said[0], "resuming from"), "%s", r.said[0]);
+    assert_same_checkpoint(whole, cut);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("ranks_run");
+    TCase *same = tcase_create("same"), *gone = tcase_create("gone");
+    tcase_add_test(same, ranks_together_are_the_golden_run);
+    tcase_add_test(same, one_two_and_four_ranks_train_the_same);
+    tcase_add_test(same, mistakes_are_every_ranks);
+    tcase_add_loop_test(gone, a_killed_rank_ends_the_job_by_name, 0, 2);
+    tcase_add_test(gone, a_killed_rank_ends_the_job_under_mpirun);
+    tcase_add_test(gone, one_wish_to_stop_is_everybodys);
+    tcase_set_timeout(same, 600), tcase_set_timeout(gone, 600);
+    suite_add_tcase(suite, same), suite_add_tcase(suite, gone);
+    return test_run(suite);
+}
