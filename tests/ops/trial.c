@@ -8,10 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Not a multiple of a cache line or a vector: tensors lie anywhere in the parameter block. */
+#include "cuda/bfloat16.h"
+
+/* Elements checked on either side of a buffer; runs place it `apart` from its allocation's start, off every
+ * vector's boundary or on one. */
 enum { GUARD = 19 };
-static const uint32_t guard_bits = 0xffc5a5a5u,
-                      unset_bits = 0x7fc00000u; /* both NaN, told apart by their bits */
+/* Both NaN, told apart by their bits, in float32 and in the upper half of it that is bfloat16. */
+static const uint32_t guard_bits = 0xffc5a5a5u, unset_bits = 0x7fc00000u;
 
 /* ------------------------------------------------------------------ declaring */
 
@@ -38,10 +41,11 @@ int trial_matrix(struct trial *t, const char *name, enum role role, int64_t rows
     b->first = checked_calloc((size_t)(rows * ld), sizeof *b->first);
     b->real = checked_calloc((size_t)(rows * cols), sizeof *b->real);
     b->want = checked_calloc((size_t)(rows * cols), sizeof *b->want);
-    fill_bits(b->start, rows * ld, role == OUTPUT ? unset_bits : guard_bits);
-    for (int64_t r = 0; role != OUTPUT && r < rows; r++)
+    const int unset = role == OUTPUT || role == SCRATCH;
+    fill_bits(b->start, rows * ld, unset ? unset_bits : guard_bits);
+    for (int64_t r = 0; !unset && r < rows; r++)
         for (int64_t c = 0; c < cols; c++) trial_set(t, t->count, r * cols + c, sim_rng_normal(&t->rng));
-    for (int64_t r = 0; role == OUTPUT && r < rows; r++)
+    for (int64_t r = 0; unset && r < rows; r++)
         fill_bits(b->start + r * ld + cols, ld - cols, guard_bits);
     return t->count++;
 }
@@ -50,8 +54,35 @@ void trial_set(struct trial *t, int buffer, int64_t at, double value)
 {
     struct buffer *b = &t->b[buffer];
     float f = (float)value;
+    if (t->bf16 && (b->act || b->parameter)) f = sim_bf16_widen(sim_bf16_round(f));
     b->start[at / b->cols * b->ld + at % b->cols] = f;
     b->real[at] = b->role == HIDDEN ? value : (double)f;
+}
+
+static void round_again(struct trial *t, int buffer)
+{
+    const struct buffer *b = &t->b[buffer];
+    if (b->role != INPUT && b->role != IN_OUT) return;
+    for (int64_t i = 0; t->bf16 && i < b->rows * b->cols; i++) trial_set(t, buffer, i, b->real[i]);
+}
+
+int trial_act(struct trial *t, int buffer)
+{
+    t->b[buffer].act = 1;
+    round_again(t, buffer);
+    return buffer;
+}
+
+int trial_parameter(struct trial *t, int buffer)
+{
+    t->b[buffer].parameter = 1;
+    round_again(t, buffer);
+    return buffer;
+}
+
+int trial_scratch(struct trial *t, const char *name, int64_t count)
+{
+    return trial_matrix(t, name, SCRATCH, 1, count, count);
 }
 
 int trial_input(struct trial *t, const char *name, int64_t count)
@@ -97,13 +128,14 @@ int trial_gradient(struct trial *t, const char *name, int of, int accumulate)
     int64_t count = t->b[of].rows * t->b[of].cols;
     int i = trial_matrix(t, name, accumulate ? IN_OUT : OUTPUT, 1, count, count);
     t->b[i].gradient_of = of;
-    return i;
+    return t->b[of].act ? trial_act(t, i) : i;
 }
 
 void trial_alias(struct trial *t, int output, int input)
 {
     struct buffer *to = &t->b[output], *from = &t->b[input];
     ck_assert_int_eq(to->rows * to->ld, from->rows * from->ld);
+    ck_assert_int_eq(to->act, from->act);
     to->same_as = input;
     memcpy(to->start, from->start, (size_t)(from->rows * from->ld) * sizeof *to->start);
     memcpy(to->real, from->real, (size_t)(from->rows * from->cols) * sizeof *to->real);
@@ -163,8 +195,8 @@ static void describe(const struct trial *t, char *out, size_t size)
     for (const char *c = t->op->dims; *c; c++) dims += *c == ' ';
     for (int d = 0; d < dims; d++)
         used += snprintf(out + used, size - (size_t)used, "%s%lld", d ? "x" : "", (long long)t->n[d]);
-    snprintf(out + used, size - (size_t)used, " variant %d seed %llu", t->variant,
-             (unsigned long long)t->seed);
+    snprintf(out + used, size - (size_t)used, " variant %d seed %llu%s", t->variant,
+             (unsigned long long)t->seed, t->bf16 ? " bf16" : "");
 }
 
 static void __attribute__((format(printf, 4, 5), noreturn))
@@ -176,8 +208,9 @@ trial_fail(const struct trial *t, const struct subject *s, int threads, const ch
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
     describe(t, which, sizeof which);
-    ck_abort_msg("%s on %s %s, %d threads (%s): %s\n  repeat: SIM_CASE='%s' %s", t->op->name, s->ops.name,
-                 s->ops.isa, threads, t->op->dims, what, which, program_invocation_name);
+    ck_abort_msg("%s on %s %s%s, %d threads, %d elements apart (%s): %s\n  repeat: SIM_CASE='%s' %s",
+                 t->op->name, s->ops.name, s->ops.isa, s->bf16 ? " bf16" : "", threads, t->apart, t->op->dims,
+                 what, which, program_invocation_name);
 }
 
 /* Guards, gaps between rows, and inputs keep their bytes. */
@@ -198,20 +231,29 @@ static void check_surroundings(const struct trial *t, const struct subject *s, i
         trial_fail(t, s, threads, "changed its input %s", b->name);
 }
 
-static double nmse_bound(const struct trial *t)
+/* Of the normalised mean squared error, and of the largest error over the largest value. */
+struct bounds {
+    double nmse, max;
+};
+
+static struct bounds bounds_of(const struct trial *t, const struct buffer *b)
 {
-    return t->op->nmse > 0 ? t->op->nmse : 2e-13;
+    const struct bounds exact = {t->op->nmse > 0 ? t->op->nmse : 2e-13, t->op->max > 0 ? t->op->max : 1e-6};
+    const double coarse = t->op->coarse > 1 ? t->op->coarse : 1;
+    if (!t->bf16) return exact;
+    if (b->act) return (struct bounds){2e-5 * coarse * coarse, 4.2e-3 * coarse}; /* one rounding: 2^-8 at most */
+    return coarse > 1 ? (struct bounds){1e-6, 1e-3} : exact;
 }
 
 static void check_close(const struct trial *t, const struct subject *s, int threads, const struct buffer *b)
 {
-    const double nmse = nmse_bound(t), max = t->op->max > 0 ? t->op->max : 1e-6;
+    const struct bounds bound = bounds_of(t, b);
     double error = 0, square = 0, largest = b->floor, worst = 0;
     int64_t count = b->rows * b->cols, at = 0;
     for (int64_t i = 0; i < count; i++) {
         float got = b->got[i / b->cols * b->ld + i % b->cols];
         double off = fabs((double)got - b->want[i]);
-        if (t->op->exact && got != (float)b->want[i])
+        if (t->op->exact && got != (b->act ? subject_round(s, (float)b->want[i]) : (float)b->want[i]))
             trial_fail(t, s, threads, "%s[%lld] is %.9g, not %.9g", b->name, (long long)i, (double)got,
                        b->want[i]);
         if (!isfinite(got) && isfinite((float)b->want[i]))
@@ -223,10 +265,11 @@ static void check_close(const struct trial *t, const struct subject *s, int thre
         largest = fmax(largest, fabs(b->want[i]));
     }
     square = fmax(square, b->floor * b->floor * (double)count);
-    if (!(error <= nmse * square) || !(worst <= max * largest))
+    if (!(error <= bound.nmse * square) || !(worst <= bound.max * largest))
         trial_fail(t, s, threads,
                    "%s: NMSE %.2e (bound %.0e), worst %.2e of %.2e (bound %.0e) at [%lld]: %.9g, not %.9g",
-                   b->name, square > 0 ? error / square : INFINITY, nmse, worst, largest, max, (long long)at,
+                   b->name, square > 0 ? error / square : INFINITY, bound.nmse, worst, largest, bound.max,
+                   (long long)at,
                    (double)b->got[at / b->cols * b->ld + at % b->cols], b->want[at]);
 }
 
@@ -234,7 +277,8 @@ static void check_close(const struct trial *t, const struct subject *s, int thre
 static void check_directions(struct trial *t, const struct subject *s, int threads, struct buffer *b)
 {
     enum { DIRECTIONS = 2 };
-    const double bound = 3e-6;
+    /* rounding to bfloat16 is 1.6e-3 of a length, in a random direction; of a sum, of more than the gradient's */
+    const double bound = b->act && t->bf16 ? 1.2e-2 * fmax(t->op->coarse, 1) : bounds_of(t, b).max * 3;
     struct buffer *x = &t->b[b->gradient_of];
     int64_t count = x->rows * x->cols;
     double *v = checked_calloc((size_t)count, sizeof *v);
@@ -270,7 +314,7 @@ static void check_agreement(const struct trial *t, const struct subject *s, int 
             error += (one - other) * (one - other);
             square += one * one;
         }
-    double bound = 4 * nmse_bound(t);
+    double bound = 4 * bounds_of(t, b).nmse;
     if (!(error <= bound * square))
         trial_fail(t, s, threads, "%s differs from the first subject's: NMSE %.2e (bound %.0e)", b->name,
                    error / square, bound);
@@ -278,12 +322,17 @@ static void check_agreement(const struct trial *t, const struct subject *s, int 
 
 /* ------------------------------------------------------------------ running */
 
+static size_t element_bytes(const struct trial *t, const struct buffer *b)
+{
+    return b->act && t->bf16 ? sizeof(uint16_t) : sizeof(float);
+}
+
 float *trial_f(struct trial *t, int buffer)
 {
     struct buffer *b = &t->b[buffer];
     if (b->role == ABSENT) return NULL;
     if (b->same_as >= 0) b = &t->b[b->same_as];
-    return (float *)b->device + GUARD;
+    return (float *)((char *)b->device + (size_t)t->apart * element_bytes(t, b));
 }
 
 int32_t *trial_i(struct trial *t, int buffer)
@@ -297,19 +346,31 @@ static int owns(const struct buffer *b)
     return b->role != ABSENT && b->role != HIDDEN && b->same_as < 0;
 }
 
+/* The allocation of a buffer: `apart` elements, of which the last GUARD are checked, the buffer, GUARD more. */
+static int64_t allocated(const struct trial *t, const struct buffer *b)
+{
+    return t->apart + b->rows * b->ld + GUARD;
+}
+
 static void upload(struct trial *t, const struct subject *s)
 {
     for (int i = 0; i < t->count; i++) {
         struct buffer *b = &t->b[i];
         if (!owns(b)) continue;
-        int64_t body = b->rows * b->ld, whole = body + 2 * GUARD;
+        int64_t body = b->rows * b->ld, whole = allocated(t, b);
         float *image = checked_calloc((size_t)whole, sizeof *image);
+        uint16_t *half = (uint16_t *)image;
         fill_bits(image, whole, guard_bits);
-        memcpy(image + GUARD, b->start, (size_t)body * sizeof *image);
-        b->device = s->take((size_t)whole * sizeof *image);
-        if (!b->device) ck_abort_msg("no memory for a test");
-        s->upload(b->device, image, (size_t)whole * sizeof *image);
+        memcpy(image + t->apart, b->start, (size_t)body * sizeof *image);
+        for (int64_t k = 0; element_bytes(t, b) == 2 && k < whole; k++) {
+            uint32_t bits; /* of what is representable, or one of the two patterns */
+            memcpy(&bits, image + k, 4);
+            half[k] = (uint16_t)(bits >> 16);
+        }
+        b->device = subject_take(s, (size_t)whole * element_bytes(t, b));
+        subject_upload(s, b->device, image, (size_t)whole * element_bytes(t, b));
         free(image);
+        if (b->parameter) s->ops.weights_changed(&s->ops, trial_f(t, i), body);
     }
 }
 
@@ -318,14 +379,19 @@ static void download(struct trial *t, const struct subject *s, int threads)
     for (int i = 0; i < t->count; i++) {
         struct buffer *b = &t->b[i];
         if (!owns(b)) continue;
-        int64_t body = b->rows * b->ld, whole = body + 2 * GUARD;
+        int64_t body = b->rows * b->ld, whole = allocated(t, b);
         float *image = checked_calloc((size_t)whole, sizeof *image), guards[2 * GUARD];
-        s->download(image, b->device, (size_t)whole * sizeof *image);
-        s->release(b->device);
+        const uint16_t *half = (const uint16_t *)image;
+        subject_download(s, image, b->device, (size_t)whole * element_bytes(t, b));
+        subject_release(s, b->device);
         b->device = NULL;
-        memcpy(b->got, image + GUARD, (size_t)body * sizeof *image);
-        memcpy(guards, image, GUARD * sizeof *image);
-        memcpy(guards + GUARD, image + GUARD + body, GUARD * sizeof *image);
+        for (int64_t k = whole - 1; element_bytes(t, b) == 2 && k >= 0; k--) {
+            uint32_t bits = half[k] == guard_bits >> 16 ? guard_bits : (uint32_t)half[k] << 16;
+            memcpy(image + k, &bits, 4);
+        }
+        memcpy(b->got, image + t->apart, (size_t)body * sizeof *image);
+        memcpy(guards, image + t->apart - GUARD, GUARD * sizeof *image);
+        memcpy(guards + GUARD, image + t->apart + body, GUARD * sizeof *image);
         free(image);
         check_surroundings(t, s, threads, b, guards);
     }
@@ -335,61 +401,77 @@ static void download(struct trial *t, const struct subject *s, int threads)
     }
 }
 
+/* Calls the operation; leaves `got` and `result`. */
+static void run_once(struct trial *t, const struct subject *s, struct run run)
+{
+    const struct sim_scalars nothing = {.halted = 0};
+    struct sim_scalars left;
+    t->apart = run.apart;
+    omp_set_num_threads(run.threads);
+    upload(t, s);
+    t->scalars = subject_take(s, sizeof nothing);
+    subject_upload(s, t->scalars, &nothing, sizeof nothing);
+    t->op->call(t, &s->ops);
+    if (s->ops.finish(&s->ops) != SIM_OK) trial_fail(t, s, run.threads, "failed: %s", sim_error_text());
+    subject_download(s, &left, t->scalars, sizeof left);
+    subject_release(s, t->scalars);
+    t->result = left.loss;
+    download(t, s, run.threads);
+}
+
+static void check_values(struct trial *t, const struct subject *s, int threads, int is_first)
+{
+    const double result_bound = t->bf16 && t->op->coarse > 1 ? 4e-3 : 2e-7;
+    if (!(fabs(t->result - t->want_result) <= result_bound * fabs(t->want_result)))
+        trial_fail(t, s, threads, "leaves %.12g, not %.12g", t->result, t->want_result);
+    for (int i = 0; i < t->count; i++) {
+        struct buffer *b = &t->b[i];
+        if (b->role != OUTPUT && b->role != IN_OUT) continue;
+        if (b->by_direction)
+            check_directions(t, s, threads, b);
+        else
+            check_close(t, s, threads, b);
+        if (is_first)
+            memcpy(b->first, b->got, (size_t)(b->rows * b->ld) * sizeof *b->got);
+        else
+            check_agreement(t, s, threads, b);
+    }
+}
+
+/* Runs that lie alike leave the same bytes. */
 static void run_subject(struct trial *t, const struct subject *s, int is_first)
 {
     float *kept[TRIAL_BUFFERS] = {0};
     double kept_result = 0;
-    for (int run = 0; run < TRIAL_RUNS; run++) {
-        int threads = s->threads[run];
-        omp_set_num_threads(threads);
-        upload(t, s);
-        const struct sim_scalars nothing = {.halted = 0};
-        struct sim_scalars left;
-        t->scalars = s->take(sizeof nothing);
-        s->upload(t->scalars, &nothing, sizeof nothing);
-        t->op->call(t, &s->ops);
-        if (s->ops.finish(&s->ops) != SIM_OK) trial_fail(t, s, threads, "failed: %s", sim_error_text());
-        download(t, s, threads);
-        s->download(&left, t->scalars, sizeof left);
-        s->release(t->scalars);
-        t->result = left.loss;
-        if (run > 0 && memcmp(&t->result, &kept_result, sizeof kept_result) != 0)
-            trial_fail(t, s, threads, "leaves %.17g, with %d threads %.17g", t->result, s->threads[0],
-                       kept_result);
+    for (int run = 0; run < s->runs; run++) {
+        const int threads = s->run[run].threads, anew = run == 0 || s->run[run].apart != s->run[run - 1].apart;
+        run_once(t, s, s->run[run]);
+        if (anew) check_values(t, s, threads, is_first && run == 0);
+        if (!anew && memcmp(&t->result, &kept_result, sizeof kept_result) != 0)
+            trial_fail(t, s, threads, "leaves %.17g, before %.17g", t->result, kept_result);
         kept_result = t->result;
-        if (run == 0 && !(fabs(t->result - t->want_result) <= 2e-7 * fabs(t->want_result)))
-            trial_fail(t, s, threads, "leaves %.12g, not %.12g", t->result, t->want_result);
         for (int i = 0; i < t->count; i++) {
             struct buffer *b = &t->b[i];
             size_t bytes = (size_t)(b->rows * b->ld) * sizeof *b->got;
             if (b->role != OUTPUT && b->role != IN_OUT) continue;
-            if (run > 0) {
-                if (memcmp(kept[i], b->got, bytes) != 0)
-                    trial_fail(t, s, threads, "%s has other bytes than with %d threads", b->name,
-                               s->threads[0]);
-                continue;
-            }
-            if (b->by_direction)
-                check_directions(t, s, threads, b);
-            else
-                check_close(t, s, threads, b);
-            if (is_first)
-                memcpy(b->first, b->got, bytes);
-            else
-                check_agreement(t, s, threads, b);
-            kept[i] = checked_calloc(bytes ? bytes : 1, 1);
+            if (!anew && memcmp(kept[i], b->got, bytes) != 0)
+                trial_fail(t, s, threads, "%s has other bytes than with %d threads", b->name,
+                           s->run[run - 1].threads);
+            if (!kept[i]) kept[i] = checked_calloc(bytes ? bytes : 1, 1);
             memcpy(kept[i], b->got, bytes);
         }
     }
     for (int i = 0; i < t->count; i++) free(kept[i]);
 }
 
-static void run_trial(const struct operation *op, const int64_t *shape, int variant, uint64_t seed,
+/* On subjects that keep activations alike. */
+static void run_alike(const struct operation *op, const int64_t *shape, int variant, uint64_t seed,
                       const struct subject *subjects, int subject_count)
 {
     struct trial t = {.op = op,
                       .variant = variant,
                       .seed = seed,
+                      .bf16 = subjects[0].bf16,
                       .work = 1,
                       .rng = sim_rng_make(seed, SIM_PURPOSE_TEST, 0, 0, 0)};
     memcpy(t.n, shape, sizeof t.n);
@@ -400,6 +482,15 @@ static void run_trial(const struct operation *op, const int64_t *shape, int vari
         if (t.b[i].gradient_of >= 0 && t.b[i].role != ABSENT) true_gradient(&t, &t.b[i]);
     for (int s = 0; s < subject_count; s++) run_subject(&t, &subjects[s], s == 0);
     trial_close(&t);
+}
+
+static void run_trial(const struct operation *op, const int64_t *shape, int variant, uint64_t seed,
+                      const struct subject *subjects, int subject_count)
+{
+    for (int s = 0, alike; s < subject_count; s += alike) {
+        for (alike = 1; s + alike < subject_count && subjects[s + alike].bf16 == subjects[s].bf16;) alike++;
+        run_alike(op, shape, variant, seed, subjects + s, alike);
+    }
 }
 
 /* Every variant of a few random shapes, other ones for every operation. */
@@ -427,7 +518,7 @@ void trial_operation(const struct operation *op)
     int variant = 0, used = 0;
     unsigned long long seed = 1;
     if (one && (sscanf(one, "%63s %n", name, &used) < 1 || strcmp(name, op->name) != 0)) return;
-    int count = subjects_open(subjects);
+    int count = subjects_open(subjects, NULL);
     if (one) {
         int64_t shape[TRIAL_DIMS] = {0};
         int wanted = 1,

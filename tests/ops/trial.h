@@ -18,28 +18,48 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SIM_ACT float /* on a bfloat16 subject the memory holds what its `upload` made of floats */
+#define SIM_ACT float /* on a bfloat16 subject, memory that holds activations is half as large */
 #include "ops.h"
 #include "rng.h"
 #include "support.h"
 
 /* ---- subjects: what is put to the test */
 
-enum { TRIAL_RUNS = 3, TRIAL_SUBJECTS = 4 };
+enum { TRIAL_RUNS = 3, TRIAL_SUBJECTS = 5 };
+
+/* What a run is made with; the bytes it leaves depend on `apart` alone. */
+struct run {
+    int threads; /* OpenMP threads */
+    int apart;   /* elements between the start of an allocation and the buffer in it */
+};
 
 struct subject {
     struct sim_ops ops;
-    int threads[TRIAL_RUNS]; /* OpenMP threads of each run */
-    /* The memory that the operations work on. */
-    void *(*take)(size_t bytes);
-    void (*release)(void *device);
-    void (*upload)(void *device, const void *host, size_t bytes);
-    void (*download)(void *host, const void *device, size_t bytes);
+    struct run run[TRIAL_RUNS];
+    int runs;
+    int bf16; /* activations are bfloat16 */
 };
 
-/* Opens every subject of this machine; returns how many.  The CPU's narrower instruction set comes first. */
-int subjects_open(struct subject list[TRIAL_SUBJECTS]);
+/* Opens every subject of this program, those of float32 first: the CPU's instruction sets, then cuda in fp32
+ * and in bf16 where it is compiled in (in `make test` over the emulated device, in gpu-check over a GPU).
+ * Returns how many; *floats, where not NULL, becomes how many of them keep activations in float32. */
+int subjects_open(struct subject list[TRIAL_SUBJECTS], int *floats);
 void subjects_close(struct subject *list, int count);
+
+/* The subject's memory, which may not be the host's; transfers wait. */
+void *subject_take(const struct subject *s, size_t bytes);
+void subject_release(const struct subject *s, void *device);
+void subject_upload(const struct subject *s, void *device, const void *host, size_t bytes);
+void subject_download(const struct subject *s, void *host, const void *device, size_t bytes);
+/* Memory with these floats; with these activations (rounded); and without contents. */
+float *subject_floats(const struct subject *s, const float *host, int64_t count);
+float *subject_acts(const struct subject *s, const float *host, int64_t count);
+float *subject_empty_acts(const struct subject *s, int64_t count);
+/* Waits for the operations and reads. */
+void subject_read(const struct subject *s, float *host, const float *device, int64_t count);
+void subject_read_acts(const struct subject *s, float *host, const float *device, int64_t count);
+/* A number as the subject's activations keep it. */
+float subject_round(const struct subject *s, float x);
 
 /* ---- trials: one operation, one shape, one variant, one seed */
 
@@ -50,14 +70,17 @@ enum role {
     INPUT,
     OUTPUT,
     IN_OUT,
-    HIDDEN /* the reference's alone: a variable to which there is a gradient but which the operation does not
-              read */
+    SCRATCH, /* written by the operation, in a form of its own */
+    HIDDEN   /* the reference's alone: a variable to which there is a gradient but which the operation does not
+                read */
 };
 
 struct buffer {
     const char *name;
     enum role role;
     int integers;           /* start and got hold int32_t */
+    int act;                /* activations: rounded to bfloat16 where t->bf16 */
+    int parameter;          /* weights of products: the same, and weights_changed is called for it */
     int64_t rows, cols, ld; /* elements between the starts of rows; a plain buffer is one row */
     float *start;           /* (rows, ld) contents before the call */
     double *real;           /* (rows, cols) the same for the references */
@@ -78,6 +101,8 @@ struct trial {
     int64_t n[TRIAL_DIMS]; /* the shape, in the operation's own order */
     int variant;
     uint64_t seed;
+    int bf16; /* for the subjects of bfloat16: inputs are representable in it */
+    int apart;
     struct sim_rng rng;
     struct buffer b[TRIAL_BUFFERS];
     int count;
@@ -102,7 +127,9 @@ struct operation {
     void (*call)(struct trial *t, const struct sim_ops *o);
     int exact;        /* outputs equal the reference rounded to float */
     double nmse, max; /* bounds of the normalised mean squared error and of the largest error over the largest
-                       * value; 0: 2e-13 and 1e-6 */
+                       * value; 0: 2e-13 and 1e-6.  Activations in bfloat16: those of rounding them once, */
+    double coarse;    /* times this where what lies between is rounded as well (0: 1); other outputs and the
+                       * result are then held to 1e-3 and 4e-3 of themselves */
 };
 
 /* Declaring buffers, in `declare`; each returns the buffer's index.  Inputs are standard normal. */
@@ -118,7 +145,12 @@ int trial_index(struct trial *t, const char *name, int64_t batch, int64_t count,
 int trial_gradient(struct trial *t, const char *name, int of, int accumulate);
 /* Puts an output into the memory of an input of the same size. */
 void trial_alias(struct trial *t, int output, int input);
-/* Changes an input's value (rounded to float). */
+/* Declares a buffer to hold activations, or weights of products; returns it.  Gradients are what their
+ * variables are, of parameters float32. */
+int trial_act(struct trial *t, int buffer);
+int trial_parameter(struct trial *t, int buffer);
+int trial_scratch(struct trial *t, const char *name, int64_t count);
+/* Changes an input's value (rounded to what the buffer holds). */
 void trial_set(struct trial *t, int buffer, int64_t at, double value);
 
 /* The subject's memory of a buffer, in `call`; NULL where absent. */

@@ -9,6 +9,8 @@
 #include "bfloat16.h"
 #include "shim.h"
 
+enum { TILE_ROWS = 128 };
+
 struct sim_products {
     char none; /* nothing is kept */
 };
@@ -61,9 +63,16 @@ static int multiply(const struct sim_product *p, const void *bias, int64_t b, fl
     gather(x, p->a, p->in, b * p->stride_a, p->ta == SIM_N ? p->m : p->k, a_cols, p->lda);
     gather(w, p->b, p->in, b * p->stride_b, p->tb == SIM_N ? p->k : p->n, b_cols, p->ldb);
     if (p->beta != 0) gather(y, residual, p->out, at, p->m, p->n, p->ldc);
-    if (dnnl_sgemm(p->ta == SIM_N ? 'N' : 'T', p->tb == SIM_N ? 'N' : 'T', p->m, p->n, p->k, p->alpha, x,
-                   a_cols, w, b_cols, p->beta, y, p->n) != dnnl_success)
-        return 0;
+    /* tiles of rows are shared out; within a parallel region, as with one thread, oneDNN is serial: the number
+     * of threads changes no byte */
+    int refused = 0;
+#pragma omp parallel for reduction(| : refused)
+    for (int64_t i = 0; i < p->m; i += TILE_ROWS)
+        refused |= dnnl_sgemm(p->ta == SIM_N ? 'N' : 'T', p->tb == SIM_N ? 'N' : 'T',
+                              p->m - i < TILE_ROWS ? p->m - i : TILE_ROWS, p->n, p->k, p->alpha,
+                              p->ta == SIM_N ? x + i * p->k : x + i, a_cols, w, b_cols, p->beta, y + i * p->n,
+                              p->n) != dnnl_success;
+    if (refused) return 0;
     for (int64_t i = 0; i < p->m; i++)
         for (int64_t j = 0; j < p->n; j++)
             write_number(p->c, p->out, at + i * p->ldc + j,
