@@ -2,8 +2,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "gnuplot.h"
 #include "plot.h"
+#include "plot_frame.h"
+#include "table.h"
 #include "text.h"
 
 enum {
@@ -57,7 +58,7 @@ static void put_data(FILE *to, struct panel *p)
         for (int j = 0; j < p->e->rows[i].count && p->e->rows[i].pretrained[k].n > 1; j++) {
             const struct sim_run_record *r = p->e->rows[i].runs[j];
             const struct sim_run_score *s = sim_run_score_find(r, p->e->score_names[k], 1);
-            if (!s || strcmp(r->status, "ok") != 0) continue;
+            if (!s || !sim_run_is_ok(r)) continue;
             fprintf(to, "%.9g %.2f\n", 100 * s->value, i + 0.25); /* beneath the bar, so that nothing hides */
             p->low = fmin(p->low, 100 * s->value);
             p->high = fmax(p->high, 100 * s->value);
@@ -78,12 +79,9 @@ static void put_panel(struct sim_drawing_script *s, struct panel *p, int left, i
     double low = p->low - 0.06 * room, high = p->high + 0.24 * room;
     fprintf(to, "set xrange [%.9g:%.9g]\nset yrange [%d.5:-0.5]\n", low, high, p->e->count - 1);
     sim_gnuplot_tics(to, "x", low, high, 0);
-    fputs("set xlabel '", to);
-    fputs(strcmp(p->e->score_names[k], "knn") == 0 ? "kNN" : "", to);
-    if (strcmp(p->e->score_names[k], "knn") != 0)
-        for (const char *c = p->e->score_names[k]; *c; c++)
-            if (*c != '\'' && (unsigned char)*c >= 0x20) fputc(*c, to);
-    fputs(" top-1 accuracy (%)'\n", to);
+    fputs("set xlabel ", to);
+    sim_text_gnuplot(to, sim_score_title(p->e->score_names[k]), 40);
+    fputs(".' (%)'\n", to);
     fprintf(to,
             "plot $before_%d using 1:2:(0):(0.5) with vectors nohead lw 3 lc rgb '#999999' notitle, \\\n"
             "  $before_%d using 1:2:(0):(-0.5) with vectors nohead lw 3 lc rgb '#999999' notitle",
@@ -130,10 +128,7 @@ static void put_texts(struct sim_drawing_script *s, const struct sim_summary *e,
 {
     FILE *to = s->to;
     double plot = s->height - TOP - BOTTOM;
-    fputs("set label ", to);
-    sim_text_gnuplot(to, e->experiment, 60);
-    fprintf(to, " at screen %.6f, screen %.6f left font ',14' textcolor rgb '#222222'\n", 14.0 / s->width,
-            1 - 20.0 / s->height);
+    sim_frame_title(s, e->title, "", 14);
     for (int i = 0; i < e->count; i++) {
         fputs("set label ", to);
         sim_text_gnuplot(to, e->rows[i].label, NAME_CHARACTERS);
@@ -146,9 +141,35 @@ static void put_texts(struct sim_drawing_script *s, const struct sim_summary *e,
                          "rings: the seeds"
                        : "dot and bar: mean and standard deviation over seeds; rings: the seeds",
         "grey: the same encoder untrained"};
-    for (int i = 0; i < 2; i++)
-        fprintf(to, "set label '%s' at screen %.6f, screen %.6f left font ',11' textcolor rgb '#555555'\n",
-                captions[i], 14.0 / s->width, (30.0 - 16 * i) / s->height);
+    for (int i = 0; i < 2; i++) sim_frame_caption(s, captions[i], 14, 30 - 16 * i);
+}
+
+/* STEM.csv: every score of every seed. */
+static sim_status write_data(const struct sim_summary *e, const char *folder, const char *stem,
+                             FILE *terminal)
+{
+    static const char *const head[] = {"run",     "seed",  "status",         "score",
+                                       "encoder", "value", "standard_error", "record"};
+    struct sim_grid g;
+    int rows = 1, at = 1;
+    for (int i = 0; i < e->count; i++)
+        for (int j = 0; j < e->rows[i].count; j++) rows += e->rows[i].runs[j]->score_count;
+    SIM_TRY(sim_grid_open(&g, rows, 8));
+    for (int c = 0; c < 8; c++) sim_grid_put(&g, 0, c, "%s", head[c]);
+    for (int i = 0; i < e->count; i++)
+        for (int j = 0; j < e->rows[i].count; j++)
+            for (int k = 0; k < e->rows[i].runs[j]->score_count; k++, at++) {
+                const struct sim_run_record *r = e->rows[i].runs[j];
+                sim_grid_put(&g, at, 0, "%s", e->rows[i].label);
+                sim_grid_put(&g, at, 1, "%lld", (long long)r->seed);
+                sim_grid_put(&g, at, 2, "%s", r->status);
+                sim_grid_put(&g, at, 3, "%s", r->scores[k].name);
+                sim_grid_put(&g, at, 4, "%s", r->scores[k].encoder);
+                sim_grid_put(&g, at, 5, "%.10g", r->scores[k].value);
+                sim_grid_put(&g, at, 6, "%.10g", r->scores[k].standard_error);
+                sim_grid_put(&g, at, 7, "%s:%lld", r->path, (long long)r->line);
+            }
+    return sim_frame_data(&g, folder, stem, terminal);
 }
 
 sim_status sim_plot_scores(const struct sim_summary *e, const char *folder, const char *stem, FILE *terminal,
@@ -180,6 +201,7 @@ sim_status sim_plot_scores(const struct sim_summary *e, const char *folder, cons
     }
     fputs("unset multiplot\n", s.to);
     sim_status status = sim_gnuplot_draw(&s, folder, stem, terminal);
+    if (status == SIM_OK) status = write_data(e, folder, stem, terminal);
     *drawn = status == SIM_OK;
     return status;
 }

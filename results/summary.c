@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "statistics.h"
+
 const struct sim_run_score *sim_run_score_find(const struct sim_run_record *r, const char *name,
                                                int pretrained)
 {
@@ -12,6 +14,27 @@ const struct sim_run_score *sim_run_score_find(const struct sim_run_record *r, c
         if (r->scores[i].pretrained == pretrained && strcmp(r->scores[i].name, name) == 0)
             return &r->scores[i];
     return NULL;
+}
+
+double sim_run_score_value(const struct sim_run_record *r, const char *score)
+{
+    static const char *const encoders[] = {" pretrained", " untrained", " lift"};
+    size_t length = strlen(score);
+    char name[128];
+    int which = 0;
+    for (int i = 0; i < 3; i++) {
+        size_t tail = strlen(encoders[i]);
+        if (strlen(score) <= tail || strcmp(score + strlen(score) - tail, encoders[i]) != 0) continue;
+        which = i, length = strlen(score) - tail;
+    }
+    if (length >= sizeof name) return NAN;
+    memcpy(name, score, length);
+    name[length] = 0;
+    const struct sim_run_score *after = sim_run_score_find(r, name, 1),
+                               *before = sim_run_score_find(r, name, 0);
+    if (which == 0) return after ? after->value : NAN;
+    if (which == 1) return before ? before->value : NAN;
+    return after && before ? after->value - before->value : NAN;
 }
 
 double sim_run_images_per_s(const struct sim_run_record *r)
@@ -75,11 +98,11 @@ static struct value lift_of(const struct sim_run_record *r, const char *score)
 
 static struct sim_stat stat_of(const struct sim_row *row, quantity of, const char *score)
 {
-    struct sim_stat s = {.mean = NAN, .spread = NAN};
+    struct sim_stat s = {.mean = NAN, .spread = NAN, .half = NAN};
     double sum = 0, squares = 0, error = NAN;
     for (int i = 0; i < row->count; i++) {
         struct value v = of(row->runs[i], score);
-        if (strcmp(row->runs[i]->status, "ok") != 0 || !isfinite(v.x)) continue;
+        if (!sim_run_is_ok(row->runs[i]) || !isfinite(v.x)) continue;
         s.n++;
         sum += v.x;
         error = v.error;
@@ -87,16 +110,16 @@ static struct sim_stat stat_of(const struct sim_row *row, quantity of, const cha
     if (s.n) s.mean = sum / s.n;
     for (int i = 0; i < row->count; i++) {
         double x = of(row->runs[i], score).x;
-        if (strcmp(row->runs[i]->status, "ok") == 0 && isfinite(x)) squares += (x - s.mean) * (x - s.mean);
+        if (sim_run_is_ok(row->runs[i]) && isfinite(x)) squares += (x - s.mean) * (x - s.mean);
     }
     if (s.n == 1) s.spread = error;
-    if (s.n > 1) s.spread = sqrt(squares / (s.n - 1));
+    if (s.n > 1) s.spread = sqrt(squares / (s.n - 1)), s.half = sim_half_width(s.n, s.spread);
     return s;
 }
 
 static void fill_row(const struct sim_summary *e, struct sim_row *row)
 {
-    for (int i = 0; i < row->count; i++) row->ok += strcmp(row->runs[i]->status, "ok") == 0;
+    for (int i = 0; i < row->count; i++) row->ok += sim_run_is_ok(row->runs[i]);
     row->loss = stat_of(row, loss_of, NULL);
     row->images_per_s = stat_of(row, speed_of, NULL);
     row->train_s = stat_of(row, time_of, NULL);
@@ -109,14 +132,24 @@ static void fill_row(const struct sim_summary *e, struct sim_row *row)
 
 /* ------------------------------------------------------------------ grouping */
 
+int64_t sim_row_last_order(const struct sim_row *row)
+{
+    int64_t last = -1;
+    for (int i = 0; i < row->count; i++)
+        if (row->runs[i]->order > last) last = row->runs[i]->order;
+    return last;
+}
+
 static struct sim_summary *experiment_of(struct sim_summaries *s, const struct sim_run_record *r)
 {
     for (int i = 0; i < s->count; i++)
-        if (strcmp(s->experiments[i].experiment, r->experiment) == 0) return &s->experiments[i];
+        if (strcmp(s->experiments[i].experiment, r->experiment) == 0 &&
+            strcmp(s->experiments[i].scale, r->study.scale) == 0)
+            return &s->experiments[i];
     struct sim_summary *grown = realloc(s->experiments, (size_t)(s->count + 1) * sizeof *grown);
     if (!grown) return NULL;
     s->experiments = grown;
-    grown[s->count] = (struct sim_summary){.experiment = r->experiment};
+    grown[s->count] = (struct sim_summary){.experiment = r->experiment, .scale = r->study.scale};
     return &grown[s->count++];
 }
 
@@ -174,6 +207,39 @@ static int label_row(const struct sim_summary *e, struct sim_row *row)
     return size >= 0;
 }
 
+/* The study as the record read last states it: files are corrected as an experiment goes on. */
+static int head_summary(struct sim_summary *e)
+{
+    const struct sim_run_record *last = NULL;
+    for (int i = 0; i < e->count; i++)
+        for (int j = 0; j < e->rows[i].count; j++)
+            if (!last || e->rows[i].runs[j]->order > last->order) last = e->rows[i].runs[j];
+    e->study = &last->study;
+    int named = *e->scale != 0;
+    if (asprintf(&e->title, "%s%s%s%s", e->experiment, named ? " (" : "", e->scale, named ? ")" : "") < 0)
+        e->title = NULL;
+    return e->title != NULL;
+}
+
+static int rank_of(const struct sim_summary *e)
+{
+    static const char *const scales[] = {"paper", "small", "mini"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(e->scale, scales[i]) == 0) return i;
+    return 3;
+}
+
+/* By insertion, so that equals keep their order. */
+static void larger_scales_first(struct sim_summaries *s)
+{
+    for (int i = 1; i < s->count; i++)
+        for (int k = i; k > 0 && rank_of(&s->experiments[k]) < rank_of(&s->experiments[k - 1]); k--) {
+            struct sim_summary moved = s->experiments[k];
+            s->experiments[k] = s->experiments[k - 1];
+            s->experiments[k - 1] = moved;
+        }
+}
+
 static sim_status no_such_experiment(const struct sim_run_records *records, const char *name)
 {
     char list[400] = "";
@@ -202,6 +268,7 @@ sim_status sim_summaries_make(struct sim_summaries *out, const struct sim_run_re
     if (memory && !out->count) status = no_such_experiment(records, only_experiment);
     for (int i = 0; i < out->count && memory && status == SIM_OK; i++) {
         struct sim_summary *e = &out->experiments[i];
+        memory = head_summary(e);
         status = find_score_names(e);
         for (int j = 0; j < e->count && memory && status == SIM_OK; j++) {
             memory = label_row(e, &e->rows[j]);
@@ -210,6 +277,7 @@ sim_status sim_summaries_make(struct sim_summaries *out, const struct sim_run_re
     }
     if (!memory) status = sim_fail(SIM_ENOMEM, "no memory to put %d records together", records->count);
     if (status != SIM_OK) sim_summaries_close(out);
+    larger_scales_first(out);
     return status;
 }
 
@@ -221,6 +289,7 @@ void sim_summaries_close(struct sim_summaries *s)
             free(s->experiments[i].rows[j].runs);
         }
         free(s->experiments[i].rows);
+        free(s->experiments[i].title);
     }
     free(s->experiments);
     *s = (struct sim_summaries){0};

@@ -5,7 +5,7 @@
 
 #include "records.h"
 
-#define SIM_MAX_SCORE_NAMES 8
+#define SIM_MAX_SCORE_NAMES 16
 
 /* A quantity over the seeds of a run. */
 struct sim_stat {
@@ -13,6 +13,7 @@ struct sim_stat {
     double mean;
     double spread; /* n > 1: standard deviation over seeds (n - 1); n = 1: its standard error, NaN where
                       unknown */
+    double half;   /* n > 1: half the width of the mean's 95 % interval (Student's t); else NaN */
 };
 
 struct sim_row {
@@ -24,16 +25,18 @@ struct sim_row {
         lift[SIM_MAX_SCORE_NAMES]; /* in [0, 1] */
 };
 
-struct sim_summary { /* of one experiment */
-    const char *experiment;
-    struct sim_row *rows; /* in the order of first appearance; owned */
+struct sim_summary {                /* of one experiment at one scale */
+    const char *experiment, *scale; /* scale: "" where the records do not say */
+    char *title;                    /* "momentum", or "momentum (small)"; owned */
+    const struct sim_study *study;  /* of the record read last: the question and its claims */
+    struct sim_row *rows;           /* in the order of first appearance; owned */
     int count;
     const char *score_names[SIM_MAX_SCORE_NAMES];
     int score_count;
 };
 
 struct sim_summaries {
-    struct sim_summary *experiments; /* in the order of first appearance; owned */
+    struct sim_summary *experiments; /* larger scales first, then in the order of first appearance; owned */
     int count;
 };
 
@@ -46,6 +49,11 @@ void sim_summaries_close(struct sim_summaries *s); /* a zeroed struct is legal *
 /* The record's score of this name, or NULL. */
 const struct sim_run_score *sim_run_score_find(const struct sim_run_record *r, const char *name,
                                                int pretrained);
+/* The `order` of the row's newest record: of two rows that answer to one name, the newer speaks for it. */
+int64_t sim_row_last_order(const struct sim_row *row);
+/* A score as claims name it: "knn" or "knn pretrained", "knn untrained", "knn lift" (the difference of the
+ * two); NaN where the record lacks it. */
+double sim_run_score_value(const struct sim_run_record *r, const char *score);
 /* images/s over the whole curve: the rates weighted by their seconds; NaN without a curve. */
 double sim_run_images_per_s(const struct sim_run_record *r);
 

@@ -5,23 +5,8 @@
 #include <string.h>
 
 #include "progress.h"
-#include "text.h"
 
-enum { CELL_BYTES = 160, NAME_CHARACTERS = 48 };
-
-struct cell {
-    char text[CELL_BYTES];
-};
-
-struct grid {
-    int rows, cols; /* the first row is the head, the first column the run */
-    struct cell *cells;
-};
-
-static char *at(const struct grid *g, int row, int col)
-{
-    return g->cells[row * g->cols + col].text;
-}
+enum { CELL_BYTES = 160 };
 
 /* ------------------------------------------------------------------ figures */
 
@@ -51,214 +36,215 @@ void sim_table_value(char *out, int size, struct sim_stat s, double scale, int s
     if (s.n == 1) snprintf(out + used, (size_t)(size - used), " (%.*f)", d, spread);
 }
 
-static void put_speed(char *out, int size, struct sim_stat s)
-{
-    if (s.n == 0)
-        snprintf(out, (size_t)size, "–");
-    else
-        snprintf(out, (size_t)size, "%.*f", s.mean >= 100 ? 0 : s.mean >= 10 ? 1 : 2, s.mean);
-}
-
-static void put_time(char *out, int size, struct sim_stat s)
-{
-    if (s.n == 0)
-        snprintf(out, (size_t)size, "–");
-    else
-        sim_format_duration(s.mean, out, size);
-}
-
-static void put_seeds(char *out, int size, const struct sim_row *row)
-{
-    if (row->ok == row->count)
-        snprintf(out, (size_t)size, "%d", row->count);
-    else
-        snprintf(out, (size_t)size, "%d of %d", row->ok, row->count);
-}
-
-static const char *score_title(const char *name)
+const char *sim_score_title(const char *name)
 {
     return strcmp(name, "knn") == 0 ? "kNN" : name;
 }
 
-/* ------------------------------------------------------------------ grid */
-
-static sim_status fill(struct grid *g, const struct sim_summary *e)
+static void put_value(struct sim_grid *g, int row, int col, struct sim_stat s, double scale, int sign)
 {
-    *g = (struct grid){.rows = e->count + 1, .cols = 5 + 3 * e->score_count};
-    g->cells = calloc((size_t)g->rows * (size_t)g->cols, sizeof *g->cells);
-    if (!g->cells) return sim_fail(SIM_ENOMEM, "no memory for a table of %d rows", e->count);
-    static const char *const head[] = {"run", "n", "loss"}, *const tail[] = {"images/s", "training"};
-    for (int c = 0; c < 3; c++) snprintf(at(g, 0, c), CELL_BYTES, "%s", head[c]);
-    for (int c = 0; c < 2; c++) snprintf(at(g, 0, g->cols - 2 + c), CELL_BYTES, "%s", tail[c]);
+    char text[CELL_BYTES];
+    sim_table_value(text, sizeof text, s, scale, sign);
+    sim_grid_put(g, row, col, "%s", text);
+}
+
+static void put_interval(struct sim_grid *g, int row, int col, struct sim_stat s)
+{
+    if (s.n > 1)
+        sim_grid_put(g, row, col, "[%.1f, %.1f]", 100 * (s.mean - s.half), 100 * (s.mean + s.half));
+    else
+        sim_grid_put(g, row, col, "–");
+}
+
+/* ------------------------------------------------------------------ scores */
+
+static int some_have_several(const struct sim_summary *e)
+{
+    for (int i = 0; i < e->count; i++)
+        if (e->rows[i].ok > 1) return 1;
+    return 0;
+}
+
+static void put_head(struct sim_grid *g, const struct sim_summary *e, int several)
+{
+    static const char *const first[] = {"run", "n", "loss"};
+    int col = 0;
+    for (; col < 3; col++) sim_grid_put(g, 0, col, "%s", first[col]);
     for (int k = 0; k < e->score_count; k++) {
-        snprintf(at(g, 0, 3 + 3 * k), CELL_BYTES, "%.100s %%", score_title(e->score_names[k]));
-        snprintf(at(g, 0, 4 + 3 * k), CELL_BYTES, "untrained");
-        snprintf(at(g, 0, 5 + 3 * k), CELL_BYTES, "lift");
+        sim_grid_put(g, 0, col++, "%.100s %%", sim_score_title(e->score_names[k]));
+        if (several) sim_grid_put(g, 0, col++, "95 %%");
+        sim_grid_put(g, 0, col++, "untrained");
+        sim_grid_put(g, 0, col++, "lift");
     }
+    sim_grid_put(g, 0, col++, "images/s");
+    sim_grid_put(g, 0, col, "training");
+    g->left[0] = 1;
+}
+
+static void put_row(struct sim_grid *g, int at, const struct sim_summary *e, const struct sim_row *row,
+                    int several)
+{
+    char text[64];
+    int col = 3;
+    sim_grid_put(g, at, 0, "%s", row->label);
+    if (row->ok == row->count)
+        sim_grid_put(g, at, 1, "%d", row->count);
+    else
+        sim_grid_put(g, at, 1, "%d of %d", row->ok, row->count);
+    put_value(g, at, 2, row->loss, 1, 0);
+    for (int k = 0; k < e->score_count; k++) {
+        put_value(g, at, col++, row->pretrained[k], 100, 0);
+        if (several) put_interval(g, at, col++, row->pretrained[k]);
+        put_value(g, at, col++, row->untrained[k], 100, 0);
+        put_value(g, at, col++, row->lift[k], 100, 1);
+    }
+    double rate = row->images_per_s.mean;
+    if (row->images_per_s.n)
+        sim_grid_put(g, at, col, "%.*f", rate >= 100 ? 0 : rate >= 10 ? 1 : 2, rate);
+    else
+        sim_grid_put(g, at, col, "–");
+    sim_format_duration(row->train_s.mean, text, sizeof text);
+    sim_grid_put(g, at, col + 1, "%s", row->train_s.n ? text : "–");
+}
+
+sim_status sim_table_scores(struct sim_grid *g, const struct sim_summary *e, int number)
+{
+    int several = some_have_several(e);
+    SIM_TRY(sim_grid_open(g, e->count + 1, 5 + (3 + several) * e->score_count));
+    put_head(g, e, several);
     for (int i = 0; i < e->count; i++) {
-        const struct sim_row *row = &e->rows[i];
-        put_seeds(at(g, i + 1, 1), CELL_BYTES, row);
-        sim_table_value(at(g, i + 1, 2), CELL_BYTES, row->loss, 1, 0);
-        for (int k = 0; k < e->score_count; k++) {
-            sim_table_value(at(g, i + 1, 3 + 3 * k), CELL_BYTES, row->pretrained[k], 100, 0);
-            sim_table_value(at(g, i + 1, 4 + 3 * k), CELL_BYTES, row->untrained[k], 100, 0);
-            sim_table_value(at(g, i + 1, 5 + 3 * k), CELL_BYTES, row->lift[k], 100, 1);
-        }
-        put_speed(at(g, i + 1, g->cols - 2), CELL_BYTES, row->images_per_s);
-        put_time(at(g, i + 1, g->cols - 1), CELL_BYTES, row->train_s);
+        put_row(g, i + 1, e, &e->rows[i], several);
+        snprintf(sim_grid_at(g, i + 1, 0)->link, 24, "e%d-r%d", number, i);
     }
     return SIM_OK;
 }
 
-/* What the brackets and signs in this table mean; only what occurs in it. */
-static void explain(FILE *to, const struct sim_summary *e, const char *indent)
+void sim_table_explain(FILE *to, const struct sim_summary *e, const char *before, const char *after)
 {
-    int several = 0, single = 0;
-    for (int i = 0; i < e->count; i++) {
-        several |= e->rows[i].ok > 1;
-        single |= e->rows[i].ok == 1;
-    }
-    fprintf(
-        to,
-        "%sScores: top-1 of the frozen encoder, in percent; lift: points over the same encoder untrained.\n",
-        indent);
-    if (several) fprintf(to, "%sa ± s: mean and standard deviation over n seeds.\n", indent);
-    if (single) fprintf(to, "%sa (s): one seed, and the standard error over the images scored.\n", indent);
+    int several = some_have_several(e), single = 0;
+    for (int i = 0; i < e->count; i++) single |= e->rows[i].ok == 1;
+    if (e->score_count)
+        fprintf(
+            to,
+            "%sScores: of the frozen encoder, in percent; lift: points over the same encoder untrained.%s",
+            before, after);
+    if (several)
+        fprintf(to, "%sa ± s: mean and standard deviation over n seeds; 95 %%: interval of the mean.%s",
+                before, after);
+    if (single)
+        fprintf(to, "%sa (s): one seed, and the standard error over the images scored.%s", before, after);
 }
 
-static void tell_failures(FILE *to, const struct sim_summary *e, const char *bullet,
-                          void (*put)(FILE *, const char *))
+void sim_table_failures(FILE *to, const struct sim_summary *e, const char *before, const char *after,
+                        void (*put)(FILE *, const char *))
 {
     for (int i = 0; i < e->count; i++)
         for (int j = 0; j < e->rows[i].count; j++) {
             const struct sim_run_record *r = e->rows[i].runs[j];
-            if (strcmp(r->status, "ok") == 0) continue;
-            fputs(bullet, to);
+            if (sim_run_is_ok(r)) continue;
+            fputs(before, to);
             put(to, e->rows[i].label);
             fprintf(to, ", seed %lld: %s, in no figure above", (long long)r->seed, r->status);
             if (*r->reason) fputs(": ", to);
             put(to, r->reason);
-            fputc('\n', to);
+            fputs(after, to);
         }
 }
 
-/* ------------------------------------------------------------------ terminal */
+/* ------------------------------------------------------------------ origins */
 
-static void put_plain(FILE *to, const char *text)
+sim_status sim_table_origins(struct sim_grid *g, const struct sim_summary *e, int number)
 {
-    sim_text_plain(to, text, 400);
-}
-
-static void pad(FILE *to, int count)
-{
-    for (int i = 0; i < count; i++) fputc(' ', to);
-}
-
-static int shown_width(const char *text, int most)
-{
-    int width = sim_text_width(text);
-    return width < most ? width : most;
-}
-
-sim_status sim_table_terminal(FILE *to, const struct sim_summary *e)
-{
-    struct grid g;
-    SIM_TRY(fill(&g, e));
-    put_plain(to, e->experiment);
-    fputs("\n\n", to);
-    int first = 3;
-    for (int i = 0; i < e->count; i++) {
-        int width = shown_width(e->rows[i].label, NAME_CHARACTERS);
-        if (width > first) first = width;
-    }
-    for (int row = 0; row < g.rows; row++) {
-        const char *label = row ? e->rows[row - 1].label : at(&g, 0, 0);
-        fputs("  ", to);
-        sim_text_plain(to, label, NAME_CHARACTERS);
-        pad(to, first - shown_width(label, NAME_CHARACTERS));
-        for (int col = 1; col < g.cols; col++) {
-            int width = 0;
-            for (int r = 0; r < g.rows; r++) {
-                int w = sim_text_width(at(&g, r, col));
-                if (w > width) width = w;
-            }
-            pad(to, 2 + width - sim_text_width(at(&g, row, col)));
-            fputs(at(&g, row, col), to);
+    static const char *const head[] = {"run",     "seed",   "status",  "record",    "configuration", "commit",
+                                       "started", "device", "threads", "precision", "substituted"};
+    int cols = (int)(sizeof head / sizeof *head), rows = 1;
+    for (int i = 0; i < e->count; i++) rows += e->rows[i].count;
+    SIM_TRY(sim_grid_open(g, rows, cols));
+    for (int c = 0; c < cols; c++) sim_grid_put(g, 0, c, "%s", head[c]), g->left[c] = c != 1 && c != 8;
+    int at = 1;
+    for (int i = 0; i < e->count; i++)
+        for (int j = 0; j < e->rows[i].count; j++, at++) {
+            const struct sim_run_record *r = e->rows[i].runs[j];
+            sim_grid_put(g, at, 0, "%s", e->rows[i].label);
+            if (!j) snprintf(sim_grid_at(g, at, 0)->id, 24, "e%d-r%d", number, i);
+            sim_grid_put(g, at, 1, "%lld", (long long)r->seed);
+            sim_grid_put(g, at, 2, "%s", r->status);
+            sim_grid_put(g, at, 3, "%s:%lld", r->path, (long long)r->line);
+            sim_grid_put(g, at, 4, "%s", r->config_hash);
+            sim_grid_put(g, at, 5, "%s", r->commit);
+            sim_grid_put(g, at, 6, "%s", r->started);
+            sim_grid_put(g, at, 7, "%s", r->device);
+            sim_grid_put(g, at, 8, "%lld", (long long)r->threads);
+            sim_grid_put(g, at, 9, "%s%s", *r->precision ? r->precision : "fp32",
+                         r->deterministic ? "" : ", not deterministic");
+            sim_grid_put(g, at, 10, "%s", r->substituted);
         }
-        fputc('\n', to);
-    }
-    fputc('\n', to);
-    explain(to, e, "  ");
-    tell_failures(to, e, "  ", put_plain);
-    free(g.cells);
     return SIM_OK;
 }
 
-/* ------------------------------------------------------------------ Markdown */
+/* ------------------------------------------------------------------ CSV */
 
-/* Where every row comes from, so that each figure can be traced to its records. */
-static void put_origins(FILE *to, const struct sim_summary *e)
+/* Seeds and records that stand behind a row, each joined by spaces. */
+static void put_sources(struct sim_grid *g, int at, int col, const struct sim_row *row)
 {
-    fputs("\n| run | seed | status | configuration | commit | started | device | threads |\n"
-          "|---|---:|---|---|---|---|---|---:|\n",
-          to);
-    for (int i = 0; i < e->count; i++)
-        for (int j = 0; j < e->rows[i].count; j++) {
-            const struct sim_run_record *r = e->rows[i].runs[j];
-            const char *const texts[] = {r->status, r->config_hash, r->commit, r->started, r->device};
-            fputs("| ", to);
-            sim_text_markdown(to, e->rows[i].label);
-            fprintf(to, " | %lld", (long long)r->seed);
-            for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
-                fputs(" | ", to);
-                sim_text_markdown(to, texts[k]);
-            }
-            if (*r->precision && strcmp(r->precision, "fp32") != 0)
-                fprintf(to, ", "), sim_text_markdown(to, r->precision);
-            if (!r->deterministic) fputs(", not deterministic", to);
-            fprintf(to, " | %lld |\n", (long long)r->threads);
-        }
-}
-
-/* No silent fallback: what a run did otherwise than asked stands beside its figures. */
-static void put_substitutions(FILE *to, const struct sim_summary *e)
-{
-    int any = 0;
-    for (int i = 0; i < e->count; i++)
-        for (int j = 0; j < e->rows[i].count; j++) {
-            const struct sim_run_record *r = e->rows[i].runs[j];
-            if (!*r->substituted) continue;
-            fputs(any++ ? "- " : "\nOtherwise than asked for:\n\n- ", to);
-            sim_text_markdown(to, e->rows[i].label);
-            fprintf(to, ", seed %lld: ", (long long)r->seed);
-            sim_text_markdown(to, r->substituted);
-            fputc('\n', to);
-        }
-}
-
-sim_status sim_table_markdown(FILE *to, const struct sim_summary *e)
-{
-    struct grid g;
-    SIM_TRY(fill(&g, e));
-    fputs("## ", to);
-    sim_text_markdown(to, e->experiment);
-    fputs("\n\n", to);
-    for (int row = 0; row < g.rows; row++) {
-        fputs("| ", to);
-        sim_text_markdown(to, row ? e->rows[row - 1].label : at(&g, 0, 0));
-        for (int col = 1; col < g.cols; col++) fprintf(to, " | %s", at(&g, row, col));
-        fputs(" |\n", to);
-        if (row) continue;
-        fputs("|---|", to);
-        for (int col = 1; col < g.cols; col++) fputs("---:|", to);
-        fputc('\n', to);
+    char *seeds = NULL, *records = NULL;
+    size_t ignored;
+    FILE *s = open_memstream(&seeds, &ignored), *r = open_memstream(&records, &ignored);
+    const char *gap = "";
+    for (int i = 0; s && r && i < row->count; i++) {
+        if (!sim_run_is_ok(row->runs[i])) continue;
+        fprintf(s, "%s%lld", gap, (long long)row->runs[i]->seed);
+        fprintf(r, "%s%s:%lld", gap, row->runs[i]->path, (long long)row->runs[i]->line);
+        gap = " ";
     }
-    fputc('\n', to);
-    explain(to, e, "");
-    fputc('\n', to);
-    tell_failures(to, e, "- ", sim_text_markdown);
-    put_origins(to, e);
-    put_substitutions(to, e);
-    free(g.cells);
+    g->failed |= !s || !r;
+    if (s) g->failed |= fclose(s) != 0;
+    if (r) g->failed |= fclose(r) != 0;
+    sim_grid_put(g, at, col, "%s", seeds ? seeds : "");
+    sim_grid_put(g, at, col + 1, "%s", records ? records : "");
+    free(seeds);
+    free(records);
+}
+
+static sim_status csv_line(FILE *to, const struct sim_summary *e, const struct sim_row *row,
+                           const char *quantity, const char *encoder, const struct sim_stat *s)
+{
+    struct sim_grid g;
+    if (!s->n) return SIM_OK;
+    SIM_TRY(sim_grid_open(&g, 2, 13));
+    const char *const texts[] = {e->experiment, e->scale, row->label, row->runs[0]->config_hash,
+                                 quantity,      encoder};
+    for (int c = 0; c < 6; c++) sim_grid_put(&g, 1, c, "%s", texts[c]);
+    sim_grid_put(&g, 1, 6, "%d", s->n);
+    sim_grid_put(&g, 1, 7, "%.10g", s->mean);
+    if (s->n == 1 && isfinite(s->spread)) sim_grid_put(&g, 1, 8, "%.10g", s->spread);
+    if (s->n > 1) {
+        sim_grid_put(&g, 1, 8, "%.10g", s->spread);
+        sim_grid_put(&g, 1, 9, "%.10g", s->mean - s->half);
+        sim_grid_put(&g, 1, 10, "%.10g", s->mean + s->half);
+    }
+    put_sources(&g, 1, 11, row);
+    sim_status status = sim_grid_csv(to, &g, 0);
+    sim_grid_close(&g);
+    return status;
+}
+
+sim_status sim_table_csv(FILE *to, const struct sim_summary *e, int head)
+{
+    if (head)
+        fputs(
+            "experiment,scale,run,config_hash,quantity,encoder,n,mean,spread,low_95,high_95,seeds,records\n",
+            to);
+    for (int i = 0; i < e->count; i++) {
+        const struct sim_row *row = &e->rows[i];
+        SIM_TRY(csv_line(to, e, row, "loss", "", &row->loss));
+        for (int k = 0; k < e->score_count; k++) {
+            SIM_TRY(csv_line(to, e, row, e->score_names[k], "pretrained", &row->pretrained[k]));
+            SIM_TRY(csv_line(to, e, row, e->score_names[k], "untrained", &row->untrained[k]));
+            SIM_TRY(csv_line(to, e, row, e->score_names[k], "lift", &row->lift[k]));
+        }
+        SIM_TRY(csv_line(to, e, row, "images_per_s", "", &row->images_per_s));
+        SIM_TRY(csv_line(to, e, row, "train_s", "", &row->train_s));
+    }
     return SIM_OK;
 }

@@ -71,3 +71,68 @@ void sim_text_gnuplot(FILE *to, const char *text, int most)
     put(to, text, most, "'", '\'', 1);
     fputc('\'', to);
 }
+
+/* ------------------------------------------------------------------ characters that become words */
+
+struct word {
+    const char *character, *written;
+};
+
+/* Every character that the list names as its word, control characters as spaces; the list ends in NULL. */
+static void put_words(FILE *to, const char *text, const struct word *words)
+{
+    int control;
+    while (*text) {
+        int bytes = next(text, &control);
+        const struct word *w = words;
+        while (w->character &&
+               ((int)strlen(w->character) != bytes || memcmp(w->character, text, (size_t)bytes) != 0))
+            w++;
+        if (control)
+            fputc(' ', to);
+        else if (w->character)
+            fputs(w->written, to);
+        else
+            fwrite(text, 1, (size_t)bytes, to);
+        text += bytes;
+    }
+}
+
+void sim_text_html(FILE *to, const char *text)
+{
+    static const struct word words[] = {{"&", "&amp;"},   {"<", "&lt;"},  {">", "&gt;"},
+                                        {"\"", "&quot;"}, {"'", "&#39;"}, {NULL, NULL}};
+    put_words(to, text, words);
+}
+
+void sim_text_latex(FILE *to, const char *text)
+{
+    static const struct word words[] = {{"\\", "\\textbackslash{}"},
+                                        {"{", "\\{"},
+                                        {"}", "\\}"},
+                                        {"$", "\\$"},
+                                        {"&", "\\&"},
+                                        {"#", "\\#"},
+                                        {"_", "\\_"},
+                                        {"%", "\\%"},
+                                        {"^", "\\textasciicircum{}"},
+                                        {"~", "\\textasciitilde{}"},
+                                        {"<", "\\textless{}"},
+                                        {">", "\\textgreater{}"},
+                                        {"|", "\\textbar{}"},
+                                        {"\"", "\\textquotedbl{}"},
+                                        {"±", "$\\pm$"},
+                                        {"–", "--"},
+                                        {"…", "\\dots{}"},
+                                        {NULL, NULL}};
+    put_words(to, text, words);
+}
+
+void sim_text_csv(FILE *to, const char *text)
+{
+    static const struct word quotes[] = {{"\"", "\"\""}, {NULL, NULL}};
+    int quoted = strpbrk(text, ",\"") || *text == ' ' || (*text && text[strlen(text) - 1] == ' ');
+    if (quoted) fputc('"', to);
+    put_words(to, text, quotes);
+    if (quoted) fputc('"', to);
+}

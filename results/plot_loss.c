@@ -1,36 +1,13 @@
-/* Curves over epochs: the loss of all runs, and the four curves of one run. */
+/* The training loss of all runs over epochs. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gnuplot.h"
 #include "plot.h"
+#include "plot_frame.h"
 #include "text.h"
 
 enum { NAME_CHARACTERS = 28, LABEL_GAP = 18, MANY_POINTS = 40 };
-
-/* ------------------------------------------------------------------ ranges */
-
-struct range {
-    double low, high; /* low > high: empty */
-};
-
-static void widen(struct range *r, double x)
-{
-    if (!isfinite(x)) return;
-    if (x < r->low) r->low = x;
-    if (x > r->high) r->high = x;
-}
-
-/* A little air around the data; a flat line gets some too. */
-static struct range aired(struct range r)
-{
-    double air = 0.05 * (r.high - r.low);
-    if (!(air > 0)) air = fmax(0.05 * fabs(r.high), 1e-6);
-    return (struct range){r.low - air, r.high + air};
-}
-
-/* ------------------------------------------------------------------ loss of all runs */
 
 struct end_label {
     int row;
@@ -45,7 +22,7 @@ static double mean_loss(const struct sim_row *row, int64_t epoch)
     for (int i = 0; i < row->count; i++) {
         const struct sim_run_record *r = row->runs[i];
         double loss = NAN;
-        if (row->ok && strcmp(r->status, "ok") != 0) continue;
+        if (row->ok && !sim_run_is_ok(r)) continue;
         for (int k = 0; k < r->points; k++)
             if (r->curve[k].epoch == epoch) loss = r->curve[k].loss;
         sum += loss;
@@ -62,7 +39,8 @@ static const struct sim_run_record *longest(const struct sim_row *row)
 }
 
 /* Data block $mean_ROW; returns where it ends, and whether there is a line at all. */
-static int put_mean(FILE *to, const struct sim_row *row, int number, struct end_label *end, struct range *y)
+static int put_mean(FILE *to, const struct sim_row *row, int number, struct end_label *end,
+                    struct sim_range *y)
 {
     const struct sim_run_record *grid = longest(row);
     int points = 0;
@@ -72,7 +50,7 @@ static int put_mean(FILE *to, const struct sim_row *row, int number, struct end_
         if (!isfinite(loss)) continue;
         fprintf(to, "%lld %.9g\n", (long long)grid->curve[k].epoch, loss);
         *end = (struct end_label){.row = number, .x = (double)grid->curve[k].epoch, .y = loss};
-        widen(y, loss);
+        sim_range_widen(y, loss);
         points++;
     }
     fputs("EOD\n", to);
@@ -80,7 +58,7 @@ static int put_mean(FILE *to, const struct sim_row *row, int number, struct end_
 }
 
 /* Data blocks $seed_ROW_I of a run with several seeds. */
-static void put_seeds(FILE *to, const struct sim_row *row, int number, struct range *y)
+static void put_seeds(FILE *to, const struct sim_row *row, int number, struct sim_range *y)
 {
     for (int i = 0; i < row->count && row->count > 1; i++) {
         fprintf(to, "$seed_%d_%d << EOD\n", number, i);
@@ -88,8 +66,8 @@ static void put_seeds(FILE *to, const struct sim_row *row, int number, struct ra
             const struct sim_curve_point *p = &row->runs[i]->curve[k];
             if (!isfinite(p->loss)) continue;
             fprintf(to, "%lld %.9g\n", (long long)p->epoch, p->loss);
-            if (!row->ok || strcmp(row->runs[i]->status, "ok") == 0)
-                widen(y, p->loss); /* one that blew up leaves the frame */
+            if (!row->ok || sim_run_is_ok(row->runs[i]))
+                sim_range_widen(y, p->loss); /* one that blew up leaves the frame */
         }
         fputs("EOD\n", to);
     }
@@ -112,8 +90,8 @@ static void spread_labels(struct end_label *l, int count, double height)
 }
 
 /* A name and a line that leads to it from the curve's end; dotted where the curve ends early. */
-static void put_labels(FILE *to, const struct sim_summary *e, struct end_label *l, int count, struct range y,
-                       double height, double last_epoch)
+static void put_labels(FILE *to, const struct sim_summary *e, struct end_label *l, int count,
+                       struct sim_range y, double height, double last_epoch)
 {
     for (int i = 0; i < count; i++) {
         l[i].y = fmin(fmax(l[i].y, y.low), y.high);
@@ -149,34 +127,6 @@ static void put_lines(FILE *to, const struct sim_summary *e, const struct end_la
     fputc('\n', to);
 }
 
-static void put_frame(struct sim_drawing_script *s, int left, int right, int top, int bottom)
-{
-    fprintf(s->to,
-            "set lmargin at screen %.6f\nset rmargin at screen %.6f\nset tmargin at screen %.6f\nset bmargin "
-            "at screen %.6f\n",
-            (double)left / s->width, 1 - (double)right / s->width, 1 - (double)top / s->height,
-            (double)bottom / s->height);
-}
-
-/* The axis of epochs, a hair wider than the first point; a lone epoch stands in the middle. */
-static void put_epochs(FILE *to, double first, double last)
-{
-    double low = first < last ? first - 0.015 * (last - first) : first - 1,
-           high = first < last ? last : last + 1;
-    fprintf(to, "set xrange [%.9g:%.9g]\n", low, high);
-    sim_gnuplot_tics(to, "x", low, high, 1);
-}
-
-static void put_title(struct sim_drawing_script *s, const char *what, const char *name, int left)
-{
-    fputs("set label ", s->to);
-    sim_text_gnuplot(s->to, name, 60);
-    fprintf(s->to, " at screen %.6f, screen %.6f left font ',14' textcolor rgb '#222222'\n",
-            (double)left / s->width, 1 - 18.0 / s->height);
-    fprintf(s->to, "set label '%s' at screen %.6f, screen %.6f right font ',11' textcolor rgb '#666666'\n",
-            what, 1 - 12.0 / s->width, 1 - 18.0 / s->height);
-}
-
 static int longest_name(const struct sim_summary *e)
 {
     int most = 8;
@@ -187,12 +137,36 @@ static int longest_name(const struct sim_summary *e)
     return most < NAME_CHARACTERS ? most : NAME_CHARACTERS;
 }
 
+/* STEM.csv: every point of every seed's curve. */
+static sim_status write_data(const struct sim_summary *e, const char *folder, const char *stem,
+                             FILE *terminal)
+{
+    static const char *const head[] = {"run", "seed", "status", "epoch", "loss"};
+    struct sim_grid g;
+    int rows = 1, at = 1;
+    for (int i = 0; i < e->count; i++)
+        for (int j = 0; j < e->rows[i].count; j++) rows += e->rows[i].runs[j]->points;
+    SIM_TRY(sim_grid_open(&g, rows, 5));
+    for (int c = 0; c < 5; c++) sim_grid_put(&g, 0, c, "%s", head[c]);
+    for (int i = 0; i < e->count; i++)
+        for (int j = 0; j < e->rows[i].count; j++)
+            for (int k = 0; k < e->rows[i].runs[j]->points; k++, at++) {
+                const struct sim_run_record *r = e->rows[i].runs[j];
+                sim_grid_put(&g, at, 0, "%s", e->rows[i].label);
+                sim_grid_put(&g, at, 1, "%lld", (long long)r->seed);
+                sim_grid_put(&g, at, 2, "%s", r->status);
+                sim_grid_put(&g, at, 3, "%lld", (long long)r->curve[k].epoch);
+                if (isfinite(r->curve[k].loss)) sim_grid_put(&g, at, 4, "%.9g", r->curve[k].loss);
+            }
+    return sim_frame_data(&g, folder, stem, terminal);
+}
+
 sim_status sim_plot_loss(const struct sim_summary *e, const char *folder, const char *stem, FILE *terminal,
                          int *drawn)
 {
     enum { LEFT = 72, TOP = 44, BOTTOM = 54 };
     int with_seeds = 0, some_ok = 0, count = 0, height = 470;
-    struct range ignored = {0, 0}, y = {HUGE_VAL, -HUGE_VAL}, x = {HUGE_VAL, -HUGE_VAL};
+    struct sim_range ignored = {0, 0}, y = SIM_EMPTY_RANGE, x = SIM_EMPTY_RANGE;
     struct end_label *ends = calloc((size_t)e->count + 1, sizeof *ends);
     struct sim_drawing_script s;
     *drawn = 0;
@@ -205,94 +179,28 @@ sim_status sim_plot_loss(const struct sim_summary *e, const char *folder, const 
     }
     for (int i = 0; i < e->count; i++) some_ok |= e->rows[i].ok > 0 && longest(&e->rows[i])->points > 0;
     for (int i = 0; i < e->count; i++) {
-        struct range *shown =
+        struct sim_range *shown =
             some_ok && !e->rows[i].ok ? &ignored : &y; /* runs that failed do not set the frame */
         if (!put_mean(s.to, &e->rows[i], i, &ends[count], shown)) continue;
         put_seeds(s.to, &e->rows[i], i, shown);
         with_seeds |= e->rows[i].count > 1;
-        widen(&x, (double)longest(&e->rows[i])->curve[0].epoch);
-        widen(&x, ends[count++].x);
+        sim_range_widen(&x, (double)longest(&e->rows[i])->curve[0].epoch);
+        sim_range_widen(&x, ends[count++].x);
     }
     if (count) {
-        y = aired(y);
-        put_frame(&s, LEFT, 50 + (int)(7.4 * longest_name(e)), TOP, BOTTOM);
-        put_title(&s, with_seeds ? "thick: mean over seeds, thin: each seed" : "", e->experiment, LEFT);
-        put_epochs(s.to, x.low, x.high);
-        fprintf(s.to, "set yrange [%.9g:%.9g]\n", y.low, y.high);
-        sim_gnuplot_tics(s.to, "y", y.low, y.high, 0);
+        y = sim_range_aired(y);
+        sim_frame_margins(&s, LEFT, 50 + (int)(7.4 * longest_name(e)), TOP, BOTTOM);
+        sim_frame_title(&s, e->title, with_seeds ? "thick: mean over seeds, thin: each seed" : "", LEFT);
+        sim_frame_epochs(s.to, x.low, x.high);
+        sim_frame_axis(s.to, "y", y, 0);
         fputs("set xlabel 'epoch'\nset ylabel 'training loss'\n", s.to);
         put_labels(s.to, e, ends, count, y, height - TOP - BOTTOM, x.high);
         put_lines(s.to, e, ends, count, x.high);
         status = sim_gnuplot_draw(&s, folder, stem, terminal);
+        if (status == SIM_OK) status = write_data(e, folder, stem, terminal);
         *drawn = status == SIM_OK;
     }
     sim_gnuplot_close(&s);
     free(ends);
     return status;
-}
-
-/* ------------------------------------------------------------------ one run */
-
-static double loss_at(const struct sim_curve_point *p)
-{
-    return p->loss;
-}
-static double grad_norm_at(const struct sim_curve_point *p)
-{
-    return p->grad_norm;
-}
-static double lr_at(const struct sim_curve_point *p)
-{
-    return p->lr;
-}
-static double momentum_at(const struct sim_curve_point *p)
-{
-    return p->momentum;
-}
-
-static void put_panel(FILE *to, const struct sim_run_record *r, int number, const char *label,
-                      double (*value)(const struct sim_curve_point *))
-{
-    struct range y = {HUGE_VAL, -HUGE_VAL};
-    fprintf(to, "$panel_%d << EOD\n", number);
-    for (int k = 0; k < r->points; k++) {
-        double v = value(&r->curve[k]);
-        widen(&y, v);
-        if (isfinite(v)) fprintf(to, "%lld %.9g\n", (long long)r->curve[k].epoch, v);
-    }
-    fputs("EOD\n", to);
-    int empty = y.low > y.high;
-    y = empty ? (struct range){0, 1} : aired(y);
-    fprintf(to, "set yrange [%.9g:%.9g]\nset ylabel '%s'\n", y.low, y.high, label);
-    sim_gnuplot_tics(to, "y", y.low, y.high, 0);
-    if (empty)
-        fputs("plot NaN notitle\n", to);
-    else
-        fprintf(to, "plot $panel_%d using 1:2 with %s lw 2 lc rgb '%s'\n", number,
-                r->points <= MANY_POINTS ? "linespoints pt 7 ps 0.45" : "lines", sim_gnuplot_colour(0));
-}
-
-sim_status sim_plot_run(const struct sim_run_record *r, const char *folder, const char *stem, FILE *terminal)
-{
-    struct sim_drawing_script s;
-    char heading[64];
-    if (!r->points) return sim_fail(SIM_EINVAL, "run %s has no training curve to draw", r->name);
-    SIM_TRY(sim_gnuplot_open(&s, 860, 560));
-    double last = (double)r->curve[r->points - 1].epoch;
-    if (strcmp(r->status, "ok") == 0)
-        snprintf(heading, sizeof heading, "seed %lld", (long long)r->seed);
-    else
-        snprintf(heading, sizeof heading, "seed %lld, %s", (long long)r->seed, r->status);
-    put_title(&s, heading, r->name, 84);
-    put_epochs(s.to, (double)r->curve[0].epoch, last);
-    fputs("set multiplot layout 2,2 margins screen 0.098, 0.985, 0.095, 0.925 spacing screen 0.125, 0.10\n",
-          s.to);
-    put_panel(s.to, r, 0, "training loss", loss_at);
-    fputs("unset label\n", s.to);
-    put_panel(s.to, r, 1, "gradient norm", grad_norm_at);
-    fputs("set xlabel 'epoch'\n", s.to);
-    put_panel(s.to, r, 2, "learning rate", lr_at);
-    put_panel(s.to, r, 3, "momentum of the target", momentum_at);
-    fputs("unset multiplot\n", s.to);
-    return sim_gnuplot_draw(&s, folder, stem, terminal);
 }

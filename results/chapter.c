@@ -1,0 +1,187 @@
+#include "chapter.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+#include "table.h"
+#include "text.h"
+
+/* ------------------------------------------------------------------ the book */
+
+sim_status sim_book_make(struct sim_book *out, const struct sim_run_records *records,
+                         const struct sim_summaries *summaries, const struct sim_paper *paper)
+{
+    *out = (struct sim_book){.records = records, .paper = paper};
+    out->chapters = calloc((size_t)summaries->count + 1, sizeof *out->chapters);
+    sim_status status = out->chapters ? SIM_OK : sim_fail(SIM_ENOMEM, "no memory for the report");
+    for (int i = 0; i < summaries->count && status == SIM_OK; i++) {
+        struct sim_chapter *c = &out->chapters[out->count++];
+        c->e = &summaries->experiments[i];
+        c->number = i;
+        status = sim_claims_judge(&c->claims, c->e);
+        if (status == SIM_OK) status = sim_sweeps_make(&c->sweeps, c->e);
+    }
+    if (status != SIM_OK) sim_book_close(out);
+    return status;
+}
+
+void sim_book_close(struct sim_book *b)
+{
+    for (int i = 0; i < b->count; i++) {
+        sim_claims_close(&b->chapters[i].claims);
+        sim_sweeps_close(&b->chapters[i].sweeps);
+        free(b->chapters[i].figures);
+    }
+    free(b->chapters);
+    free(b->missing);
+    *b = (struct sim_book){0};
+}
+
+/* ------------------------------------------------------------------ terminal */
+
+enum { NAME_CHARACTERS = 48, LINE_CHARACTERS = 400 };
+
+static void put_plain(FILE *to, const char *text)
+{
+    sim_text_plain(to, text, LINE_CHARACTERS);
+}
+
+static void put_verdict(FILE *to, const struct sim_claim_result *r)
+{
+    fprintf(to, "  %-16s  ", sim_verdict_name(r->verdict));
+    put_plain(to, *r->claim->text ? r->claim->text : r->claim->id);
+    if (r->difference.n) {
+        fputs("  (", to);
+        put_plain(to, r->claim->score);
+        fprintf(to, ": %+.1f", 100 * r->difference.mean);
+        if (r->difference.n > 1)
+            fprintf(to, " [%+.1f, %+.1f]", 100 * r->difference.low, 100 * r->difference.high);
+        fprintf(to, ", n %d)", r->difference.n);
+    }
+    if (*r->outlook) {
+        fputs("; ", to);
+        put_plain(to, r->outlook);
+    }
+    fputc('\n', to);
+}
+
+sim_status sim_chapter_terminal(FILE *to, const struct sim_chapter *c)
+{
+    struct sim_grid g;
+    put_plain(to, c->e->title);
+    fputs("\n\n", to);
+    if (*c->e->study->question) {
+        fputs("  ", to);
+        put_plain(to, c->e->study->question);
+        fputs("\n\n", to);
+    }
+    for (int i = 0; i < c->claims.count; i++) put_verdict(to, &c->claims.results[i]);
+    if (c->claims.count) fputc('\n', to);
+    SIM_TRY(sim_table_scores(&g, c->e, c->number));
+    sim_status status = sim_grid_terminal(to, &g, NAME_CHARACTERS);
+    sim_grid_close(&g);
+    fputc('\n', to);
+    sim_table_explain(to, c->e, "  ", "\n");
+    sim_table_failures(to, c->e, "  ", "\n", put_plain);
+    return status;
+}
+
+/* ------------------------------------------------------------------ files */
+
+static sim_status put_grid(FILE *to, sim_status made, struct sim_grid *g,
+                           sim_status (*put)(FILE *, const struct sim_grid *))
+{
+    if (made == SIM_OK) made = put(to, g);
+    sim_grid_close(g);
+    return made;
+}
+
+static void put_paragraph(FILE *to, const char *head, const char *text)
+{
+    if (!*text) return;
+    fputs(head, to);
+    sim_text_markdown(to, text);
+    fputs("\n\n", to);
+}
+
+static sim_status put_markdown(FILE *to, const struct sim_book *b)
+{
+    struct sim_grid g = {0};
+    for (int i = 0; i < b->count; i++) {
+        const struct sim_chapter *c = &b->chapters[i];
+        put_paragraph(to, i ? "\n## " : "## ", c->e->title);
+        put_paragraph(to, "", c->e->study->question);
+        put_paragraph(to, "Paper: ", c->e->study->paper);
+        if (c->claims.count) {
+            SIM_TRY(put_grid(to, sim_claims_grid(&g, &c->claims), &g, sim_grid_markdown));
+            fprintf(to, "\n%s\n\n", sim_claims_legend());
+        }
+        SIM_TRY(put_grid(to, sim_table_scores(&g, c->e, i), &g, sim_grid_markdown));
+        fputc('\n', to);
+        sim_table_explain(to, c->e, "", "\n");
+        fputc('\n', to);
+        sim_table_failures(to, c->e, "- ", "\n", sim_text_markdown);
+        fputc('\n', to);
+        SIM_TRY(put_grid(to, sim_table_origins(&g, c->e, i), &g, sim_grid_markdown));
+    }
+    return SIM_OK;
+}
+
+static sim_status put_latex(FILE *to, const struct sim_book *b)
+{
+    struct sim_grid g = {0};
+    fputs("% Made from records by siameseim report; needs the packages booktabs and textcomp.\n", to);
+    for (int i = 0; i < b->count; i++) {
+        const struct sim_chapter *c = &b->chapters[i];
+        fputs("\n% ", to);
+        sim_text_plain(to, c->e->title, LINE_CHARACTERS);
+        fputc('\n', to);
+        SIM_TRY(put_grid(to, sim_table_scores(&g, c->e, i), &g, sim_grid_latex));
+        if (c->claims.count) {
+            fputc('\n', to);
+            SIM_TRY(put_grid(to, sim_claims_grid(&g, &c->claims), &g, sim_grid_latex));
+        }
+    }
+    return SIM_OK;
+}
+
+static sim_status put_csv(FILE *to, const struct sim_book *b)
+{
+    for (int i = 0; i < b->count; i++) SIM_TRY(sim_table_csv(to, b->chapters[i].e, i == 0));
+    return SIM_OK;
+}
+
+static sim_status put_claims(FILE *to, const struct sim_book *b)
+{
+    for (int i = 0; i < b->count; i++) SIM_TRY(sim_claims_csv(to, &b->chapters[i].claims, i == 0));
+    return SIM_OK;
+}
+
+static sim_status write_one(const struct sim_book *b, const char *folder, const char *name, FILE *terminal,
+                            sim_status (*put)(FILE *, const struct sim_book *))
+{
+    char *text = NULL, *path = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    sim_status status = SIM_OK;
+    if (!to || asprintf(&path, "%s/%s", folder, name) < 0)
+        path = NULL, status = sim_fail(SIM_ENOMEM, "no memory for %s", name);
+    if (status == SIM_OK) status = put(to, b);
+    if (to && fclose(to) != 0 && status == SIM_OK) status = sim_fail(SIM_ENOMEM, "no memory for %s", name);
+    if (status == SIM_OK) status = sim_file_write(path, text, size);
+    if (status == SIM_OK && terminal) fprintf(terminal, "  %s\n", path);
+    free(text);
+    free(path);
+    return status;
+}
+
+sim_status sim_book_write_tables(const struct sim_book *b, const char *folder, FILE *terminal)
+{
+    int claims = 0;
+    for (int i = 0; i < b->count; i++) claims += b->chapters[i].claims.count;
+    SIM_TRY(write_one(b, folder, "table.md", terminal, put_markdown));
+    SIM_TRY(write_one(b, folder, "table.csv", terminal, put_csv));
+    SIM_TRY(write_one(b, folder, "table.tex", terminal, put_latex));
+    return claims ? write_one(b, folder, "claims.csv", terminal, put_claims) : SIM_OK;
+}

@@ -1,0 +1,163 @@
+#include "grid.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "text.h"
+
+sim_status sim_grid_open(struct sim_grid *g, int rows, int cols)
+{
+    *g = (struct sim_grid){.rows = rows, .cols = cols};
+    g->cells = calloc((size_t)rows * (size_t)cols, sizeof *g->cells);
+    g->left = calloc((size_t)cols, 1);
+    if (g->cells && g->left) return SIM_OK;
+    sim_grid_close(g);
+    return sim_fail(SIM_ENOMEM, "no memory for a table of %d rows", rows);
+}
+
+void sim_grid_close(struct sim_grid *g)
+{
+    for (int i = 0; g->cells && i < g->rows * g->cols; i++) free(g->cells[i].text);
+    free(g->cells);
+    free(g->left);
+    *g = (struct sim_grid){0};
+}
+
+struct sim_grid_cell *sim_grid_at(const struct sim_grid *g, int row, int col)
+{
+    return &g->cells[(size_t)row * (size_t)g->cols + (size_t)col];
+}
+
+const char *sim_grid_text(const struct sim_grid *g, int row, int col)
+{
+    const char *text = sim_grid_at(g, row, col)->text;
+    return text ? text : "";
+}
+
+void sim_grid_put(struct sim_grid *g, int row, int col, const char *format, ...)
+{
+    struct sim_grid_cell *cell = sim_grid_at(g, row, col);
+    va_list values;
+    free(cell->text);
+    va_start(values, format);
+    if (vasprintf(&cell->text, format, values) < 0) cell->text = NULL, g->failed = 1;
+    va_end(values);
+}
+
+static sim_status whole(const struct sim_grid *g)
+{
+    return g->failed ? sim_fail(SIM_ENOMEM, "no memory for a table of %d rows", g->rows) : SIM_OK;
+}
+
+/* ------------------------------------------------------------------ terminal */
+
+static int shown_width(const struct sim_grid *g, int row, int col, int most)
+{
+    int width = sim_text_width(sim_grid_text(g, row, col));
+    return col == 0 && width > most ? most : width;
+}
+
+static void pad(FILE *to, int count)
+{
+    for (int i = 0; i < count; i++) fputc(' ', to);
+}
+
+sim_status sim_grid_terminal(FILE *to, const struct sim_grid *g, int most)
+{
+    SIM_TRY(whole(g));
+    for (int row = 0; row < g->rows; row++) {
+        for (int col = 0; col < g->cols; col++) {
+            int width = 0, own = shown_width(g, row, col, most);
+            for (int r = 0; r < g->rows; r++) {
+                int w = shown_width(g, r, col, most);
+                if (w > width) width = w;
+            }
+            pad(to, 2);
+            if (!g->left[col]) pad(to, width - own);
+            sim_text_plain(to, sim_grid_text(g, row, col), col == 0 ? most : own);
+            if (g->left[col] && col < g->cols - 1) pad(to, width - own);
+        }
+        fputc('\n', to);
+    }
+    return SIM_OK;
+}
+
+/* ------------------------------------------------------------------ Markdown, LaTeX, CSV */
+
+sim_status sim_grid_markdown(FILE *to, const struct sim_grid *g)
+{
+    SIM_TRY(whole(g));
+    for (int row = 0; row < g->rows; row++) {
+        fputc('|', to);
+        for (int col = 0; col < g->cols; col++) {
+            fputc(' ', to);
+            sim_text_markdown(to, sim_grid_text(g, row, col));
+            fputs(" |", to);
+        }
+        fputs(row ? "\n" : "\n|", to);
+        for (int col = 0; col < g->cols && !row; col++) fputs(g->left[col] ? "---|" : "---:|", to);
+        if (!row) fputc('\n', to);
+    }
+    return SIM_OK;
+}
+
+sim_status sim_grid_latex(FILE *to, const struct sim_grid *g)
+{
+    SIM_TRY(whole(g));
+    fputs("\\begin{tabular}{", to);
+    for (int col = 0; col < g->cols; col++) fputc(g->left[col] ? 'l' : 'r', to);
+    fputs("}\n\\toprule\n", to);
+    for (int row = 0; row < g->rows; row++) {
+        for (int col = 0; col < g->cols; col++) {
+            if (col) fputs(" & ", to);
+            sim_text_latex(to, sim_grid_text(g, row, col));
+        }
+        fputs(row ? " \\\\\n" : " \\\\\n\\midrule\n", to);
+    }
+    fputs("\\bottomrule\n\\end{tabular}\n", to);
+    return SIM_OK;
+}
+
+sim_status sim_grid_csv(FILE *to, const struct sim_grid *g, int with_head)
+{
+    SIM_TRY(whole(g));
+    for (int row = !with_head; row < g->rows; row++)
+        for (int col = 0; col < g->cols; col++) {
+            sim_text_csv(to, sim_grid_text(g, row, col));
+            fputc(col < g->cols - 1 ? ',' : '\n', to);
+        }
+    return SIM_OK;
+}
+
+/* ------------------------------------------------------------------ HTML */
+
+static void put_cell(FILE *to, const struct sim_grid *g, int row, int col)
+{
+    const struct sim_grid_cell *cell = sim_grid_at(g, row, col);
+    const char *tag = row == 0 || col == 0 ? "th" : "td";
+    fprintf(to, "<%s", tag);
+    if (row == 0) fputs(" scope=\"col\"", to);
+    if (row > 0 && col == 0) fputs(" scope=\"row\"", to);
+    if (*cell->id) fprintf(to, " id=\"%s\"", cell->id);
+    if (g->left[col] || *cell->class)
+        fprintf(to, " class=\"%s%s%s\"", g->left[col] ? "text" : "", g->left[col] && *cell->class ? " " : "",
+                cell->class);
+    fputc('>', to);
+    if (*cell->link) fprintf(to, "<a href=\"#%s\">", cell->link);
+    sim_text_html(to, sim_grid_text(g, row, col));
+    if (*cell->link) fputs("</a>", to);
+    fprintf(to, "</%s>", tag);
+}
+
+sim_status sim_grid_html(FILE *to, const struct sim_grid *g)
+{
+    SIM_TRY(whole(g));
+    fputs("<div class=\"scroll\" tabindex=\"0\"><table>\n<thead>\n", to);
+    for (int row = 0; row < g->rows; row++) {
+        fputs("<tr>", to);
+        for (int col = 0; col < g->cols; col++) put_cell(to, g, row, col);
+        fputs(row ? "</tr>\n" : "</tr>\n</thead>\n<tbody>\n", to);
+    }
+    fputs("</tbody>\n</table></div>\n", to);
+    return SIM_OK;
+}

@@ -1,0 +1,234 @@
+#include "page.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "beside.h"
+#include "file.h"
+#include "svg.h"
+#include "table.h"
+#include "text.h"
+
+/* ------------------------------------------------------------------ pieces */
+
+/* <TAG CLASS>text</TAG>; nothing for an empty text. */
+static void put_element(FILE *to, const char *tag, const char *class, const char *lead, const char *text)
+{
+    if (!*text) return;
+    fprintf(to, "<%s", tag);
+    if (*class) fprintf(to, " class=\"%s\"", class);
+    fprintf(to, ">%s", lead);
+    sim_text_html(to, text);
+    fprintf(to, "</%s>\n", tag);
+}
+
+/* The grid in a box of this class; closes it. */
+static sim_status put_grid(FILE *to, const char *class, sim_status made, struct sim_grid *g)
+{
+    if (made == SIM_OK) {
+        fprintf(to, "<div class=\"%s\">", class);
+        made = sim_grid_html(to, g);
+        fputs("</div>\n", to);
+    }
+    sim_grid_close(g);
+    return made;
+}
+
+static sim_status put_figure(FILE *to, const struct sim_chapter *c, int number, const char *folder)
+{
+    const struct sim_figure *f = &c->figures[number];
+    char *text = NULL, *path = NULL, prefix[32];
+    size_t size;
+    if (asprintf(&path, "%s/%s.svg", folder, f->stem) < 0)
+        return sim_fail(SIM_ENOMEM, "no memory for a path");
+    snprintf(prefix, sizeof prefix, "f%d-%d-", c->number, number);
+    sim_status status = sim_file_read(path, (size_t)32 << 20, &text, &size);
+    if (status == SIM_OK) {
+        fputs("<figure><div class=\"scroll\" tabindex=\"0\">", to);
+        status = sim_svg_inline(to, text, prefix, f->caption);
+        fputs("</div>", to);
+        put_element(to, "figcaption", "", "", f->caption);
+        fputs("</figure>\n", to);
+    }
+    free(text);
+    free(path);
+    return status == SIM_OK ? SIM_OK : sim_context(status, "%s.svg", f->stem);
+}
+
+static sim_status put_figures(FILE *to, const struct sim_chapter *c, enum sim_figure_kind kind,
+                              const char *folder)
+{
+    for (int i = 0; i < c->figure_count; i++)
+        if (c->figures[i].kind == kind) SIM_TRY(put_figure(to, c, i, folder));
+    return SIM_OK;
+}
+
+static int has_figure(const struct sim_book *b, enum sim_figure_kind kind)
+{
+    for (int i = 0; i < b->count; i++)
+        for (int k = 0; k < b->chapters[i].figure_count; k++)
+            if (b->chapters[i].figures[k].kind == kind) return 1;
+    return 0;
+}
+
+/* ------------------------------------------------------------------ parts */
+
+static void put_head(FILE *to, const struct sim_book *b)
+{
+    fprintf(to,
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+            "<title>SiameseIM: what the records say</title>\n<style>\n%s</style>\n</head>\n<body>\n<main>\n"
+            "<h1>What the records say</h1>\n",
+            sim_page_style);
+    int runs = 0, ok = 0;
+    for (int i = 0; i < b->records->count; i++) ok += sim_run_is_ok(&b->records->records[i]);
+    for (int i = 0; i < b->count; i++) runs += b->chapters[i].e->count;
+    fprintf(
+        to,
+        "<p>%d runs from %d records, %d of them finished. Every figure is computed from these records and "
+        "leads to <a href=\"#origins\">file, line and configuration</a>.</p>\n",
+        runs, b->records->count, ok);
+    if (b->missing) put_element(to, "p", "legend", "Figures are missing: ", b->missing);
+    if (b->count < 2) return;
+    fputs("<nav aria-label=\"experiments\"><ul>\n", to);
+    for (int i = 0; i < b->count; i++) {
+        const struct sim_chapter *c = &b->chapters[i];
+        int decided[4] = {0};
+        for (int k = 0; k < c->claims.count; k++) decided[c->claims.results[k].verdict]++;
+        fprintf(to, "<li><a href=\"#e%d\">", i);
+        sim_text_html(to, c->e->title);
+        fputs("</a>", to);
+        const char *gap = ": ";
+        for (int v = 0; v < 4; v++)
+            if (decided[v]) {
+                fprintf(to, "%s%d %s", gap, decided[v], sim_verdict_name((enum sim_verdict)v));
+                gap = ", ";
+            }
+        fputs("</li>\n", to);
+    }
+    fputs("</ul></nav>\n", to);
+}
+
+static sim_status put_question(FILE *to, const struct sim_chapter *c, const char *folder)
+{
+    struct sim_grid g = {0};
+    fprintf(to, "<section id=\"e%d\">\n", c->number);
+    put_element(to, "h2", "", "", c->e->title);
+    put_element(to, "p", "question", "", c->e->study->question);
+    put_element(to, "p", "soft", "In the paper: ", c->e->study->paper);
+    if (c->claims.count) {
+        SIM_TRY(put_grid(to, "claims", sim_claims_grid(&g, &c->claims), &g));
+        put_element(to, "p", "legend", "", sim_claims_legend());
+        int reasons = 0;
+        for (int i = 0; i < c->claims.count; i++) reasons |= *c->claims.results[i].claim->why != 0;
+        if (reasons) fputs("<ul class=\"plain\">\n", to);
+        for (int i = 0; i < c->claims.count; i++) {
+            const struct sim_claim *claim = c->claims.results[i].claim;
+            if (!*claim->why) continue;
+            fputs("<li>", to);
+            sim_text_html(to, *claim->text ? claim->text : claim->id);
+            fputs(" <span class=\"soft\">Why: ", to);
+            sim_text_html(to, claim->why);
+            fputs("</span></li>\n", to);
+        }
+        if (reasons) fputs("</ul>\n", to);
+    }
+    SIM_TRY(put_figures(to, c, SIM_FIGURE_SWEEP, folder));
+    fputs("</section>\n", to);
+    return SIM_OK;
+}
+
+static sim_status put_table(FILE *to, const struct sim_chapter *c)
+{
+    struct sim_grid g = {0};
+    put_element(to, "h3", "", "", c->e->title);
+    SIM_TRY(put_grid(to, "scores", sim_table_scores(&g, c->e, c->number), &g));
+    fputs("<p class=\"legend\">", to);
+    sim_table_explain(to, c->e, "", " ");
+    fputs("</p>\n<ul class=\"plain\">", to);
+    sim_table_failures(to, c->e, "<li>", "</li>\n", sim_text_html);
+    fputs("</ul>\n", to);
+    return SIM_OK;
+}
+
+static sim_status put_paper(FILE *to, const struct sim_paper *paper)
+{
+    struct sim_grid g = {0};
+    const char *table;
+    fputs(
+        "<section id=\"paper\">\n<h2>The paper's numbers</h2>\n<p class=\"legend\">Cells without a source at "
+        "hand stay empty.</p>\n",
+        to);
+    for (int i = 0; (table = sim_beside_table(paper, i)) != NULL; i++) {
+        SIM_TRY(put_grid(to, "scores", sim_beside_grid(&g, paper, table), &g));
+        SIM_TRY(put_grid(to, "sources", sim_beside_sources(&g, paper, table), &g));
+    }
+    fputs("</section>\n", to);
+    return SIM_OK;
+}
+
+static sim_status put_origins(FILE *to, const struct sim_book *b)
+{
+    struct sim_grid g = {0};
+    char sentence[5000];
+    fputs("<section id=\"origins\">\n<h2>Where every figure comes from</h2>\n", to);
+    for (int i = 0; i < b->count; i++) {
+        put_element(to, "h3", "", "", b->chapters[i].e->title);
+        SIM_TRY(put_grid(to, "origins", sim_table_origins(&g, b->chapters[i].e, i), &g));
+    }
+    if (b->records->notes.count) fputs("<h3>Notes on the files</h3>\n<ul class=\"plain\">\n", to);
+    for (int i = 0; i < b->records->notes.count; i++) {
+        sim_note_text(&b->records->notes.notes[i], sentence, sizeof sentence);
+        put_element(to, "li", "", "", sentence);
+    }
+    fputs(b->records->notes.count ? "</ul>\n</section>\n" : "</section>\n", to);
+    return SIM_OK;
+}
+
+static sim_status put_gallery(FILE *to, const struct sim_book *b, const char *title, enum sim_figure_kind one,
+                              enum sim_figure_kind other, const char *folder)
+{
+    if (!has_figure(b, one) && !has_figure(b, other)) return SIM_OK;
+    fprintf(to, "<section>\n<h2>%s</h2>\n", title);
+    for (int i = 0; i < b->count; i++) {
+        SIM_TRY(put_figures(to, &b->chapters[i], one, folder));
+        if (other != one) SIM_TRY(put_figures(to, &b->chapters[i], other, folder));
+    }
+    fputs("</section>\n", to);
+    return SIM_OK;
+}
+
+/* ------------------------------------------------------------------ the page */
+
+static sim_status put_page(FILE *to, const struct sim_book *b, const char *folder)
+{
+    put_head(to, b);
+    for (int i = 0; i < b->count; i++) SIM_TRY(put_question(to, &b->chapters[i], folder));
+    fputs("<section id=\"tables\">\n<h2>Tables</h2>\n", to);
+    for (int i = 0; i < b->count; i++) SIM_TRY(put_table(to, &b->chapters[i]));
+    fputs("</section>\n", to);
+    SIM_TRY(put_gallery(to, b, "Scores and training curves", SIM_FIGURE_SCORES, SIM_FIGURE_LOSS, folder));
+    SIM_TRY(put_gallery(to, b, "Cost", SIM_FIGURE_COST, SIM_FIGURE_COST, folder));
+    if (b->paper) SIM_TRY(put_paper(to, b->paper));
+    SIM_TRY(put_origins(to, b));
+    fputs("</main>\n</body>\n</html>\n", to);
+    return SIM_OK;
+}
+
+sim_status sim_page_write(const struct sim_book *b, const char *folder, FILE *terminal)
+{
+    char *text = NULL, *path = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    sim_status status = SIM_OK;
+    if (!to || asprintf(&path, "%s/index.html", folder) < 0)
+        path = NULL, status = sim_fail(SIM_ENOMEM, "no memory for the page");
+    if (status == SIM_OK) status = put_page(to, b, folder);
+    if (to && fclose(to) != 0 && status == SIM_OK) status = sim_fail(SIM_ENOMEM, "no memory for the page");
+    if (status == SIM_OK) status = sim_file_write(path, text, size);
+    if (status == SIM_OK && terminal) fprintf(terminal, "  %s\n", path);
+    free(text);
+    free(path);
+    return status;
+}

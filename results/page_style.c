@@ -1,0 +1,36 @@
+/* The page's looks: one column, system fonts, tables that scroll in a box of their own, light and dark. */
+#include "page.h"
+
+/* gnuplot draws dark on white.  In the dark a picture is inverted and its hues turned back, so that white
+ * becomes the page's own #1a1a1a, black text light, and every colour stays what it was. */
+const char sim_page_style[] =
+    ":root{color-scheme:light dark;--ink:#1c1c1c;--soft:#595959;--paper:#fff;--line:#d8d8d8;--band:#f5f5f5;"
+    "--link:#0b5cad;--yes:#0b6b3a;--no:#a8320a;--open:#6b5600}\n"
+    "@media (prefers-color-scheme:dark){:root{--ink:#e8e8e8;--soft:#a8a8a8;--paper:#1a1a1a;--line:#444;"
+    "--band:#242424;--link:#7db8f5;--yes:#6fd39c;--no:#ff9a73;--open:#e3c75c}\n"
+    "figure svg{filter:invert(.898) hue-rotate(180deg)}}\n"
+    "*{box-sizing:border-box}\n"
+    "body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,-apple-system,'Segoe UI',"
+    "Roboto,'DejaVu Sans',sans-serif;overflow-wrap:break-word}\n"
+    "main{max-width:72rem;margin:0 auto;padding:1rem 1rem 4rem}\n"
+    "h1{font-size:1.6rem;line-height:1.2;margin:.5rem 0}h2{font-size:1.3rem;margin:2.5rem 0 .5rem;"
+    "border-top:1px solid var(--line);padding-top:1rem}h3{font-size:1.05rem;margin:1.5rem 0 .3rem}\n"
+    "p{max-width:46rem;margin:.4rem 0}a{color:var(--link)}.soft,.legend{color:var(--soft)}"
+    ".legend{font-size:.85rem}\n"
+    ".question{font-size:1.1rem}nav ul{padding-left:1.2rem;margin:.3rem 0}\n"
+    ".scroll{overflow-x:auto;max-width:100%;margin:.6rem 0;-webkit-overflow-scrolling:touch}\n"
+    "table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums}\n"
+    "th,td{padding:.3rem .7rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap;"
+    "vertical-align:top}\n"
+    "th{font-weight:600}tbody th{font-weight:400}th.text,td.text{text-align:left}thead "
+    "th{background:var(--band);"
+    "vertical-align:bottom}\n"
+    ".claims th.text[scope=row],.claims td:last-child,.sources th.text[scope=row]{white-space:normal;"
+    "min-width:16rem}\n"
+    "td.supported{color:var(--yes);font-weight:600}td.contradicted{color:var(--no);font-weight:600}"
+    "td.undecided,td.few{color:var(--open)}\n"
+    "figure{margin:1rem 0}figure svg{display:block;max-width:none;height:auto}figcaption{color:var(--soft);"
+    "font-size:.85rem;max-width:46rem}\n"
+    "th:target{background:var(--band);outline:2px solid var(--link)}\n"
+    "ul.plain{padding-left:1.2rem}li{margin:.2rem 0}\n"
+    "@media print{.scroll{overflow:visible}}\n";
