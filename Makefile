@@ -82,6 +82,13 @@ $(error CUDA=1, but there is no $(CUDA_LACKS): set what stands in brackets to th
 endif
 endif
 
+# Left out for want of cuDNN or NCCL, though there is an nvcc: that is said.
+ifeq ($(CUDA)$(origin CUDA),0file)
+ifneq ($(wildcard $(NVCC)),)
+$(info the CUDA backend is left out: there is no $(CUDA_LACKS))
+endif
+endif
+
 # Machine code for every architecture, and PTX of the last for those to come.
 NV_LAST  := $(lastword $(CUDA_ARCHS))
 NV_CODE  := $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \

@@ -80,7 +80,7 @@ END_TEST
 
 START_TEST(barriers_of_1024_threads)
 {
-    enum { BLOCKS = 9, THREADS = 1024 };
+    enum { BLOCKS = 17, THREADS = 1024 };
     int32_t *values = take(BLOCKS * THREADS * sizeof *values);
     for (int i = 0; i < BLOCKS * THREADS; i++) values[i] = i;
     trial_reverse(stream, values, BLOCKS, THREADS, 7);
@@ -214,7 +214,7 @@ END_TEST
 
 START_TEST(threads_of_the_host_change_nothing)
 {
-    enum { BLOCKS = 100, THREADS = 96 };
+    enum { BLOCKS = 300, THREADS = 96 };
     float *in = take(BLOCKS * THREADS * sizeof *in), *out = take(BLOCKS * sizeof *out), first[BLOCKS];
     for (int i = 0; i < BLOCKS * THREADS; i++) in[i] = sinf((float)i);
     for (int threads = 1; threads <= 4; threads++) {

@@ -17,6 +17,9 @@
 #endif
 
 enum { MAX_THREADS = 1024, MAX_WARPS = MAX_THREADS / SIM_SHIM_WARP, MAX_ARRAYS = 32, GAP_BYTES = 64 };
+/* Threads of a launch from which on the host's threads share its blocks; fewer are done before they all wake.
+ */
+enum { WORTH_SHARING = 16384 };
 
 enum state { NOT_STARTED, RUNNING, READY, WAITING, ENDED };
 
@@ -385,15 +388,16 @@ sim_status sim_shim_run(const struct sim_shim_launch *l)
     const char *order = getenv("SIM_SHIM_ORDER");
     const int falling = order && strcmp(order, "falling") == 0;
     const int64_t blocks = (int64_t)l->grid[0] * l->grid[1] * l->grid[2];
+    const int64_t threads = (int64_t)l->block[0] * l->block[1] * l->block[2];
     int64_t broken_block = INT64_MAX; /* the first of those that failed */
     char sentence[sizeof machine->sentence] = "";
 
-#pragma omp parallel if (blocks > 1)
+#pragma omp parallel if (blocks > 1 && blocks * threads >= WORTH_SHARING)
     {
         struct machine *m = machine = machine_take();
         if (m) {
             m->launch = l;
-            m->threads = (int)(l->block[0] * l->block[1] * l->block[2]);
+            m->threads = (int)threads;
             m->falling = falling;
             m->home.body = fiber_body;
             sim_shim_block_size = (struct sim_shim_index){l->block[0], l->block[1], l->block[2]};
