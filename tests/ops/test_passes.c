@@ -1,4 +1,4 @@
-/* The loss, and the passes over the parameter block. */
+/* Losses, and the passes over the parameter block. */
 #include "trial.h"
 
 #include <math.h>
@@ -15,7 +15,7 @@ static double *doubles(int64_t count)
 /* ------------------------------------------------------------------ covariance, unigrad: rows dim */
 
 static const int64_t loss_shapes[][TRIAL_DIMS] = {
-    {1, 1}, {1, 48}, {5, 7}, {63, 20}, {64, 33}, {65, 8}, {129, 20}, {275, 17},
+    {1, 1}, {1, 48}, {5, 7}, {63, 20}, {64, 33}, {65, 8}, {129, 20}, {275, 17}, {9, 264},
 };
 enum { COVARIANCE_T, COVARIANCE_C };
 
@@ -93,6 +93,59 @@ static void unigrad_call(struct trial *t, const struct sim_ops *o)
 {
     o->unigrad(o, &t->scalars->loss, trial_f(t, UNIGRAD_DP), trial_f(t, UNIGRAD_P), trial_f(t, UNIGRAD_T),
                trial_f(t, UNIGRAD_C), t->n[0], t->n[1], neg_weight);
+}
+
+/* ------------------------------------------------------------------ cross_entropy: rows classes */
+
+static const int64_t entropy_shapes[][TRIAL_DIMS] = {
+    {1, 1}, {1, 2}, {5, 7}, {63, 10}, {64, 33}, {65, 100}, {9, 1000}, {300, 3},
+};
+enum { ENTROPY_LOGITS, ENTROPY_TARGET, ENTROPY_DLOGITS };
+enum { ENTROPY_IN_PLACE = 1, ENTROPY_NO_GRADIENT = 2 };
+
+/* Labels in every third row, else smoothed or mixed; the target's rows sum to 1 but for float's rounding. */
+static void entropy_declare(struct trial *t)
+{
+    const int64_t rows = t->n[0], classes = t->n[1];
+    trial_act(t, trial_input(t, "logits", rows * classes));
+    trial_input(t, "target", rows * classes);
+    for (int64_t r = 0; r < rows; r++) {
+        double sum = 0, *row = trial_real(t, ENTROPY_TARGET) + r * classes;
+        const int64_t label = (int64_t)sim_rng_below(&t->rng, (uint32_t)classes);
+        for (int64_t k = 0; k < classes; k++) row[k] = r % 3 ? exp(row[k]) : k == label, sum += row[k];
+        for (int64_t k = 0; k < classes; k++) trial_set(t, ENTROPY_TARGET, r * classes + k, row[k] / sum);
+    }
+    if (t->variant == ENTROPY_NO_GRADIENT)
+        trial_absent(t, "dlogits");
+    else
+        trial_gradient(t, "dlogits", ENTROPY_LOGITS, 0);
+    if (t->variant == ENTROPY_IN_PLACE) trial_alias(t, ENTROPY_DLOGITS, ENTROPY_LOGITS);
+    t->b[ENTROPY_DLOGITS].floor = 0.1 / (double)rows;
+}
+
+static double entropy_loss(struct trial *t)
+{
+    const int64_t rows = t->n[0], classes = t->n[1];
+    double loss = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        const double *x = trial_real(t, ENTROPY_LOGITS) + r * classes;
+        double sum = 0;
+        for (int64_t k = 0; k < classes; k++) sum += exp(x[k]);
+        for (int64_t k = 0; k < classes; k++)
+            loss -= trial_real(t, ENTROPY_TARGET)[r * classes + k] * (x[k] - log(sum)) / (double)rows;
+    }
+    return loss;
+}
+
+static void entropy_reference(struct trial *t)
+{
+    t->want_result = entropy_loss(t);
+}
+
+static void entropy_call(struct trial *t, const struct sim_ops *o)
+{
+    o->cross_entropy(o, &t->scalars->loss, trial_f(t, ENTROPY_DLOGITS), trial_f(t, ENTROPY_LOGITS),
+                     trial_f(t, ENTROPY_TARGET), t->n[0], t->n[1]);
 }
 
 /* ------------------------------------------------------------------ passes: three segments of n0, n1, n2
@@ -262,6 +315,14 @@ static const struct operation operations[] = {
      .loss = unigrad_loss,
      .call = unigrad_call,
      .coarse = 3}, /* C and p C are rounded, too */
+    {.name = "cross_entropy",
+     .dims = "rows classes",
+     SHAPES(entropy_shapes),
+     .variants = 3,
+     .declare = entropy_declare,
+     .reference = entropy_reference,
+     .loss = entropy_loss,
+     .call = entropy_call},
     {.name = "sum_squares",
      .dims = "n0 n1 n2",
      SHAPES(segment_shapes),
@@ -395,6 +456,90 @@ START_TEST(clip_scales_and_halts)
 }
 END_TEST
 
+/* Logits of +-1e4, impossible classes, and logits that are no numbers. */
+START_TEST(cross_entropy_at_its_ends)
+{
+    enum { ROWS = 3, CLASSES = 4 };
+    static const float x[ROWS * CLASSES] = {1e4f, -1e4f, 0, 0, 2, 2, 2, 2, -INFINITY, 0, 0, 0},
+                       target[ROWS * CLASSES] = {1, 0, 0, 0, 0.25f, 0.25f, 0.25f, 0.25f, 0, 1, 0, 0};
+    struct subject subjects[TRIAL_SUBJECTS];
+    int count = subjects_open(subjects, NULL);
+    for (int s = 0; s < count; s++)
+        for (int spoilt = 0; spoilt < 2; spoilt++) {
+            const struct sim_ops *o = &subjects[s].ops;
+            float logits[ROWS * CLASSES], slope[ROWS * CLASSES];
+            memcpy(logits, x, sizeof x);
+            if (spoilt) logits[2] = NAN;
+            float *in = subject_acts(&subjects[s], logits, ROWS * CLASSES),
+                  *goal = subject_floats(&subjects[s], target, ROWS * CLASSES),
+                  *out = subject_empty_acts(&subjects[s], ROWS * CLASSES);
+            struct sim_scalars *scalars = scalars_there(&subjects[s], (struct sim_scalars){.loss = -1});
+            o->cross_entropy(o, &scalars->loss, out, in, goal, ROWS, CLASSES);
+            const double loss = scalars_back(&subjects[s], scalars).loss;
+            subject_read_acts(&subjects[s], slope, out, ROWS * CLASSES);
+            if (spoilt) {
+                ck_assert(isnan(loss));
+            } else {
+                ck_assert_double_eq_tol(loss, (0 + log(4) + log(3)) / 3, 1e-6);
+                for (int i = 0; i < ROWS * CLASSES; i++) ck_assert(isfinite(slope[i]));
+                ck_assert(slope[0] == 0 && slope[8] == 0);
+            }
+            float *const all[] = {in, goal, out, (float *)scalars};
+            for (int i = 0; i < TRIAL_COUNT(all); i++) subject_release(&subjects[s], all[i]);
+        }
+    subjects_close(subjects, count);
+}
+END_TEST
+
+/* A product after a pass sees the weights that the pass left, in whatever format the backend keeps them; the
+ * segments lie anywhere in the block, and what lies between them stays. */
+START_TEST(products_see_what_passes_wrote)
+{
+    enum { BLOCK = 20000, FIRST = 3, COUNT = 9001, SECOND = 10240, MORE = 9000 };
+    static float w[BLOCK], g[BLOCK], zeros[BLOCK], y[BLOCK], now[BLOCK];
+    const float one = 1;
+    const struct sim_adamw h = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8};
+    struct sim_rng rng = sim_rng_make(11, SIM_PURPOSE_TEST, 0, 0, 0);
+    struct subject subjects[TRIAL_SUBJECTS];
+    int count = subjects_open(subjects, NULL);
+    for (int i = 0; i < BLOCK; i++) w[i] = (float)sim_rng_normal(&rng), g[i] = (float)sim_rng_normal(&rng);
+    for (int s = 0; s < count; s++)
+        for (int pass = 0; pass < 2; pass++) {
+            const struct subject *u = &subjects[s];
+            const struct sim_ops *o = &u->ops;
+            float *p = subject_floats(u, w, BLOCK), *slope = subject_floats(u, g, BLOCK),
+                  *m = subject_floats(u, zeros, BLOCK), *v = subject_floats(u, zeros, BLOCK),
+                  *x = subject_acts(u, &one, 1), *out = subject_empty_acts(u, BLOCK);
+            struct sim_scalars *scalars = scalars_there(
+                u, (struct sim_scalars){
+                       .in = {.lr = 0.1, .momentum = 0.5, .correction1 = 0.1, .correction2 = 0.05},
+                       .grad_scale = 1});
+            const struct sim_segment list[] = {
+                {p + FIRST, slope + FIRST, m + FIRST, v + FIRST, COUNT, 0.1f},
+                {p + SECOND, slope + SECOND, m + SECOND, v + SECOND, MORE, 0}};
+            o->weights_changed(o, p, BLOCK);
+            for (int turn = 0; turn < 2; turn++) { /* the second finds the list on the device */
+                if (pass == 0)
+                    o->adamw(o, list, 2, scalars, &h);
+                else
+                    o->ema(o, list, 2, scalars);
+            }
+            o->linear(o, out, x, p, NULL, 1, 1, BLOCK);
+            subject_read_acts(u, y, out, BLOCK);
+            subject_read(u, now, p, BLOCK);
+            for (int i = 0; i < BLOCK; i++) {
+                const int written = (i >= FIRST && i < FIRST + COUNT) || (i >= SECOND && i < SECOND + MORE);
+                ck_assert_msg((now[i] != w[i]) == written, "%s: weight %d", o->name, i);
+                ck_assert_msg(y[i] == subject_round(u, now[i]), "%s: the product sees %.9g at %d, not %.9g",
+                              o->name, (double)y[i], i, (double)now[i]);
+            }
+            float *const all[] = {p, slope, m, v, x, out, (float *)scalars};
+            for (int i = 0; i < TRIAL_COUNT(all); i++) subject_release(u, all[i]);
+        }
+    subjects_close(subjects, count);
+}
+END_TEST
+
 /* Analytic values of the loss (method.md 1.8): with white targets, C = I, P = 0 costs 1. */
 START_TEST(unigrad_of_nothing_is_one)
 {
@@ -429,6 +574,8 @@ int main(void)
     tcase_add_test(c, non_finite_gradients_show_in_the_sum);
     tcase_add_test(c, clip_scales_and_halts);
     tcase_add_test(c, unigrad_of_nothing_is_one);
+    tcase_add_test(c, cross_entropy_at_its_ends);
+    tcase_add_test(c, products_see_what_passes_wrote);
     suite_add_tcase(s, c);
     return test_run(s);
 }

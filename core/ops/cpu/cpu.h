@@ -69,6 +69,7 @@ void sim_cpu_products(struct sim_ops *o);
 void sim_cpu_norms(struct sim_ops *o);
 void sim_cpu_attention(struct sim_ops *o);
 void sim_cpu_tokens(struct sim_ops *o);
+void sim_cpu_cross_entropy(struct sim_ops *o);
 void sim_cpu_passes(struct sim_ops *o);
 void sim_cpu_facts(struct sim_ops *o);
 
