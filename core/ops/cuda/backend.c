@@ -155,6 +155,7 @@ static void close_backend(struct sim_ops *o)
     struct sim_cuda *c = o->context;
     if (!c) return;
     if (c->device) {
+        sim_cuda_ranks_let_go(c);
         sim_device_wait(c->device);
         sim_cuda_forget_replays(c);
         sim_cuda_forget_lists(c);

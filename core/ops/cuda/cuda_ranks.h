@@ -34,6 +34,13 @@ void sim_cuda_sum_floats_over_ranks(struct sim_cuda *c, float *device_values, in
  * names the rank, is recorded.  `waited_s`: for how long by now. */
 int sim_cuda_ranks_alive(struct sim_cuda *c, double waited_s);
 
+/* 1 where `mine` is not 0 on every rank; asked by the host, of all ranks at the same place.  Alone: mine. */
+int sim_cuda_ranks_all(struct sim_cuda *c, int mine);
+
+/* Before the device is waited for one last time: where a rank is gone, so that what is queued may never end,
+ * the collectives are given up. */
+void sim_cuda_ranks_let_go(struct sim_cuda *c);
+
 /* "nccl 2.28.9"; "" for the shim. */
 const char *sim_cuda_ranks_library(void);
 

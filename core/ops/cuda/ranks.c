@@ -69,6 +69,21 @@ int sim_cuda_ranks_alive(struct sim_cuda *c, double waited_s)
     return 0;
 }
 
+int sim_cuda_ranks_all(struct sim_cuda *c, int mine)
+{
+    int missing = !mine;
+    if (!c->ranks) return mine;
+    sim_status s = sim_ranks_agree_on(c->ranks->ranks, SIM_OK, &missing);
+    if (s != SIM_OK) sim_cuda_fail(c, s, "%s", sim_error_text());
+    return s == SIM_OK && !missing;
+}
+
+void sim_cuda_ranks_let_go(struct sim_cuda *c)
+{
+    struct sim_cuda_ranks *r = c->ranks;
+    if (r && sim_ranks_look(r->ranks) != SIM_OK) sim_collectives_check(r, 1);
+}
+
 /* ------------------------------------------------------------------ gradients */
 static void gradients_ready(const struct sim_ops *o, float *gradient, int64_t count)
 {

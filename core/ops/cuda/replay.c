@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "cuda.h"
+#include "cuda_ranks.h"
 #include "facts.h"
 #include "progress.h"
 
@@ -51,7 +52,8 @@ static struct recorded *entry(struct sim_cuda *c, int64_t key, void (*work)(void
     return &r->list[r->count++];
 }
 
-/* Records what `work` queues; NULL where that cannot be, with the reason in `why`. */
+/* Records what `work` queues; NULL where that cannot be, with the reason in `why`.  Of several ranks, whose
+ * collectives are in it, all record it or none. */
 static sim_graph record(struct sim_cuda *c, void (*work)(void *argument), void *argument, char *why,
                         size_t size)
 {
@@ -61,8 +63,12 @@ static sim_graph record(struct sim_cuda *c, void (*work)(void *argument), void *
     c->capturing = 0;
     sim_graph g = sim_device_capture_end(c->device);
     sim_status status = sim_cuda_report(c);
-    if (status == SIM_OK && g) return g;
-    snprintf(why, size, "%s", status == SIM_OK ? "the device gave no reason" : sim_error_text());
+    const int good = status == SIM_OK && g;
+    snprintf(why, size, "%s",
+             good               ? "another rank could not record it"
+             : status == SIM_OK ? "the device gave no reason"
+                                : sim_error_text());
+    if (sim_cuda_ranks_all(c, good)) return g;
     sim_device_graph_close(c->device, g);
     return NULL;
 }
