@@ -328,8 +328,7 @@ static void loader_close(void *self)
 /* One view of a slot: room for pixels, or for the jobs that stand for them. */
 static int open_view(struct loader *l, struct slot *s, int k)
 {
-    size_t batch = (size_t)l->rows,
-           plane = 3 * (size_t)(l->config.img_size * l->config.img_size);
+    size_t batch = (size_t)l->rows, plane = 3 * (size_t)(l->config.img_size * l->config.img_size);
     if (!l->config.jobs) return (s->view[k] = sim_calloc_aligned(batch * plane, sizeof *s->view[k])) != NULL;
     s->job_of[k] = calloc(batch, sizeof *s->job_of[k]);
     s->jobs[k] = (struct sim_view_jobs){.count = l->rows,
@@ -385,9 +384,10 @@ sim_status sim_loader_check(const struct sim_loader_config *c)
             "train.batch_size is %ld and the training set has %ld images: the batch cannot be larger",
             (long)c->batch_size, (long)c->images->count);
     if (c->ranks > 1 && c->batch_size % c->ranks)
-        return sim_fail(SIM_EINVAL,
-                        "train.batch_size is %ld, for all ranks together: it must be a multiple of the %d ranks",
-                        (long)c->batch_size, c->ranks);
+        return sim_fail(
+            SIM_EINVAL,
+            "train.batch_size is %ld, for all ranks together: it must be a multiple of the %d ranks",
+            (long)c->batch_size, c->ranks);
     if (c->images->count > UINT32_MAX)
         return sim_fail(SIM_EINVAL, "%ld images are more than an epoch can shuffle", (long)c->images->count);
     if (c->patch_size < 1 || c->img_size < 1 || c->img_size % c->patch_size)
