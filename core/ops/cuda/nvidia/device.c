@@ -64,17 +64,26 @@ static int went_well(struct sim_device *d, cudaError_t answer, const char *what)
 
 /* ------------------------------------------------------------------ opening */
 
+/* Why there is no such device. */
 static sim_status no_device(int ordinal, int count, cudaError_t answer, int driver, int runtime)
 {
-    char versions[128], drivers[32] = "there is no driver";
-    if (driver > 0)
-        snprintf(drivers, sizeof drivers, "the driver is for CUDA %d.%d", driver / 1000, driver % 1000 / 10);
-    snprintf(versions, sizeof versions, "%s, this program was built with CUDA %d.%d", drivers, runtime / 1000,
-             runtime % 1000 / 10);
+    char versions[128];
+    snprintf(versions, sizeof versions, "the driver is for CUDA %d.%d, this program was built with %d.%d",
+             driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
+    if (driver == 0)
+        return sim_fail(
+            SIM_EINVAL,
+            "this machine has no NVIDIA driver, and so no CUDA device; --device cpu does without");
+    if (answer == cudaErrorInsufficientDriver)
+        return sim_fail(SIM_EINVAL, "the NVIDIA driver is too old: %s; a driver for that or later will do",
+                        versions);
     if (answer != cudaSuccess && answer != cudaErrorNoDevice)
         return sim_fail(SIM_ELIB, "no CUDA device can be used: %s (%s)", cudaGetErrorString(answer),
                         versions);
-    if (count == 0) return sim_fail(SIM_EINVAL, "this machine shows no CUDA device (%s)", versions);
+    if (count == 0)
+        return sim_fail(SIM_EINVAL,
+                        "no CUDA device is to be seen: there is none, or CUDA_VISIBLE_DEVICES hides it (%s)",
+                        versions);
     return sim_fail(SIM_EINVAL, "there is no device cuda:%d: this machine shows %d, the first cuda:0 (%s)",
                     ordinal, count, versions);
 }
