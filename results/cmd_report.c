@@ -14,6 +14,7 @@ const char sim_results_help[] =
     "  table.md, .tex, .csv     a row per run, its seeds merged, and where every row comes from\n"
     "  claims.csv               every claim with its difference, interval, p-values and verdict\n"
     "  sweep-AXIS, loss, scores, cost: .svg, .png and the data as .csv\n"
+    "  tables/main.md, .csv, .tex  with --paper: the paper's main table, and where we stand on each column\n"
     "Verdicts and tables are printed as well.  The same records give the same files, byte for byte.\n"
     "\n"
     "  --out DIR           made when absent\n"

@@ -1,9 +1,12 @@
 #include "reproduced.h"
 
+#include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "file.h"
 #include "summary.h"
 
 /* ------------------------------------------------------------------ where we stand */
@@ -120,6 +123,88 @@ sim_status sim_reproduced_work(struct sim_grid *g, const struct sim_paper *p)
         sim_grid_put(g, i + 1, GFLOP, "%.6g", r->gflop_per_image);
         put_hours(g, i + 1, HOURS, r->gpu_hours);
         sim_grid_put(g, i + 1, HERE, "%s", r->built ? "built" : "not built yet");
+    }
+    return SIM_OK;
+}
+
+sim_status sim_reproduced_claims(struct sim_grid *g, const struct sim_paper *p)
+{
+    static const char *const head[] = {"claim of the paper", "its own numbers", "margin, points"};
+    static const char *const verdicts[] = {[SIM_PAPER_UNKNOWN] = "are not at hand",
+                                           [SIM_PAPER_HOLDS] = "bear it",
+                                           [SIM_PAPER_FAILS] = "do not bear it everywhere"};
+    enum { TEXT, VERDICT, MARGIN, COLUMNS };
+    *g = (struct sim_grid){0};
+    sim_status status = sim_grid_open(g, p->claim_count + 1, COLUMNS);
+    if (status != SIM_OK) return status;
+    g->left[TEXT] = g->left[VERDICT] = 1;
+    for (int c = 0; c < COLUMNS; c++) sim_grid_put(g, 0, c, "%s", head[c]);
+    for (int i = 0; i < p->claim_count; i++) {
+        double margin;
+        sim_grid_put(g, i + 1, TEXT, "%s", p->claims[i].text);
+        sim_grid_put(g, i + 1, VERDICT, "%s", verdicts[sim_paper_claim_holds(p, &p->claims[i], &margin)]);
+        if (isfinite(margin)) sim_grid_put(g, i + 1, MARGIN, "%.2f", margin);
+    }
+    return SIM_OK;
+}
+
+/* ------------------------------------------------------------------ files */
+
+enum form { MARKDOWN, CSV, LATEX };
+
+static sim_status put_grid(FILE *to, enum form form, sim_status made, struct sim_grid *g)
+{
+    if (made == SIM_OK)
+        made = form == MARKDOWN ? sim_grid_markdown(to, g)
+               : form == CSV    ? sim_grid_csv(to, g, 1)
+                                : sim_grid_latex(to, g);
+    sim_grid_close(g);
+    return made;
+}
+
+static sim_status put_form(FILE *to, enum form form, const struct sim_paper *p,
+                           const struct sim_run_records *records)
+{
+    struct sim_grid g;
+    if (form != MARKDOWN) return put_grid(to, form, sim_reproduced_grid(&g, p, records), &g);
+    fputs("# The paper's main table, column by column\n\n", to);
+    SIM_TRY(put_grid(to, form, sim_reproduced_grid(&g, p, records), &g));
+    fprintf(to,
+            "\nA run at a scale below the paper's uses that scale's data, so its score is no estimate of the "
+            "cell. Hours are those of an H100 or H200 at %g TFLOP/s, a lower bound.\n\n"
+            "## The work, at the paper's scale\n\n",
+            SIM_PAPER_TFLOPS);
+    SIM_TRY(put_grid(to, form, sim_reproduced_work(&g, p), &g));
+    fputs("\n## The paper's claims, by its own numbers\n\n", to);
+    return put_grid(to, form, sim_reproduced_claims(&g, p), &g);
+}
+
+static sim_status write_form(const char *path, enum form form, const struct sim_paper *p,
+                             const struct sim_run_records *records)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    if (!to) return sim_fail(SIM_ENOMEM, "no memory for %s", path);
+    sim_status status = put_form(to, form, p, records);
+    if (fclose(to) != 0 && status == SIM_OK) status = sim_fail(SIM_ENOMEM, "no memory for %s", path);
+    if (status == SIM_OK) status = sim_file_write(path, text, size);
+    free(text);
+    return status;
+}
+
+sim_status sim_reproduced_write(const struct sim_paper *p, const struct sim_run_records *records,
+                                const char *folder, FILE *terminal)
+{
+    static const char *const endings[] = {[MARKDOWN] = "md", [CSV] = "csv", [LATEX] = "tex"};
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/tables", folder) >= PATH_MAX - 16)
+        return sim_fail(SIM_EINVAL, "%s: the path is too long", folder);
+    SIM_TRY(sim_make_folder(path));
+    for (enum form form = MARKDOWN; form <= LATEX; form++) {
+        snprintf(path, sizeof path, "%s/tables/main.%s", folder, endings[form]);
+        SIM_TRY(write_form(path, form, p, records));
+        if (terminal) fprintf(terminal, "  %s\n", path);
     }
     return SIM_OK;
 }

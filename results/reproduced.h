@@ -3,6 +3,8 @@
 #ifndef SIM_REPRODUCED_H
 #define SIM_REPRODUCED_H
 
+#include <stdio.h>
+
 #include "grid.h"
 #include "paper_csv.h"
 #include "records.h"
@@ -16,5 +18,14 @@ sim_status sim_reproduced_grid(struct sim_grid *g, const struct sim_paper *p,
 /* A row per piece of work at the paper's scale: images, GFLOP per image, GPU hours, whether it is built.  *g
  * is to be closed either way. */
 sim_status sim_reproduced_work(struct sim_grid *g, const struct sim_paper *p);
+
+/* A row per claim of the paper: what it says, whether the paper's own numbers bear it, and by what margin. *g
+ * is to be closed either way. */
+sim_status sim_reproduced_claims(struct sim_grid *g, const struct sim_paper *p);
+
+/* Writes the three into FOLDER/tables (made when absent): main.md, and the first of them also as main.csv and
+ * main.tex.  Their paths go to `terminal` unless NULL. */
+sim_status sim_reproduced_write(const struct sim_paper *p, const struct sim_run_records *records,
+                                const char *folder, FILE *terminal);
 
 #endif

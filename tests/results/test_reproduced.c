@@ -1,6 +1,7 @@
 /* Where we stand on the paper's main table: over the room's own files, and over a small paper in which one
  * column is built. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "file.h"
@@ -80,6 +81,10 @@ START_TEST(standings)
         check_row(&g, 2, 7, absent);
         sim_grid_close(&g);
     }
+    static const char *const claim[] = {"ours is more", "bear it", "10.25"};
+    test_ok(sim_reproduced_claims(&g, &p));
+    check_row(&g, 1, 3, claim);
+    sim_grid_close(&g);
     static const char *const work[] = {"detect", "steps", "1440000000", "1", "1.0", "not built yet"};
     test_ok(sim_reproduced_work(&g, &p));
     ck_assert(g.rows == 4 && g.cols == 6);
@@ -107,12 +112,44 @@ START_TEST(own_table)
 }
 END_TEST
 
+/* The files, twice the same. */
+START_TEST(written)
+{
+    static const char *const names[] = {"main.md", "main.csv", "main.tex"};
+    struct sim_run_records records = {0};
+    struct sim_paper p;
+    char folder[600], again[600], path[700];
+    snprintf(folder, sizeof folder, "%s", test_scratch());
+    snprintf(again, sizeof again, "%s", test_scratch());
+    open_small(&p);
+    test_ok(sim_reproduced_write(&p, &records, folder, NULL));
+    test_ok(sim_reproduced_write(&p, &records, again, NULL));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *one, *other;
+        size_t one_size, other_size;
+        snprintf(path, sizeof path, "%s/tables/%s", folder, names[i]);
+        test_ok(sim_file_read(path, 1 << 20, &one, &one_size));
+        snprintf(path, sizeof path, "%s/tables/%s", again, names[i]);
+        test_ok(sim_file_read(path, 1 << 20, &other, &other_size));
+        ck_assert(one_size == other_size && memcmp(one, other, one_size) == 0);
+        ck_assert(strstr(one, "runnable, not run at mini, small, paper"));
+        free(one);
+        free(other);
+    }
+    sim_file_fail_at(1);
+    test_fails(sim_reproduced_write(&p, &records, folder, NULL), "main.md");
+    sim_file_fail_at(0);
+    sim_paper_close(&p);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("reproduced");
     TCase *c = tcase_create("reproduced");
     tcase_add_test(c, standings);
     tcase_add_test(c, own_table);
+    tcase_add_test(c, written);
     suite_add_tcase(s, c);
     return test_run(s);
 }
