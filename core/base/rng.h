@@ -17,7 +17,10 @@ enum sim_purpose {
     SIM_PURPOSE_PROCEDURAL, /* the images of the procedural sets */
     SIM_PURPOSE_SUBSET,     /* which images a limited run uses */
     SIM_PURPOSE_TEST,
-    SIM_PURPOSE_SIGN_FLIP /* of a permutation test; index = number of differences */
+    SIM_PURPOSE_SIGN_FLIP,  /* of a permutation test; index = number of differences */
+    SIM_PURPOSE_PROBE_VIEW, /* crop and flip of an image that a probe is trained on */
+    SIM_PURPOSE_PROBE,      /* of a trained probe: view 0 its weights, 1 the order of the rows in an epoch */
+    SIM_PURPOSE_FEW_SHOT    /* which images a few-shot score is fitted to */
 };
 
 struct sim_rng {
