@@ -9,17 +9,17 @@
 /* One CPU subject with the instruction set asked for, or what the machine has instead. */
 static struct subject open_cpu(const char *isa)
 {
-    struct subject s = {.run = {{1, 19}, {2, 19}, {3, 19}}, .runs = 3};
+    struct subject s = {.run = {{1, 19, 0}, {2, 19, 0}, {3, 19, 0}}, .runs = 3};
     if (isa) setenv("SIM_ISA", isa, 1);
     test_ok(sim_ops_open(&s.ops, "cpu", NULL));
     return s;
 }
 
-/* Off every boundary, where kernels take one element at a time, and on one, where they take 16 bytes; the same
- * bytes again, emulated with another number of threads. */
+/* Off every boundary, where kernels take one element at a time, and on one, where they take 16 bytes; the
+ * same bytes again, emulated with another number of threads and in another order. */
 static struct subject open_cuda(enum sim_precision precision)
 {
-    struct subject s = {.run = {{2, 19}, {1, 64}, {2, 64}}, .runs = 3};
+    struct subject s = {.run = {{2, 19, 0}, {1, 64, 0}, {2, 64, 1}}, .runs = 3};
     test_ok(sim_ops_open(&s.ops, "cuda", &(struct sim_device_options){.precision = precision}));
     s.bf16 = s.ops.act_bytes == 2;
     ck_assert_int_eq(s.bf16, precision == SIM_PRECISION_BF16);

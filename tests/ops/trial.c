@@ -45,8 +45,7 @@ int trial_matrix(struct trial *t, const char *name, enum role role, int64_t rows
     fill_bits(b->start, rows * ld, unset ? unset_bits : guard_bits);
     for (int64_t r = 0; !unset && r < rows; r++)
         for (int64_t c = 0; c < cols; c++) trial_set(t, t->count, r * cols + c, sim_rng_normal(&t->rng));
-    for (int64_t r = 0; unset && r < rows; r++)
-        fill_bits(b->start + r * ld + cols, ld - cols, guard_bits);
+    for (int64_t r = 0; unset && r < rows; r++) fill_bits(b->start + r * ld + cols, ld - cols, guard_bits);
     return t->count++;
 }
 
@@ -241,7 +240,8 @@ static struct bounds bounds_of(const struct trial *t, const struct buffer *b)
     const struct bounds exact = {t->op->nmse > 0 ? t->op->nmse : 2e-13, t->op->max > 0 ? t->op->max : 1e-6};
     const double coarse = t->op->coarse > 1 ? t->op->coarse : 1;
     if (!t->bf16) return exact;
-    if (b->act) return (struct bounds){2e-5 * coarse * coarse, 4.2e-3 * coarse}; /* one rounding: 2^-8 at most */
+    if (b->act)
+        return (struct bounds){2e-5 * coarse * coarse, 4.2e-3 * coarse}; /* one rounding: 2^-8 at most */
     return coarse > 1 ? (struct bounds){1e-6, 1e-3} : exact;
 }
 
@@ -269,15 +269,15 @@ static void check_close(const struct trial *t, const struct subject *s, int thre
         trial_fail(t, s, threads,
                    "%s: NMSE %.2e (bound %.0e), worst %.2e of %.2e (bound %.0e) at [%lld]: %.9g, not %.9g",
                    b->name, square > 0 ? error / square : INFINITY, bound.nmse, worst, largest, bound.max,
-                   (long long)at,
-                   (double)b->got[at / b->cols * b->ld + at % b->cols], b->want[at]);
+                   (long long)at, (double)b->got[at / b->cols * b->ld + at % b->cols], b->want[at]);
 }
 
 /* Random directions v: <gradient, v> against the loss's slope along v, relative to the gradient's length. */
 static void check_directions(struct trial *t, const struct subject *s, int threads, struct buffer *b)
 {
     enum { DIRECTIONS = 2 };
-    /* rounding to bfloat16 is 1.6e-3 of a length, in a random direction; of a sum, of more than the gradient's */
+    /* rounding to bfloat16 is 1.6e-3 of a length, in a random direction; of a sum, of more than the
+     * gradient's */
     const double bound = b->act && t->bf16 ? 1.2e-2 * fmax(t->op->coarse, 1) : bounds_of(t, b).max * 3;
     struct buffer *x = &t->b[b->gradient_of];
     int64_t count = x->rows * x->cols;
@@ -346,7 +346,8 @@ static int owns(const struct buffer *b)
     return b->role != ABSENT && b->role != HIDDEN && b->same_as < 0;
 }
 
-/* The allocation of a buffer: `apart` elements, of which the last GUARD are checked, the buffer, GUARD more. */
+/* The allocation of a buffer: `apart` elements, of which the last GUARD are checked, the buffer, GUARD more.
+ */
 static int64_t allocated(const struct trial *t, const struct buffer *b)
 {
     return t->apart + b->rows * b->ld + GUARD;
@@ -408,6 +409,7 @@ static void run_once(struct trial *t, const struct subject *s, struct run run)
     struct sim_scalars left;
     t->apart = run.apart;
     omp_set_num_threads(run.threads);
+    setenv("SIM_SHIM_ORDER", run.falling ? "falling" : "rising", 1);
     upload(t, s);
     t->scalars = subject_take(s, sizeof nothing);
     subject_upload(s, t->scalars, &nothing, sizeof nothing);
@@ -444,7 +446,8 @@ static void run_subject(struct trial *t, const struct subject *s, int is_first)
     float *kept[TRIAL_BUFFERS] = {0};
     double kept_result = 0;
     for (int run = 0; run < s->runs; run++) {
-        const int threads = s->run[run].threads, anew = run == 0 || s->run[run].apart != s->run[run - 1].apart;
+        const int threads = s->run[run].threads,
+                  anew = run == 0 || s->run[run].apart != s->run[run - 1].apart;
         run_once(t, s, s->run[run]);
         if (anew) check_values(t, s, threads, is_first && run == 0);
         if (!anew && memcmp(&t->result, &kept_result, sizeof kept_result) != 0)

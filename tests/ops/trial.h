@@ -10,7 +10,7 @@
  * A failure prints the line that repeats it alone; SIM_CASE takes any other shape, variant and seed as well:
  *   SIM_CASE='linear_gelu 65x48x20 variant 1 seed 7' build/tests/ops/test_products
  *
- * A new backend adds itself in subjects.c, with its own memory functions; the cases stay as they are. */
+ * A new backend adds itself in subjects.c; the cases stay as they are. */
 #ifndef SIM_TRIAL_H
 #define SIM_TRIAL_H
 
@@ -31,6 +31,7 @@ enum { TRIAL_RUNS = 3, TRIAL_SUBJECTS = 5 };
 struct run {
     int threads; /* OpenMP threads */
     int apart;   /* elements between the start of an allocation and the buffer in it */
+    int falling; /* an emulated device runs a block's threads from the last: what lacks a barrier shows */
 };
 
 struct subject {
@@ -71,8 +72,8 @@ enum role {
     OUTPUT,
     IN_OUT,
     SCRATCH, /* written by the operation, in a form of its own */
-    HIDDEN   /* the reference's alone: a variable to which there is a gradient but which the operation does not
-                read */
+    HIDDEN /* the reference's alone: a variable to which there is a gradient but which the operation does not
+              read */
 };
 
 struct buffer {
