@@ -382,14 +382,16 @@ START_TEST(ema_is_exact_at_its_ends)
     for (int s = 0; s < count; s++)
         for (int i = 0; i < TRIAL_COUNT(cases); i++) {
             const struct sim_ops *o = &subjects[s].ops;
-            float *p = subject_floats(&subjects[s], kept, COUNT), *from = subject_floats(&subjects[s], g, COUNT);
+            float *p = subject_floats(&subjects[s], kept, COUNT),
+                  *from = subject_floats(&subjects[s], g, COUNT);
             struct sim_scalars *scalars = scalars_there(&subjects[s], cases[i]);
             const struct sim_segment one = {.p = p, .g = from, .count = COUNT};
             o->ema(o, &one, 1, scalars);
             scalars_back(&subjects[s], scalars);
             subject_read(&subjects[s], got, p, COUNT);
             ck_assert_mem_eq(got, i == 1 ? g : kept, sizeof got);
-            subject_release(&subjects[s], p), subject_release(&subjects[s], from), subject_release(&subjects[s], scalars);
+            subject_release(&subjects[s], p), subject_release(&subjects[s], from),
+                subject_release(&subjects[s], scalars);
         }
     subjects_close(subjects, count);
 }
@@ -461,7 +463,7 @@ START_TEST(cross_entropy_at_its_ends)
 {
     enum { ROWS = 3, CLASSES = 4 };
     static const float x[ROWS * CLASSES] = {1e4f, -1e4f, 0, 0, 2, 2, 2, 2, -INFINITY, 0, 0, 0},
-                       target[ROWS * CLASSES] = {1, 0, 0, 0, 0.25f, 0.25f, 0.25f, 0.25f, 0, 1, 0, 0};
+                                target[ROWS * CLASSES] = {1, 0, 0, 0, 0.25f, 0.25f, 0.25f, 0.25f, 0, 1, 0, 0};
     struct subject subjects[TRIAL_SUBJECTS];
     int count = subjects_open(subjects, NULL);
     for (int s = 0; s < count; s++)
@@ -514,9 +516,8 @@ START_TEST(products_see_what_passes_wrote)
                 u, (struct sim_scalars){
                        .in = {.lr = 0.1, .momentum = 0.5, .correction1 = 0.1, .correction2 = 0.05},
                        .grad_scale = 1});
-            const struct sim_segment list[] = {
-                {p + FIRST, slope + FIRST, m + FIRST, v + FIRST, COUNT, 0.1f},
-                {p + SECOND, slope + SECOND, m + SECOND, v + SECOND, MORE, 0}};
+            const struct sim_segment list[] = {{p + FIRST, slope + FIRST, m + FIRST, v + FIRST, COUNT, 0.1f},
+                                               {p + SECOND, slope + SECOND, m + SECOND, v + SECOND, MORE, 0}};
             o->weights_changed(o, p, BLOCK);
             for (int turn = 0; turn < 2; turn++) { /* the second finds the list on the device */
                 if (pass == 0)

@@ -78,7 +78,8 @@ static void patchify_call(struct trial *t, const struct sim_ops *o)
 /* ------------------------------------------------------------------ embed_tokens: batch taken dim patches */
 
 static const int64_t embed_shapes[][TRIAL_DIMS] = {
-    {1, 1, 1, 1}, {2, 4, 20, 9}, {3, 5, 33, 5}, {1, 78, 48, 196}, {5, 26, 8, 64}, {65, 3, 40, 16}, {3, 6, 520, 8},
+    {1, 1, 1, 1},   {2, 4, 20, 9},   {3, 5, 33, 5},  {1, 78, 48, 196},
+    {5, 26, 8, 64}, {65, 3, 40, 16}, {3, 6, 520, 8},
 };
 enum { EMBED_X, EMBED_CLS, EMBED_POS, EMBED_INDEX, EMBED_OUT };
 enum { TOKENS_ALL = 1 }; /* no index: the first patches in order */
@@ -582,7 +583,8 @@ START_TEST(relative_features_equal_golden)
             for (int64_t i = 0; i < want->count; i++) {
                 double is = features[i], be = ((const float *)want->data)[i],
                        bound = subjects[s].bf16 ? 1.0 / 512 + 1e-6 : 1e-6;
-                ck_assert_msg(fabs(is - be) <= bound, "%s [%lld]: %.9g, not %.9g", name, (long long)i, is, be);
+                ck_assert_msg(fabs(is - be) <= bound, "%s [%lld]: %.9g, not %.9g", name, (long long)i, is,
+                              be);
             }
             subject_release(&subjects[s], in), subject_release(&subjects[s], out);
         }

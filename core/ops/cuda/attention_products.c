@@ -105,8 +105,8 @@ static void forward_batch(const struct batch *b, void *argument)
     const struct forward *f = argument;
     const struct heads *h = &b->h;
     const int64_t n = h->tokens, d = h->head_dim;
-    const unsigned char *q = f->qkv + (size_t)b->qkv * f->act_bytes,
-                        *k = q + (size_t)h->width * f->act_bytes, *v = k + (size_t)h->width * f->act_bytes;
+    const unsigned char *q = f->qkv + (size_t)b->qkv * f->act_bytes, *k = q + (size_t)h->width * f->act_bytes,
+                        *v = k + (size_t)h->width * f->act_bytes;
     multiply(h, f->score, n, n * n, SIM_DTYPE_F32, (struct operand){q, h->ld, h->stride, SIM_N},
              (struct operand){k, h->ld, h->stride, SIM_T}, n, n, d);
     sim_k_softmax(h->c->stream, h->c->act, f->p, f->lse ? f->lse + b->lse : NULL, b->lse_stride, f->score,
@@ -167,9 +167,9 @@ static void backward_batch(const struct batch *b, void *argument)
     multiply(h, f->dp, n, n * n, SIM_DTYPE_F32, g, vt, n, n, d);
     sim_k_softmax_backward(h->c->stream, h->c->act, f->p, f->ds, f->score, f->dp, f->lse + b->lse,
                            b->lse_stride, h->count, n, n, (float)(1.0 / sqrt((double)d)));
-    multiply(h, to, h->ld, h->stride, h->c->act, ds, k, n, d, n);              /* dq */
-    multiply(h, to + width, h->ld, h->stride, h->c->act, dst, q, n, d, n);     /* dk */
-    multiply(h, to + 2 * width, h->ld, h->stride, h->c->act, pt, g, n, d, n);  /* dv */
+    multiply(h, to, h->ld, h->stride, h->c->act, ds, k, n, d, n);             /* dq */
+    multiply(h, to + width, h->ld, h->stride, h->c->act, dst, q, n, d, n);    /* dk */
+    multiply(h, to + 2 * width, h->ld, h->stride, h->c->act, pt, g, n, d, n); /* dv */
 }
 
 static void attention_backward(const struct sim_ops *o, sim_act *dqkv, const sim_act *dout,

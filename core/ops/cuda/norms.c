@@ -23,8 +23,7 @@ static void layernorm_backward(const struct sim_ops *o, sim_act *dx, int accumul
 /* Room for the sums (2, dim) of all ranks, and behind them for the partial sums. */
 static double *sums_and_parts(struct sim_cuda *c, int64_t rows, int64_t dim, void **parts)
 {
-    double *sums =
-        sim_cuda_scratch(c, (size_t)(2 * dim) * sizeof *sums + sim_k_batchnorm_bytes(rows, dim));
+    double *sums = sim_cuda_scratch(c, (size_t)(2 * dim) * sizeof *sums + sim_k_batchnorm_bytes(rows, dim));
     *parts = sums ? sums + 2 * dim : NULL;
     return sums;
 }

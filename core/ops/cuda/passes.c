@@ -1,6 +1,6 @@
-/* Passes over the parameter block.  The kernels read lists of segments that lie on the device; a list is copied
- * there when it is first seen, and again when its contents have changed.  Lists are told apart by where the
- * caller keeps them: a recorded graph goes on reading the same place. */
+/* Passes over the parameter block.  The kernels read lists of segments that lie on the device; a list is
+ * copied there when it is first seen, and again when its contents have changed.  Lists are told apart by
+ * where the caller keeps them: a recorded graph goes on reading the same place. */
 #include <stdlib.h>
 #include <string.h>
 

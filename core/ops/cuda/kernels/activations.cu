@@ -56,27 +56,3 @@ void sim_k_gelu_backward(sim_stream s, enum sim_dtype act, void *dx, const void 
         SIM_LAUNCH((k_gelu_backward<T, V>), sim_ceil(count, 256 * V), 256, 0, s, (T *)dx, (const T *)x, count);
     });
 }
-
-/* y = residual + bias: one V of a row a thread. */
-template <class T, int V>
-__global__ void k_residual_bias(T *y, const T *residual, const float *bias, int64_t packs, int64_t row_packs)
-{
-    const int64_t n = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    if (n >= packs) return;
-    const int64_t column = (n - sim_quotient(n, row_packs) * row_packs) * V;
-    float v[V], add[V];
-    sim_load<V>(v, residual + n * V);
-    sim_load_or<V>(add, bias ? bias + column : nullptr, 0.0f);
-    SIM_UNROLL for (int k = 0; k < V; k++) v[k] += add[k];
-    sim_store<V>(y + n * V, v);
-}
-
-void sim_k_residual_bias(sim_stream s, enum sim_dtype act, void *y, const void *residual, const float *bias,
-                         int64_t rows, int64_t dim)
-{
-    SIM_BY_TYPE(act, dim, sim_on_16(y, residual, bias), {
-        const int64_t packs = rows * dim / V;
-        SIM_LAUNCH((k_residual_bias<T, V>), sim_ceil(packs, 256), 256, 0, s, (T *)y, (const T *)residual, bias,
-                   packs, dim / V);
-    });
-}

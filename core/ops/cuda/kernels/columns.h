@@ -1,8 +1,8 @@
 /* Sums down the columns of tall matrices, for kernels that make them while they pass.
  *
- * A block is 8 warps on a tile of 32 V columns, V to a lane, and a run of rows; a warp takes 8 rows at a time,
- * so that 8 reads are under way at once and float32 sums stay short.  Each block leaves one row of partial
- * sums: the shape alone decides how many there are. */
+ * A block is 8 warps on a tile of 32 V columns, V to a lane, and a run of rows; a warp takes 8 rows at a
+ * time, so that 8 reads are under way at once and float32 sums stay short.  Each block leaves one row of
+ * partial sums: the shape alone decides how many there are. */
 #ifndef SIM_COLUMNS_H
 #define SIM_COLUMNS_H
 
@@ -34,8 +34,8 @@ __device__ __forceinline__ void sim_column_store(N *out, int64_t ld, const N (&x
                                                  N *shared)
 {
     const int lane = threadIdx.x % SIM_WARP, warp = threadIdx.x / SIM_WARP, tile = SIM_WARP * V;
-    SIM_UNROLL for (int i = 0; i < SUMS; i++)
-        SIM_UNROLL for (int k = 0; k < V; k++) shared[(warp * SUMS + i) * tile + lane * V + k] = x[i][k];
+    SIM_UNROLL for (int i = 0; i < SUMS; i++) SIM_UNROLL for (int k = 0; k < V; k++)
+        shared[(warp * SUMS + i) * tile + lane * V + k] = x[i][k];
     __syncthreads();
     for (int at = threadIdx.x; at < SUMS * tile; at += SIM_COLUMN_THREADS) {
         const int64_t column = (int64_t)blockIdx.x * tile + at % tile;

@@ -1,7 +1,7 @@
-/* The launchers of every kernel: what C files call, what .cu files fill.  Each queues on a stream and returns;
- * a launch that fails is kept by the device (device.h).  Buffers of type void hold activations of `act`;
- * floats and doubles are what they say.  Pointers are aligned to one element at least: where rows happen to lie
- * on 16 bytes, kernels read and write 16 bytes at a time.  No dimension is 0.
+/* The launchers of every kernel: what C files call, what .cu files fill.  Each queues on a stream and
+ * returns; a launch that fails is kept by the device (device.h).  Buffers of type void hold activations of
+ * `act`; floats and doubles are what they say.  Pointers are aligned to one element at least: where rows
+ * happen to lie on 16 bytes, kernels read and write 16 bytes at a time.  No dimension is 0.
  *
  * Sums over rows run in two stages, in an order that the shape alone decides, with partial sums in `scratch`
  * of as many bytes as the function beside the launcher says. */
@@ -38,10 +38,6 @@ void sim_k_sum_parts_double(sim_stream s, double *out, const double *part, int64
 void sim_k_gelu(sim_stream s, enum sim_dtype act, void *y, const void *x, int64_t count); /* y may be x */
 /* dx *= GELU'(x), x the GELU's input. */
 void sim_k_gelu_backward(sim_stream s, enum sim_dtype act, void *dx, const void *x, int64_t count);
-/* y = residual + bias (dim) in every row, or 0 where NULL: what a product is then added to.  y may be
- * residual. */
-void sim_k_residual_bias(sim_stream s, enum sim_dtype act, void *y, const void *residual, const float *bias,
-                         int64_t rows, int64_t dim);
 
 /* ---- layernorm.cu, batchnorm.cu: the contracts are ops.h's */
 
@@ -80,8 +76,8 @@ void sim_k_batchnorm_backward_apply(sim_stream s, enum sim_dtype act, void *dx, 
  * NULL.  p may be score where act is float32. */
 void sim_k_softmax(sim_stream s, enum sim_dtype act, void *p, float *lse, int64_t lse_stride,
                    const float *score, int64_t matrices, int64_t rows, int64_t cols, float scale);
-/* p = exp(scale * score - lse);  ds = p (dp - sum over the row of p dp) scale.  p may be score and ds dp where
- * act is float32. */
+/* p = exp(scale * score - lse);  ds = p (dp - sum over the row of p dp) scale.  p may be score and ds dp
+ * where act is float32. */
 void sim_k_softmax_backward(sim_stream s, enum sim_dtype act, void *p, void *ds, const float *score,
                             const float *dp, const float *lse, int64_t lse_stride, int64_t matrices,
                             int64_t rows, int64_t cols, float scale);

@@ -71,7 +71,8 @@ template <int V, class T> __device__ __forceinline__ void sim_store(T *at, const
 }
 
 /* The same for what may be absent: `otherwise` in its place. */
-template <int V> __device__ __forceinline__ void sim_load_or(float (&out)[V], const float *at, float otherwise)
+template <int V>
+__device__ __forceinline__ void sim_load_or(float (&out)[V], const float *at, float otherwise)
 {
     if (at)
         sim_load<V>(out, at);
@@ -84,14 +85,18 @@ template <int V> __device__ __forceinline__ void sim_load_or(float (&out)[V], co
 template <class N> __device__ __forceinline__ N sim_warp_sum(N x)
 {
     SIM_UNROLL for (int lanes = SIM_WARP / 2; lanes > 0; lanes /= 2)
+    {
         x += __shfl_xor_sync(SIM_ALL_LANES, x, lanes);
+    }
     return x;
 }
 
 static __device__ __forceinline__ float sim_warp_max(float x)
 {
     SIM_UNROLL for (int lanes = SIM_WARP / 2; lanes > 0; lanes /= 2)
+    {
         x = fmaxf(x, __shfl_xor_sync(SIM_ALL_LANES, x, lanes));
+    }
     return x;
 }
 
