@@ -194,6 +194,22 @@ START_TEST(ranks_together_are_the_golden_run)
 }
 END_TEST
 
+/* The CUDA backend over ranks, on devices that the host plays. */
+START_TEST(emulated_devices_together_are_the_golden_run)
+{
+    const char *shim = getenv("SIM_TOOL_SHIM");
+    struct ranks r;
+    if (!shim) {
+        test_skip("no program over the emulated device (SIM_TOOL_SHIM)");
+        return;
+    }
+    setenv("SIM_TOOL", shim, 1); /* of this test's own process */
+    run(&r, TCP, 2, 0, "verify %s --device cuda --precision fp32", test_path("golden/base"));
+    ck_assert_msg(strstr(r.said[0], "final state"), "%s", r.said[0]);
+    run(&r, TCP, 2, 0, "verify %s --device cuda --precision bf16", test_path("golden/layer_scale"));
+}
+END_TEST
+
 /* ------------------------------------------------------------------ a run */
 static json_t *record_of(const char *folder)
 {
@@ -409,6 +425,7 @@ int main(void)
     Suite *suite = suite_create("ranks_run");
     TCase *same = tcase_create("same"), *gone = tcase_create("gone");
     tcase_add_test(same, ranks_together_are_the_golden_run);
+    tcase_add_test(same, emulated_devices_together_are_the_golden_run);
     tcase_add_test(same, one_two_and_four_ranks_train_the_same);
     tcase_add_test(same, mistakes_are_every_ranks);
     tcase_add_loop_test(gone, a_killed_rank_ends_the_job_by_name, 0, 2);
