@@ -116,8 +116,7 @@ sim_status sim_params_allocate(struct sim_params *p, const struct sim_ops *ops, 
     }
     if (good && host_copies(p, training)) return SIM_OK;
     double bytes = 4.0 * ((double)p->value_count + 3.0 * (training ? (double)p->gradient_count : 0));
-    return sim_fail(SIM_ENOMEM, "no %s memory for the parameters: %.1f MiB",
-                    good ? "host" : ops->memory.place, bytes / 1048576.0);
+    return sim_memory_lacks(good ? &sim_host_memory : &ops->memory, "the parameters", (size_t)bytes);
 }
 
 void sim_params_close(struct sim_params *p)

@@ -11,7 +11,7 @@ sim_status sim_optimiser_open(struct sim_optimiser *out, const struct sim_object
                                   .adamw = {.beta1 = c->beta1, .beta2 = c->beta2, .eps = c->eps},
                                   .clip_grad = c->clip_grad};
     out->scalars = o->memory.take(o->memory.context, sizeof *out->scalars);
-    if (!out->scalars) return sim_fail(SIM_ENOMEM, "no %s memory for the optimiser", o->memory.place);
+    if (!out->scalars) return sim_memory_lacks(&o->memory, "the optimiser", sizeof *out->scalars);
     return sim_params_trained(objective->params, c->weight_decay, &out->segment, &out->count);
 }
 

@@ -19,7 +19,10 @@ void sim_cuda_libraries(struct sim_ops_facts *out)
 {
     char runtime[32];
     version(runtime, sizeof runtime, sim_device_runtime());
-    if (*runtime) sim_facts_library(out, "cuda %s", runtime);
+    if (*runtime)
+        sim_facts_library(out, "cuda %s", runtime);
+    else
+        sim_facts_library(out, "cuda emulated (no GPU)");
     sim_facts_library(out, "%s", sim_products_library());
     sim_facts_library(out, "%s", sim_attention_library());
     sim_facts_library(out, "%s", sim_cuda_ranks_library());
