@@ -168,27 +168,27 @@ static void put_p(struct sim_grid *g, int row, int col, double p)
 
 sim_status sim_claims_grid(struct sim_grid *g, const struct sim_claim_results *r)
 {
-    static const char *const head[] = {"claim", "score", "verdict", "difference", "95 %",
-                                       "n",     "p",     "Holm",    "flips",      "what would decide"};
+    static const char *const head[] = {"claim", "verdict", "difference", "95 %",  "n",
+                                       "p",     "Holm",    "flips",      "score", "what would decide"};
     static const char *const classes[] = {"supported", "contradicted", "undecided", "few"};
     int cols = (int)(sizeof head / sizeof *head);
     SIM_TRY(sim_grid_open(g, r->count + 1, cols));
     for (int c = 0; c < cols; c++) sim_grid_put(g, 0, c, "%s", head[c]);
-    g->left[0] = g->left[1] = g->left[2] = g->left[9] = 1;
+    g->left[0] = g->left[1] = g->left[8] = g->left[9] = 1;
     for (int i = 0; i < r->count; i++) {
         const struct sim_claim_result *x = &r->results[i];
         sim_grid_put(g, i + 1, 0, "%s", *x->claim->text ? x->claim->text : x->claim->id);
-        sim_grid_put(g, i + 1, 1, "%s", x->claim->score);
-        sim_grid_put(g, i + 1, 2, "%s", sim_verdict_name(x->verdict));
-        snprintf(sim_grid_at(g, i + 1, 2)->class, 24, "%s", classes[x->verdict]);
-        for (int c = 3; c < 5; c++) sim_grid_put(g, i + 1, c, "–");
-        if (x->difference.n) sim_grid_put(g, i + 1, 3, "%+.1f", 100 * x->difference.mean);
+        sim_grid_put(g, i + 1, 1, "%s", sim_verdict_name(x->verdict));
+        snprintf(sim_grid_at(g, i + 1, 1)->class, 24, "%s", classes[x->verdict]);
+        for (int c = 2; c < 4; c++) sim_grid_put(g, i + 1, c, "–");
+        if (x->difference.n) sim_grid_put(g, i + 1, 2, "%+.1f", 100 * x->difference.mean);
         if (x->difference.n > 1)
-            sim_grid_put(g, i + 1, 4, "[%+.1f, %+.1f]", 100 * x->difference.low, 100 * x->difference.high);
-        sim_grid_put(g, i + 1, 5, "%d", x->difference.n);
-        put_p(g, i + 1, 6, x->p);
-        put_p(g, i + 1, 7, x->holm);
-        put_p(g, i + 1, 8, x->permutation);
+            sim_grid_put(g, i + 1, 3, "[%+.1f, %+.1f]", 100 * x->difference.low, 100 * x->difference.high);
+        sim_grid_put(g, i + 1, 4, "%d", x->difference.n);
+        put_p(g, i + 1, 5, x->p);
+        put_p(g, i + 1, 6, x->holm);
+        put_p(g, i + 1, 7, x->permutation);
+        sim_grid_put(g, i + 1, 8, "%s", x->claim->score);
         sim_grid_put(g, i + 1, 9, "%s", x->outlook);
     }
     return SIM_OK;

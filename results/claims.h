@@ -41,7 +41,7 @@ void sim_claims_close(struct sim_claim_results *r); /* a zeroed struct is legal 
 
 const char *sim_verdict_name(enum sim_verdict v); /* "supported", "not enough runs" */
 
-/* A row per claim: text, score, verdict, difference with its interval, n, p-values, what would decide. */
+/* A row per claim: text, verdict, difference with its interval, n, p-values, score, what would decide. */
 sim_status sim_claims_grid(struct sim_grid *g, const struct sim_claim_results *r);
 /* What the columns mean, one or two sentences; "" without claims. */
 const char *sim_claims_legend(void);

@@ -110,30 +110,34 @@ static void put_head(FILE *to, const struct sim_book *b)
     fputs("</ul></nav>\n", to);
 }
 
-static sim_status put_question(FILE *to, const struct sim_chapter *c, const char *folder)
+/* What the columns of claims mean is said once, below the first of them. */
+static sim_status put_claims(FILE *to, const struct sim_chapter *c, int *explained)
 {
     struct sim_grid g = {0};
+    int reasons = 0;
+    if (!c->claims.count) return SIM_OK;
+    SIM_TRY(put_grid(to, "claims", sim_claims_grid(&g, &c->claims), &g));
+    if (!(*explained)++) put_element(to, "p", "legend", "", sim_claims_legend());
+    for (int i = 0; i < c->claims.count; i++) {
+        const struct sim_claim *claim = c->claims.results[i].claim;
+        if (!*claim->why) continue;
+        fputs(reasons++ ? "<li>" : "<ul class=\"plain\">\n<li>", to);
+        sim_text_html(to, *claim->text ? claim->text : claim->id);
+        fputs(". <span class=\"soft\">Why: ", to);
+        sim_text_html(to, claim->why);
+        fputs("</span></li>\n", to);
+    }
+    if (reasons) fputs("</ul>\n", to);
+    return SIM_OK;
+}
+
+static sim_status put_question(FILE *to, const struct sim_chapter *c, const char *folder, int *explained)
+{
     fprintf(to, "<section id=\"e%d\">\n", c->number);
     put_element(to, "h2", "", "", c->e->title);
     put_element(to, "p", "question", "", c->e->study->question);
     put_element(to, "p", "soft", "In the paper: ", c->e->study->paper);
-    if (c->claims.count) {
-        SIM_TRY(put_grid(to, "claims", sim_claims_grid(&g, &c->claims), &g));
-        put_element(to, "p", "legend", "", sim_claims_legend());
-        int reasons = 0;
-        for (int i = 0; i < c->claims.count; i++) reasons |= *c->claims.results[i].claim->why != 0;
-        if (reasons) fputs("<ul class=\"plain\">\n", to);
-        for (int i = 0; i < c->claims.count; i++) {
-            const struct sim_claim *claim = c->claims.results[i].claim;
-            if (!*claim->why) continue;
-            fputs("<li>", to);
-            sim_text_html(to, *claim->text ? claim->text : claim->id);
-            fputs(" <span class=\"soft\">Why: ", to);
-            sim_text_html(to, claim->why);
-            fputs("</span></li>\n", to);
-        }
-        if (reasons) fputs("</ul>\n", to);
-    }
+    SIM_TRY(put_claims(to, c, explained));
     SIM_TRY(put_figures(to, c, SIM_FIGURE_SWEEP, folder));
     fputs("</section>\n", to);
     return SIM_OK;
@@ -203,8 +207,9 @@ static sim_status put_gallery(FILE *to, const struct sim_book *b, const char *ti
 
 static sim_status put_page(FILE *to, const struct sim_book *b, const char *folder)
 {
+    int explained = 0;
     put_head(to, b);
-    for (int i = 0; i < b->count; i++) SIM_TRY(put_question(to, &b->chapters[i], folder));
+    for (int i = 0; i < b->count; i++) SIM_TRY(put_question(to, &b->chapters[i], folder, &explained));
     fputs("<section id=\"tables\">\n<h2>Tables</h2>\n", to);
     for (int i = 0; i < b->count; i++) SIM_TRY(put_table(to, &b->chapters[i]));
     fputs("</section>\n", to);

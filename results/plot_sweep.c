@@ -16,6 +16,7 @@ struct canvas {
     const struct sim_summary *e;
     const struct sim_sweep *sweep;
     int panel, panels, bottom;
+    int rotated; /* names of values too long to stand beside each other */
 };
 
 static double at_line(const struct canvas *c, int value, int line)
@@ -85,7 +86,7 @@ static void put_axis(const struct canvas *c)
 {
     const struct sim_sweep *s = c->sweep;
     FILE *to = c->s.to;
-    int last = s->value_count - 1, wide = 0;
+    int last = s->value_count - 1;
     double low = sim_sweep_position(s, 0), high = sim_sweep_position(s, last), air = 0.06 * (high - low);
     if (!s->numeric) air = 0.6;
     fprintf(to, "set xrange [%.9g:%.9g]\n", low - air, high + air);
@@ -93,9 +94,7 @@ static void put_axis(const struct canvas *c)
         sim_gnuplot_tics(to, "x", low - air, high + air, 0);
         return;
     }
-    for (int i = 0; i <= last; i++) wide += sim_text_width(s->values[i]->text) + 2;
-    fprintf(to, "set xtics %s ('' %.9g)\nset xtics add (", 7 * wide > c->panel ? "rotate by -35" : "norotate",
-            low);
+    fprintf(to, "set xtics %s ('' %.9g)\nset xtics add (", c->rotated ? "rotate by -35" : "norotate", low);
     for (int i = 0; i <= last; i++) {
         if (i) fputs(", ", to);
         sim_text_gnuplot(to, s->values[i]->text, TIC_CHARACTERS);
@@ -149,7 +148,7 @@ static void put_score(const struct canvas *c, int score, int number)
                     l);
         else
             fprintf(to,
-                    "%s$mean_%d_%d using 1:2 with boxes fs solid 0.45 border lc rgb '%s', \\\n"
+                    "%s$mean_%d_%d using 1:2 with boxes lc rgb '%s' fs solid 0.55 noborder, \\\n"
                     "  $untrained_%d_%d using ($1-%.4f):2:(%.4f):(0) with vectors nohead lw 2.5 lc rgb "
                     "'#777777', "
                     "\\\n"
@@ -196,7 +195,7 @@ static void put_texts(struct canvas *c)
     sim_frame_title(&c->s, title, c->sweep->even ? "values evenly spaced" : "", 14);
     int legend = c->sweep->line_count > 1 ? c->sweep->line_count : 0;
     for (int l = 0; l < legend; l++) {
-        double y = (c->bottom - 66.0 - LINE * l) / c->s.height;
+        double y = (46.0 + LINE * (legend - l - 0.3)) / c->s.height;
         fprintf(
             to,
             "set arrow from screen %.6f, screen %.6f to screen %.6f, screen %.6f nohead lw 3 dt %d lc rgb "
@@ -249,6 +248,13 @@ static sim_status write_data(const struct canvas *c, const char *folder, const c
     return sim_frame_data(&g, folder, stem, terminal);
 }
 
+static int names_are_long(const struct canvas *c)
+{
+    int wide = 0;
+    for (int i = 0; i < c->sweep->value_count; i++) wide += sim_text_width(c->sweep->values[i]->text) + 2;
+    return (!c->sweep->numeric || c->sweep->even) && 7 * wide > c->panel;
+}
+
 static int paper_has_points(const struct sim_paper *paper, const struct canvas *c)
 {
     for (int i = 0; paper && i < paper->cell_count; i++)
@@ -267,7 +273,8 @@ sim_status sim_plot_sweep(const struct sim_summary *e, const struct sim_sweep *s
     if (!s->numeric && wanted > c.panel) c.panel = wanted < 3 * PANEL ? wanted : 3 * PANEL;
     int with_paper = paper_has_points(paper, &c);
     c.panels = e->score_count + with_paper;
-    c.bottom = BOTTOM + (s->line_count > 1 ? LINE * s->line_count : 0) + (s->numeric && !s->even ? 0 : 34);
+    c.rotated = names_are_long(&c);
+    c.bottom = BOTTOM + (s->line_count > 1 ? LINE * s->line_count : 0) + (c.rotated ? 44 : 0);
     int width = LEFT + c.panels * (c.panel + GAP) - GAP + RIGHT;
     SIM_TRY(sim_gnuplot_open(&c.s, width > 480 ? width : 480, TOP + PLOT + c.bottom));
     fprintf(c.s.to, "set tmargin at screen %.6f\nset bmargin at screen %.6f\nset errorbars small\n",

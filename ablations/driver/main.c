@@ -12,10 +12,11 @@
 
 #define SIM_RELEASE "0.2" /* the first whose backends include CUDA */
 
-static struct sim_command report = {.name = "report", .run = sim_results_main};
+static struct sim_command report = {.name = "report", .run = sim_results_main},
+                          check = {.name = "check", .run = sim_check_main};
 
 static const struct sim_command *const commands[] = {
-    &sim_command_run,   &sim_command_plan,  &sim_command_config, &report,
+    &sim_command_run,   &sim_command_plan,  &sim_command_config, &report, &check,
     &sim_command_views, &sim_command_image, &sim_command_verify};
 #define COMMANDS ((int)(sizeof commands / sizeof *commands))
 
@@ -84,6 +85,7 @@ static int dispatch(int argc, char **argv)
 {
     static const struct sim_drawing drawing = {sim_results_plot_run, sim_results_report};
     report.summary = sim_results_summary, report.help = sim_results_help;
+    check.summary = sim_check_summary, check.help = sim_check_help;
     sim_run_set_drawing(&drawing);
     if (argc < 2) {
         print_help(stderr);
