@@ -13,7 +13,7 @@
     }
 /* Rows of several registers a lane on a GPU, up to those too wide for registers. */
 static const int64_t row_shapes[][TRIAL_DIMS] = {
-    COMMON_SHAPES, {9, 264}, {5, 384}, {7, 768}, {3, 1000}, {2, 1032}, {2, 1400}, {2, 2048}, {2, 2056},
+    COMMON_SHAPES, {9, 264}, {5, 384}, {7, 768}, {3, 1000}, {2, 1032}, {2, 1400}, {2, 1800},
 };
 /* Columns in many tiles, rows in many parts. */
 static const int64_t column_shapes[][TRIAL_DIMS] = {
