@@ -123,13 +123,18 @@ static void print_steps(FILE *f, const struct lines *l)
         if (peer > 0) fprintf(f, " %.2f |\n", images / peer);
         else fputs(" no peer |\n", f);
     }
+    json_t *told = json_object(); /* each sentence once */
     EACH(l, "step", line)
     {
         const json_t *notes = json_object_get(line, "substituted");
-        for (size_t i = 0; i < json_array_size(notes); i++)
-            fprintf(f, "\n%s, batch %.0f: %s\n", text_of(line, "shape"), number_of(line, "batch"),
-                    json_string_value(json_array_get(notes, i)));
+        for (size_t i = 0; i < json_array_size(notes); i++) {
+            const char *sentence = json_string_value(json_array_get(notes, i));
+            if (!sentence || json_object_get(told, sentence)) continue;
+            fprintf(f, "\nSubstituted (%s, batch %.0f): %s\n", text_of(line, "shape"), number_of(line, "batch"), sentence);
+            json_object_set_new(told, sentence, json_true());
+        }
     }
+    json_decref(told);
     fputs("\n| PyTorch peer | batch | precision | compiled | images/s | version |\n|---|---:|---|---|---:|---|\n", f);
     EACH(l, "peer", line)
     fprintf(f, "| %s%s | %.0f | %s | %s | %.1f | %s |\n", l->mark, text_of(line, "shape"), number_of(line, "batch"),

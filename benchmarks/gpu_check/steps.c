@@ -31,8 +31,9 @@ static sim_status time_steps(struct sim_subject *s, int tiny, double *seconds)
 {
     enum { ROUNDS = 5 };
     double each[ROUNDS], took;
+    if (tiny) return sim_subject_steps(s, 1, seconds);
     SIM_TRY(sim_subject_steps(s, 2, &took));
-    int count = tiny ? 1 : (int)(0.5 / took) * 2 + 3;
+    int count = (int)(0.8 / took) + 2; /* took is that of two steps: 0.4 s a round */
     for (int i = 0; i < ROUNDS; i++) {
         SIM_TRY(sim_subject_steps(s, count, &took));
         each[i] = took / count;
