@@ -25,6 +25,13 @@ const char *sim_beside_table(const struct sim_paper *p, int wanted)
     return NULL;
 }
 
+int sim_beside_has_values(const struct sim_paper *p, const char *table)
+{
+    for (int i = 0; i < p->cell_count; i++)
+        if (p->cells[i].has_value && strcmp(p->cells[i].table, table) == 0) return 1;
+    return 0;
+}
+
 /* ------------------------------------------------------------------ tables */
 
 typedef int (*same)(const struct sim_paper_cell *a, const struct sim_paper_cell *b);

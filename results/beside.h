@@ -12,6 +12,8 @@ int sim_beside_place(const struct sim_paper_cell *c, const struct sim_summary *e
 
 /* Name of the i-th table in the order of first appearance; NULL behind the last. */
 const char *sim_beside_table(const struct sim_paper *p, int i);
+/* Whether any of its cells has a value. */
+int sim_beside_has_values(const struct sim_paper *p, const char *table);
 /* The table with a row per method and row, a column per column; empty cells stay empty. */
 sim_status sim_beside_grid(struct sim_grid *g, const struct sim_paper *p, const char *table);
 /* Where its cells come from: a line per source, with file and line of the first cell that names it. */

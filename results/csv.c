@@ -66,8 +66,8 @@ static sim_status take_row(struct scan *s, char **fields, int64_t *line)
     }
     return count == s->csv->columns
                ? SIM_OK
-               : sim_fail(SIM_EFORMAT, "%s:%lld: %d field%s; %d belong here", s->path, (long long)*line, count,
-                          count == 1 ? "" : "s", s->csv->columns);
+               : sim_fail(SIM_EFORMAT, "%s:%lld: %d field%s; %d belong here", s->path, (long long)*line,
+                          count, count == 1 ? "" : "s", s->csv->columns);
 }
 
 static void free_fields(char **fields, int columns)

@@ -5,6 +5,7 @@
 
 #include "beside.h"
 #include "file.h"
+#include "reproduced.h"
 #include "svg.h"
 #include "table.h"
 #include "text.h"
@@ -150,22 +151,26 @@ static sim_status put_table(FILE *to, const struct sim_chapter *c)
     SIM_TRY(put_grid(to, "scores", sim_table_scores(&g, c->e, c->number), &g));
     fputs("<p class=\"legend\">", to);
     sim_table_explain(to, c->e, "", " ");
-    fputs("</p>\n<ul class=\"plain\">", to);
-    sim_table_failures(to, c->e, "<li>", "</li>\n", sim_text_html);
-    fputs("</ul>\n", to);
+    fputs("</p>\n", to);
+    sim_table_failures(to, c->e, "<p>", "</p>\n", sim_text_html);
     return SIM_OK;
 }
 
-static sim_status put_paper(FILE *to, const struct sim_paper *paper)
+static sim_status put_paper(FILE *to, const struct sim_book *b)
 {
+    const struct sim_paper *paper = b->paper;
     struct sim_grid g = {0};
     const char *table;
     fputs(
         "<section id=\"paper\">\n<h2>The paper's numbers</h2>\n<p class=\"legend\">Cells without a source at "
-        "hand stay empty.</p>\n",
+        "hand stay empty; of a table without any, only the sources are shown.</p>\n",
         to);
+    fputs("<h3>Where we stand on the main table</h3>\n", to);
+    SIM_TRY(put_grid(to, "standing", sim_reproduced_grid(&g, paper, b->records), &g));
     for (int i = 0; (table = sim_beside_table(paper, i)) != NULL; i++) {
-        SIM_TRY(put_grid(to, "scores", sim_beside_grid(&g, paper, table), &g));
+        put_element(to, "h3", "", "", table);
+        if (sim_beside_has_values(paper, table))
+            SIM_TRY(put_grid(to, "scores", sim_beside_grid(&g, paper, table), &g));
         SIM_TRY(put_grid(to, "sources", sim_beside_sources(&g, paper, table), &g));
     }
     fputs("</section>\n", to);
@@ -215,7 +220,7 @@ static sim_status put_page(FILE *to, const struct sim_book *b, const char *folde
     fputs("</section>\n", to);
     SIM_TRY(put_gallery(to, b, "Scores and training curves", SIM_FIGURE_SCORES, SIM_FIGURE_LOSS, folder));
     SIM_TRY(put_gallery(to, b, "Cost", SIM_FIGURE_COST, SIM_FIGURE_COST, folder));
-    if (b->paper) SIM_TRY(put_paper(to, b->paper));
+    if (b->paper) SIM_TRY(put_paper(to, b));
     SIM_TRY(put_origins(to, b));
     fputs("</main>\n</body>\n</html>\n", to);
     return SIM_OK;

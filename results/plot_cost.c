@@ -7,7 +7,16 @@
 #include "table.h"
 #include "text.h"
 
-enum { LEFT = 66, GAP = 66, TOP = 46, PLOT = 270, BOTTOM = 92, PANEL = 320, LINE = 18, NAME_CHARACTERS = 28 };
+enum {
+    LEFT = 66,
+    GAP = 66,
+    TOP = 46,
+    PLOT = 270,
+    BOTTOM = 100,
+    PANEL = 320,
+    LINE = 18,
+    NAME_CHARACTERS = 28
+};
 
 /* Seconds in a unit that keeps figures short. */
 struct unit {
@@ -80,7 +89,7 @@ static void put_legend(struct sim_drawing_script *s, const struct sim_summary *e
         fprintf(
             s->to,
             " at screen %.6f, screen %.6f left font ',11' textcolor rgb '#222222' point pt %d ps 0.9 lc rgb "
-            "'%s' offset 1.2,0\n",
+            "'%s' offset 1.2,-0.2\n",
             (double)left / s->width, y, mark_of(i), sim_gnuplot_colour(i));
     }
 }
@@ -135,7 +144,7 @@ sim_status sim_plot_cost(const struct sim_summary *e, const char *folder, const 
             1 - (double)TOP / s.height, (double)(height - TOP - PLOT) / s.height);
     sim_frame_title(&s, e->title, "", 14);
     sim_frame_caption(&s, "marks: mean over seeds; whiskers: the score's 95 % interval", 14,
-                      height - TOP - PLOT - 68);
+                      height - TOP - PLOT - 84);
     put_legend(&s, e, legend);
     fputs("set multiplot\n", s.to);
     for (int k = 0; k < e->score_count; k++) {

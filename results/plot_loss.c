@@ -164,7 +164,7 @@ static sim_status write_data(const struct sim_summary *e, const char *folder, co
 sim_status sim_plot_loss(const struct sim_summary *e, const char *folder, const char *stem, FILE *terminal,
                          int *drawn)
 {
-    enum { LEFT = 72, TOP = 44, BOTTOM = 54 };
+    enum { LEFT = 72, TOP = 44, BOTTOM = 60 };
     int with_seeds = 0, some_ok = 0, count = 0, height = 470;
     struct sim_range ignored = {0, 0}, y = SIM_EMPTY_RANGE, x = SIM_EMPTY_RANGE;
     struct end_label *ends = calloc((size_t)e->count + 1, sizeof *ends);

@@ -275,7 +275,7 @@ sim_status sim_plot_sweep(const struct sim_summary *e, const struct sim_sweep *s
     c.panels = e->score_count + with_paper;
     c.rotated = names_are_long(&c);
     c.bottom = BOTTOM + (s->line_count > 1 ? LINE * s->line_count : 0) + (c.rotated ? 44 : 0);
-    int width = LEFT + c.panels * (c.panel + GAP) - GAP + RIGHT;
+    int width = LEFT + c.panels * (c.panel + GAP) - GAP + RIGHT + (c.rotated ? 32 : 0);
     SIM_TRY(sim_gnuplot_open(&c.s, width > 480 ? width : 480, TOP + PLOT + c.bottom));
     fprintf(c.s.to, "set tmargin at screen %.6f\nset bmargin at screen %.6f\nset errorbars small\n",
             1 - (double)TOP / c.s.height, (double)c.bottom / c.s.height);
