@@ -156,6 +156,19 @@ static sim_status put_table(FILE *to, const struct sim_chapter *c)
     return SIM_OK;
 }
 
+/* Tables of which no cell has a value: their names, in one sentence. */
+static void put_empty_tables(FILE *to, const struct sim_paper *paper)
+{
+    const char *table, *gap = "<p class=\"soft\">Tables of which no cell has a source at hand: ";
+    for (int i = 0; (table = sim_beside_table(paper, i)) != NULL; i++) {
+        if (sim_beside_has_values(paper, table)) continue;
+        fputs(gap, to);
+        sim_text_html(to, table);
+        gap = ", ";
+    }
+    if (*gap == ',') fputs(".</p>\n", to);
+}
+
 static sim_status put_paper(FILE *to, const struct sim_book *b)
 {
     const struct sim_paper *paper = b->paper;
@@ -163,16 +176,17 @@ static sim_status put_paper(FILE *to, const struct sim_book *b)
     const char *table;
     fputs(
         "<section id=\"paper\">\n<h2>The paper's numbers</h2>\n<p class=\"legend\">Cells without a source at "
-        "hand stay empty; of a table without any, only the sources are shown.</p>\n",
+        "hand stay empty.</p>\n",
         to);
     fputs("<h3>Where we stand on the main table</h3>\n", to);
     SIM_TRY(put_grid(to, "standing", sim_reproduced_grid(&g, paper, b->records), &g));
     for (int i = 0; (table = sim_beside_table(paper, i)) != NULL; i++) {
+        if (!sim_beside_has_values(paper, table)) continue;
         put_element(to, "h3", "", "", table);
-        if (sim_beside_has_values(paper, table))
-            SIM_TRY(put_grid(to, "scores", sim_beside_grid(&g, paper, table), &g));
+        SIM_TRY(put_grid(to, "scores", sim_beside_grid(&g, paper, table), &g));
         SIM_TRY(put_grid(to, "sources", sim_beside_sources(&g, paper, table), &g));
     }
+    put_empty_tables(to, paper);
     fputs("</section>\n", to);
     return SIM_OK;
 }
