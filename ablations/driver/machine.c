@@ -20,7 +20,7 @@ void sim_machine_read(struct sim_machine *out, const struct sim_ops *ops, double
     sim_facts_of(ops, &out->facts);
     out->precision = ops->precision, out->deterministic = ops->deterministic;
     out->threads = omp_get_max_threads();
-    if (gemm_seconds > 0) out->gemm_gflops = sim_ops_measure_gemm(ops, gemm_seconds);
+    if (gemm_seconds > 0 && !out->facts.emulated) out->gemm_gflops = sim_ops_measure_gemm(ops, gemm_seconds);
 }
 
 /* archive_version_string() reads "libarchive 3.6.2": the number after the name. */

@@ -16,7 +16,7 @@ struct sim_machine {
     double gemm_gflops; /* measured; 0: not measured */
 };
 
-/* Fills `out`; the matrix rate is measured for about gemm_seconds, or left 0. */
+/* Fills `out`; the matrix rate is measured for about gemm_seconds, or left 0: an emulated device has none. */
 void sim_machine_read(struct sim_machine *out, const struct sim_ops *ops, double gemm_seconds);
 
 /* {"onednn": "2.6.3", ...}: the backend's libraries, then those for data; versions asked of the loaded
