@@ -1,5 +1,5 @@
-/* Scoring batches: shorter side resized, centre crop, normalised; the rules are torchvision's Resize and
- * CenterCrop. */
+/* Scoring batches.  As they are: shorter side resized, centre crop, by the rules of torchvision's Resize and
+ * CenterCrop; or by a random crop and flip, for probes that are trained with them. */
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -9,25 +9,29 @@
 #include "cache.h"
 #include "loader.h"
 #include "pool.h"
-#include "progress.h"
+#include "rng.h"
 
 struct labelled {
     const struct sim_images *images;
     int img_size, resize, bad_image;
     struct sim_pool *pool;
-    struct sim_cache *cache; /* of the finished crops: the same images are scored for several encoders */
+    struct sim_cache *cache; /* of decoded images: each is shown several times, in more than one way */
     pthread_mutex_t lock;
     /* the read under way */
-    int64_t first;
+    struct sim_job job;
+    struct sim_look look;
+    const int64_t *index;
     float *x;
     int32_t *label;
-    sim_status status; /* of the first image that failed, by index */
+    sim_status status; /* of the first image that failed, in the order of `index` */
     int64_t failed;
     char error[1024];
 };
 
+/* ------------------------------------------------------------------ one image */
+
 /* The longer side is truncated, the crop's corner rounds half to even. */
-static sim_status crop(const struct labelled *l, const struct sim_image *source, struct sim_image *out)
+static sim_status centre_crop(const struct labelled *l, const struct sim_image *source, uint8_t *out)
 {
     int64_t w = source->width, h = source->height, shorter = w < h ? w : h;
     int64_t new_w = l->resize * w / shorter, new_h = l->resize * h / shorter;
@@ -39,39 +43,60 @@ static sim_status crop(const struct labelled *l, const struct sim_image *source,
                         (long)h, (long)new_w, (long)new_h);
     SIM_TRY(sim_image_open(&resized, (int)new_w, (int)new_h));
     sim_status status = sim_pixels_crop_resize(source, 0, 0, 0, (int)h, (int)w, (int)new_w, (int)new_h,
-                                               SIM_RESAMPLE_BICUBIC, resized.rgb);
-    if (status == SIM_OK) status = sim_image_open(out, size, size);
+                                               l->look.filter, resized.rgb);
     for (int y = 0; y < size && status == SIM_OK; y++)
-        memcpy(out->rgb + (size_t)y * (size_t)size * 3,
+        memcpy(out + (size_t)y * (size_t)size * 3,
                resized.rgb + ((size_t)(top + y) * (size_t)new_w + (size_t)left) * 3, (size_t)size * 3);
     sim_image_close(&resized);
     return status;
 }
 
+/* The crop of MAE's linear probe (method.md 3.4): one draw of area and aspect, its sides cut to the image's,
+ * where torchvision would draw again.  The flip comes after the crop. */
+static sim_status random_crop(const struct labelled *l, int64_t i, const struct sim_image *source,
+                              uint8_t *out)
+{
+    struct sim_rng r =
+        sim_rng_make(l->look.seed, SIM_PURPOSE_PROBE_VIEW, (uint32_t)l->look.epoch, (uint64_t)i, 0);
+    double area = (double)source->width * source->height * sim_rng_between(&r, l->look.crop_min, 1);
+    double aspect = exp(sim_rng_between(&r, log(3.0 / 4), log(4.0 / 3)));
+    int w = (int)fmin(fmax(rint(sqrt(area * aspect)), 1), source->width);
+    int h = (int)fmin(fmax(rint(sqrt(area / aspect)), 1), source->height);
+    int top = (int)sim_rng_below(&r, (uint32_t)(source->height - h) + 1);
+    int left = (int)sim_rng_below(&r, (uint32_t)(source->width - w) + 1);
+    SIM_TRY(
+        sim_pixels_crop_resize(source, 0, top, left, h, w, l->img_size, l->img_size, l->look.filter, out));
+    if (sim_rng_uniform(&r) < l->look.flip) sim_pixels_hflip(out, l->img_size, l->img_size);
+    return SIM_OK;
+}
+
 static sim_status read_one(struct labelled *l, int64_t i, float *x)
 {
     const struct sim_image *ready = sim_cache_find(l->cache, i);
-    struct sim_image source = {0}, own = {0};
+    struct sim_image own = {0}, shown = {0};
     if (!ready) {
-        SIM_TRY(l->images->read(l->images->self, i, &source));
-        sim_status status = crop(l, &source, &own);
-        sim_image_close(&source);
-        if (status != SIM_OK) {
-            char name[512];
-            l->images->name(l->images->self, i, name, sizeof name);
-            return sim_context(status, "%s", name);
-        }
+        SIM_TRY(l->images->read(l->images->self, i, &own));
         ready = sim_cache_offer(l->cache, i, &own) ? sim_cache_find(l->cache, i) : &own;
     }
-    sim_pixels_normalize(ready->rgb, l->img_size, l->img_size, x);
+    sim_status status = sim_image_open(&shown, l->img_size, l->img_size);
+    if (status == SIM_OK)
+        status = l->look.augment ? random_crop(l, i, ready, shown.rgb) : centre_crop(l, ready, shown.rgb);
+    if (status == SIM_OK)
+        sim_pixels_normalize(shown.rgb, l->img_size, l->img_size, x);
+    else {
+        char name[512];
+        l->images->name(l->images->self, i, name, sizeof name);
+        sim_context(status, "%s", name);
+    }
+    sim_image_close(&shown);
     sim_image_close(&own);
-    return SIM_OK;
+    return status;
 }
 
 static void read_task(void *context, int64_t k)
 {
     struct labelled *l = context;
-    int64_t i = l->first + k, plane = 3 * (int64_t)l->img_size * l->img_size;
+    int64_t i = l->index[k], plane = 3 * (int64_t)l->img_size * l->img_size;
     float *x = l->x + k * plane;
     sim_status status = read_one(l, i, x);
     l->label[k] = status == SIM_OK ? l->images->label(l->images->self, i) : -1;
@@ -79,25 +104,53 @@ static void read_task(void *context, int64_t k)
     memset(x, 0, (size_t)plane * sizeof *x);
     if (status == SIM_EFORMAT && l->bad_image == SIM_BAD_SKIP) return;
     pthread_mutex_lock(&l->lock);
-    if (l->status == SIM_OK || i < l->failed) {
+    if (l->status == SIM_OK || k < l->failed) {
         l->status = status;
-        l->failed = i;
+        l->failed = k;
         snprintf(l->error, sizeof l->error, "%s", sim_error_text());
     }
     pthread_mutex_unlock(&l->lock);
 }
 
-static sim_status labelled_read(void *self, int64_t first, int64_t count, float *x, int32_t *label)
+/* ------------------------------------------------------------------ the set */
+
+static sim_status labelled_start(void *self, const struct sim_look *look, const int64_t *index, int64_t count,
+                                 float *x, int32_t *label)
 {
     struct labelled *l = self;
-    if (first < 0 || count < 0 || count > l->images->count || first > l->images->count - count)
-        return sim_fail(SIM_EINVAL, "no images %ld to %ld in a set of %ld", (long)first,
-                        (long)(first + count - 1), (long)l->images->count);
-    l->first = first, l->x = x, l->label = label, l->status = SIM_OK;
-    struct sim_job job = {.task = read_task, .context = l, .count = count};
-    sim_pool_submit(l->pool, &job);
-    sim_pool_wait(l->pool, &job);
+    for (int64_t k = 0; k < count; k++)
+        if (index[k] < 0 || index[k] >= l->images->count)
+            return sim_fail(SIM_EINVAL, "no image %ld in a set of %ld", (long)index[k],
+                            (long)l->images->count);
+    l->look = *look, l->index = index, l->x = x, l->label = label, l->status = SIM_OK;
+    l->job = (struct sim_job){.task = read_task, .context = l, .count = count};
+    sim_pool_submit(l->pool, &l->job);
+    return SIM_OK;
+}
+
+static sim_status labelled_finish(void *self)
+{
+    struct labelled *l = self;
+    sim_pool_wait(l->pool, &l->job);
     return l->status == SIM_OK ? SIM_OK : sim_fail(l->status, "%s", l->error);
+}
+
+static int32_t labelled_label(void *self, int64_t i)
+{
+    const struct labelled *l = self;
+    return l->images->label(l->images->self, i);
+}
+
+static void labelled_name(void *self, int64_t i, char *name, int size)
+{
+    const struct labelled *l = self;
+    l->images->name(l->images->self, i, name, size);
+}
+
+static const char *labelled_class_name(void *self, int label)
+{
+    const struct labelled *l = self;
+    return l->images->class_name(l->images->self, label);
 }
 
 static void labelled_close(void *self)
@@ -136,7 +189,11 @@ sim_status sim_loader_open_labelled(struct sim_labelled *out, const struct sim_l
     *out = (struct sim_labelled){.self = l,
                                  .images = c->images->count,
                                  .classes = c->images->classes,
-                                 .read = labelled_read,
+                                 .label = labelled_label,
+                                 .name = labelled_name,
+                                 .class_name = labelled_class_name,
+                                 .start = labelled_start,
+                                 .finish = labelled_finish,
                                  .close = labelled_close};
     return SIM_OK;
 }

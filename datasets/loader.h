@@ -14,8 +14,8 @@ struct sim_loader_config {
     const struct sim_mask_config *mask;
     int64_t batch_size, img_size, patch_size;
     uint64_t seed;
-    /* Of several ranks each makes its share of every batch, batch_size / ranks rows from rank * share on: together
-     * they are the batch that one would make.  batch_size must divide.  Both 0: alone. */
+    /* Of several ranks each makes its share of every batch, batch_size / ranks rows from rank * share on:
+     * together they are the batch that one would make.  batch_size must divide.  Both 0: alone. */
     int rank, ranks;
     int workers;  /* >= 1 threads */
     int one_view; /* objectives that ask for one view */
@@ -29,7 +29,8 @@ sim_status sim_loader_check(const struct sim_loader_config *c);
  * larger than the set is SIM_EINVAL.  Under policy `skip` a damaged image is replaced by the next one of the
  * permutation that decodes; under `error` the batch fails with the image's name. */
 sim_status sim_loader_open(struct sim_source *out, const struct sim_loader_config *c);
-/* Scoring: resize the shorter side, centre crop, normalise; decoded by `workers` threads. */
+/* Scoring, one image at a time or several: read by `workers` threads; data.cache_mb of decoded images are
+ * kept. */
 sim_status sim_loader_open_labelled(struct sim_labelled *out, const struct sim_loader_config *c);
 
 #endif

@@ -55,14 +55,18 @@ static sim_status check_data(const struct sim_run_config *c)
         return sim_fail(
             SIM_EINVAL,
             "data.train: data.kind folder needs the path of the training images (a folder or an archive)");
-    if (d->kind == SIM_DATA_FOLDER && !d->val[0] && (c->eval.knn || c->eval.logistic))
+    if (d->kind == SIM_DATA_FOLDER && !d->val[0] && sim_eval_any(&c->eval))
         return sim_fail(SIM_EINVAL,
                         "data.val: data.kind folder needs the path of validation images to score; or set "
-                        "eval.knn and eval.logistic to false");
+                        "eval.knn, eval.logistic, eval.linear and eval.few_shot to false");
     if (c->train.epochs > 0 && images && images < c->train.batch_size)
         return sim_fail(SIM_EINVAL,
                         "train.batch_size: a batch of %ld is larger than the %ld images of the training set",
                         (long)c->train.batch_size, (long)images);
+    if (c->eval.linear && images && images < c->eval.linear_batch_size)
+        return sim_fail(SIM_EINVAL,
+                        "eval.linear_batch_size: a batch of %ld is larger than the %ld images of the training set",
+                        (long)c->eval.linear_batch_size, (long)images);
     return SIM_OK;
 }
 
@@ -84,6 +88,7 @@ sim_status sim_run_config_check(const struct sim_run_config *c)
     if (c->data.val_resize && c->data.val_resize < c->model.img_size)
         return sim_fail(SIM_EINVAL, "data.val_resize: %ld pixels leave no centre crop of model.img_size %ld",
                         (long)c->data.val_resize, (long)c->model.img_size);
+    SIM_TRY(sim_eval_config_check(&c->eval));
     return check_data(c);
 }
 

@@ -138,7 +138,7 @@ static sim_status open_images(struct work *w)
 {
     struct sim_run_images *i = &w->session->images;
     const struct sim_run_config *c = &w->run->config;
-    int scored = sim_ranks_first(w->session->ranks) && (c->eval.knn || c->eval.logistic);
+    int scored = sim_ranks_first(w->session->ranks) && sim_eval_any(&c->eval);
     if (i->open && i->scored >= scored && i->seed == c->seed && memcmp(&i->of, &c->data, sizeof i->of) == 0)
         return SIM_OK;
     sim_run_images_close(i);
@@ -162,44 +162,46 @@ static void describe_images(struct work *w)
 }
 
 /* ------------------------------------------------------------------ scores */
-static sim_status take_features(struct work *w, const struct sim_images *images, struct sim_encoder *encoder,
-                                const char *label, struct sim_features *out)
+/* Opens both sets for scoring.  Training images may be shown in every epoch of a probe, validation images are
+ * read once or twice: only the former are kept in memory. */
+static sim_status open_labelled(struct work *w, struct sim_labelled *train, struct sim_labelled *val)
 {
-    struct sim_labelled source;
+    struct sim_data_config uncached = w->run->config.data;
     struct sim_loader_config c = w->loader;
-    c.images = images;
-    SIM_TRY(sim_loader_open_labelled(&source, &c));
-    sim_status status = sim_features_take(out, encoder, &source, w->run->config.eval.batch_size, label);
-    source.close(source.self);
-    return status;
+    SIM_TRY(sim_loader_open_labelled(train, &c));
+    uncached.cache_mb = 0;
+    c.images = &w->session->images.val, c.data = &uncached;
+    return sim_loader_open_labelled(val, &c);
 }
 
 /* Scores the weights as they stand and adds the scores to the record as those of `encoder_name`. */
 static sim_status score_encoder(struct work *w, const char *encoder_name)
 {
     const struct sim_run_config *c = &w->run->config;
-    struct sim_run_images *images = &w->session->images;
     struct sim_record *r = &w->record;
     struct sim_encoder *encoder = NULL;
-    struct sim_features train = {0}, val = {0};
+    struct sim_labelled train = {0}, val = {0};
     struct sim_score scores[SIM_MAX_SCORES];
     int count = 0;
-    if (!images->scored || (!c->eval.knn && !c->eval.logistic)) return SIM_OK;
+    if (!w->session->images.scored || !sim_eval_any(&c->eval)) return SIM_OK;
     sim_status status =
         sim_encoder_open(&encoder, &w->session->ops, &c->model, w->objective.params, c->eval.batch_size);
+    if (status == SIM_OK) status = open_labelled(w, &train, &val);
     if (status == SIM_OK)
-        status = take_features(w, &images->train, encoder, "features of the training images", &train);
-    if (status == SIM_OK)
-        status = take_features(w, &images->val, encoder, "features of the validation images", &val);
-    if (status == SIM_OK) status = sim_score_all(&train, &val, &c->eval, scores, SIM_MAX_SCORES, &count);
+        status = sim_score_encoder(&(struct sim_score_job){.encoder = encoder,
+                                                           .train = &train,
+                                                           .val = &val,
+                                                           .config = &c->eval,
+                                                           .seed = (uint64_t)c->seed,
+                                                           .stop = w->session->stop},
+                                   scores, SIM_MAX_SCORES, &count, &r->skipped);
     for (int i = 0; i < count && r->score_count < SIM_MAX_SCORES; i++) {
         r->scores[r->score_count++] = (struct sim_scored){encoder_name, scores[i]};
         sim_session_say(w->session, "%s encoder: %s %s %.1f %% +- %.1f", encoder_name, scores[i].name,
                         scores[i].metric, 100 * scores[i].value, 100 * scores[i].standard_error);
     }
-    if (status == SIM_OK) r->skipped = train.skipped + val.skipped;
-    sim_features_close(&train);
-    sim_features_close(&val);
+    if (train.close) train.close(train.self);
+    if (val.close) val.close(val.self);
     sim_encoder_close(encoder);
     if (status == SIM_OK && stopped(w)) return SIM_EINTERRUPT;
     return status == SIM_OK ? SIM_OK : sim_context(status, "scoring the %s encoder", encoder_name);
@@ -285,7 +287,7 @@ static sim_status train(struct work *w)
                                 .on_epoch = say_epoch,
                                 .context = w};
     sim_status status = sim_train_run(&job, &w->result);
-    if ((status == SIM_OK || status == SIM_ENONFINITE) && !c->eval.knn && !c->eval.logistic) {
+    if ((status == SIM_OK || status == SIM_ENONFINITE) && !sim_eval_any(&c->eval)) {
         sim_status counted = count_skipped(w, &source);
         if (counted != SIM_OK) status = counted;
     }

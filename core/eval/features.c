@@ -1,91 +1,157 @@
-/* Features of a labelled set: the frozen encoder over it once, batch by batch. */
+/* Features of labelled images: the frozen encoder over them once, batch by batch, the next batch being read
+ * meanwhile. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "arena.h"
 #include "progress.h"
-#include "scores.h"
+#include "protocol.h"
 
 struct batch {
-    float *x;       /* (size, 3, S, S) */
-    float *feature; /* (size, dim) */
-    int32_t *label; /* (size) */
-    int64_t size;
+    float *x;       /* (batch_size, 3, S, S) */
+    int32_t *label; /* (batch_size) */
+    int64_t first, count;
 };
 
-static void batch_close(struct batch *b)
+struct pass {
+    const struct sim_features_job *job;
+    int64_t *all; /* (images) where no index is given */
+    const int64_t *index;
+    int64_t images, batch_size;
+    struct batch batch[2];
+    float *feature; /* (batch_size, dim) */
+    struct batch *reading;
+};
+
+static void pass_close(struct pass *p)
 {
-    free(b->x);
-    free(b->feature);
-    free(b->label);
+    for (int k = 0; k < 2; k++) free(p->batch[k].x), free(p->batch[k].label);
+    free(p->feature);
+    free(p->all);
 }
 
-static sim_status batch_open(struct batch *b, const struct sim_encoder *encoder, int64_t size)
+static sim_status pass_open(struct pass *p, const struct sim_features_job *job)
 {
-    size_t side = (size_t)sim_encoder_img_size(encoder);
-    *b = (struct batch){.size = size};
-    b->x = sim_calloc_aligned((size_t)size, 3 * side * side * sizeof *b->x);
-    b->feature = sim_calloc_aligned((size_t)size, (size_t)sim_encoder_dim(encoder) * sizeof *b->feature);
-    b->label = sim_calloc_aligned((size_t)size, sizeof *b->label);
-    if (b->x && b->feature && b->label) return SIM_OK;
-    batch_close(b);
-    return sim_fail(SIM_ENOMEM, "features: no memory for a batch of %lld images of %zu pixels a side",
-                    (long long)size, side);
+    const size_t side = (size_t)sim_encoder_img_size(job->encoder);
+    *p = (struct pass){.job = job, .index = job->index};
+    p->images = job->index ? job->count : job->source->images;
+    p->batch_size = job->batch_size < p->images ? job->batch_size : p->images;
+    const size_t size = (size_t)p->batch_size;
+    int lacking = 0;
+    for (int k = 0; k < 2; k++) {
+        struct batch *b = &p->batch[k];
+        lacking |= !(b->x = sim_calloc_aligned(size, 3 * side * side * sizeof *b->x));
+        lacking |= !(b->label = sim_calloc_aligned(size, sizeof *b->label));
+    }
+    lacking |=
+        !(p->feature = sim_calloc_aligned(size, (size_t)sim_encoder_dim(job->encoder) * sizeof *p->feature));
+    if (!job->index) lacking |= !(p->all = malloc((size_t)p->images * sizeof *p->all));
+    if (lacking) {
+        pass_close(p);
+        return sim_fail(SIM_ENOMEM, "no memory for batches of %zu images of %zu pixels a side", size, side);
+    }
+    for (int64_t i = 0; p->all && i < p->images; i++) p->all[i] = i;
+    if (p->all) p->index = p->all;
+    return SIM_OK;
+}
+
+/* Starts reading the batch that begins with the first'th image, where there is one. */
+static sim_status read_ahead(struct pass *p, struct batch *b, int64_t first)
+{
+    const struct sim_labelled *source = p->job->source;
+    p->reading = NULL;
+    if (first >= p->images) return SIM_OK;
+    b->first = first, b->count = p->images - first < p->batch_size ? p->images - first : p->batch_size;
+    SIM_TRY(source->start(source->self, &p->job->look, p->index + first, b->count, b->x, b->label));
+    p->reading = b;
+    return SIM_OK;
+}
+
+static sim_status finish_reading(struct pass *p)
+{
+    if (!p->reading) return SIM_OK;
+    p->reading = NULL;
+    return p->job->source->finish(p->job->source->self);
+}
+
+/* Ends the read under way because of `failure`, whose sentence stays. */
+static sim_status abandon(struct pass *p, sim_status failure)
+{
+    char sentence[2048];
+    snprintf(sentence, sizeof sentence, "%s", sim_error_text());
+    finish_reading(p);
+    return sim_fail(failure, "%s", sentence);
 }
 
 /* One batch through the encoder; its rows with a label are appended to `out`. */
-static sim_status take_batch(struct sim_features *out, struct batch *b, struct sim_encoder *encoder,
-                             const struct sim_labelled *source, int64_t first, int64_t count)
+static sim_status take_batch(struct sim_features *out, struct pass *p, const struct batch *b)
 {
-    SIM_TRY(source->read(source->self, first, count, b->x, b->label));
-    SIM_TRY(sim_encoder_mean_patch(encoder, b->x, count, b->feature));
-    for (int64_t i = 0; i < count; i++) {
+    SIM_TRY((p->job->feature == SIM_FEATURE_CLS ? sim_encoder_cls : sim_encoder_mean_patch)(
+        p->job->encoder, b->x, b->count, p->feature));
+    for (int64_t i = 0; i < b->count; i++) {
         if (b->label[i] == -1) {
             out->skipped++;
             continue;
         }
         if (b->label[i] < 0 || b->label[i] >= out->classes)
             return sim_fail(SIM_EINVAL, "image %lld has label %d; the set has classes 0 to %d",
-                            (long long)(first + i), (int)b->label[i], out->classes - 1);
-        memcpy(out->x + out->count * out->dim, b->feature + i * out->dim, (size_t)out->dim * sizeof *out->x);
+                            (long long)p->index[b->first + i], (int)b->label[i], out->classes - 1);
+        memcpy(out->x + out->count * out->dim, p->feature + i * out->dim, (size_t)out->dim * sizeof *out->x);
         out->label[out->count++] = b->label[i];
     }
     return SIM_OK;
 }
 
-sim_status sim_features_take(struct sim_features *out, struct sim_encoder *encoder,
-                             const struct sim_labelled *source, int64_t batch_size, const char *label)
+static sim_status take_all(struct sim_features *out, struct pass *p, struct sim_progress *progress)
 {
-    *out = (struct sim_features){.dim = sim_encoder_dim(encoder), .classes = source->classes};
-    if (source->images < 1) return sim_fail(SIM_EINVAL, "%s: the set is empty", label);
-    if (batch_size < 1)
-        return sim_fail(SIM_EINVAL, "%s: batch_size %lld; at least 1 is needed", label,
-                        (long long)batch_size);
-    if (batch_size > source->images) batch_size = source->images;
-
-    struct batch b;
-    SIM_TRY(batch_open(&b, encoder, batch_size));
-    out->x = sim_calloc_aligned((size_t)source->images, (size_t)out->dim * sizeof *out->x);
-    out->label = sim_calloc_aligned((size_t)source->images, sizeof *out->label);
-    sim_status status = SIM_OK;
-    if (!out->x || !out->label)
-        status = sim_fail(SIM_ENOMEM, "%s: no memory for %lld rows of %d features", label,
-                          (long long)source->images, out->dim);
-
-    struct sim_progress progress;
-    sim_progress_start(&progress, label, "images", source->images);
-    for (int64_t first = 0; first < source->images && status == SIM_OK; first += batch_size) {
-        int64_t count = source->images - first < batch_size ? source->images - first : batch_size;
-        status = take_batch(out, &b, encoder, source, first, count);
-        if (status != SIM_OK) sim_context(status, "%s", label);
-        sim_progress_update(&progress, first + count, NULL);
+    const int64_t before = progress->done;
+    SIM_TRY(read_ahead(p, &p->batch[0], 0));
+    for (int k = 0; p->reading; k = 1 - k) {
+        struct batch *b = p->reading;
+        SIM_TRY(finish_reading(p));
+        SIM_TRY(sim_score_go_on(p->job->stop));
+        SIM_TRY(read_ahead(p, &p->batch[1 - k], b->first + b->count));
+        SIM_TRY(take_batch(out, p, b));
+        sim_progress_update(progress, before + b->first + b->count, p->job->note);
     }
-    sim_progress_finish(&progress);
-    batch_close(&b);
-    if (status == SIM_OK && out->count == 0)
-        status = sim_fail(SIM_EINVAL, "%s: all %lld images are damaged", label, (long long)source->images);
-    if (status != SIM_OK) sim_features_close(out);
+    if (out->count == 0) return sim_fail(SIM_EINVAL, "all %lld images are damaged", (long long)p->images);
+    return SIM_OK;
+}
+
+static sim_status take(struct sim_features *out, struct pass *p)
+{
+    const struct sim_features_job *job = p->job;
+    out->x = sim_calloc_aligned((size_t)p->images, (size_t)out->dim * sizeof *out->x);
+    out->label = sim_calloc_aligned((size_t)p->images, sizeof *out->label);
+    if (!out->x || !out->label)
+        return sim_fail(SIM_ENOMEM, "no memory for %lld rows of %d features", (long long)p->images, out->dim);
+    if (job->progress) return take_all(out, p, job->progress);
+    struct sim_progress own;
+    sim_progress_start(&own, job->label, "images", p->images);
+    sim_status status = take_all(out, p, &own);
+    sim_progress_finish(&own);
     return status;
+}
+
+sim_status sim_features_take(struct sim_features *out, const struct sim_features_job *job)
+{
+    *out = (struct sim_features){.dim = sim_encoder_dim(job->encoder), .classes = job->source->classes};
+    if (job->source->images < 1 || (job->index && job->count < 1))
+        return sim_fail(SIM_EINVAL, "%s: the set is empty", job->label);
+    if (job->batch_size < 1)
+        return sim_fail(SIM_EINVAL, "%s: batch_size %lld; at least 1 is needed", job->label,
+                        (long long)job->batch_size);
+    struct pass p;
+    sim_status status = pass_open(&p, job);
+    if (status == SIM_OK) {
+        status = take(out, &p);
+        if (status != SIM_OK && p.reading) status = abandon(&p, status);
+        pass_close(&p);
+    }
+    if (status == SIM_OK) return SIM_OK;
+    sim_features_close(out);
+    return sim_context(status, "%s", job->label);
 }
 
 void sim_features_close(struct sim_features *f)

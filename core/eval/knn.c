@@ -126,7 +126,7 @@ static sim_status score_tile(struct knn *n, const struct sim_ops *ops, int64_t f
     return SIM_OK;
 }
 
-static sim_status score_rows(struct knn *n, int64_t *right)
+static sim_status score_rows(struct knn *n, const volatile sig_atomic_t *stop, int64_t *right)
 {
     struct sim_ops ops;
     SIM_TRY(sim_ops_cpu_open(&ops, NULL));
@@ -135,7 +135,8 @@ static sim_status score_rows(struct knn *n, int64_t *right)
     sim_status status = SIM_OK;
     for (int64_t first = 0; first < n->val->count && status == SIM_OK; first += VAL_TILE) {
         int64_t rows = n->val->count - first < VAL_TILE ? n->val->count - first : VAL_TILE;
-        status = score_tile(n, &ops, first, rows, right);
+        status = sim_score_go_on(stop);
+        if (status == SIM_OK) status = score_tile(n, &ops, first, rows, right);
         sim_progress_update(&progress, first + rows, NULL);
     }
     sim_progress_finish(&progress);
@@ -144,7 +145,8 @@ static sim_status score_rows(struct knn *n, int64_t *right)
 }
 
 sim_status sim_score_knn(const struct sim_features *train, const struct sim_features *val,
-                         const struct sim_eval_config *c, struct sim_score *out)
+                         const struct sim_eval_config *c, const volatile sig_atomic_t *stop,
+                         struct sim_score *out)
 {
     SIM_TRY(sim_features_check(train, val, "knn"));
     if (c->knn_k < 1 || c->knn_k > train->count)
@@ -168,10 +170,10 @@ sim_status sim_score_knn(const struct sim_features *train, const struct sim_feat
                           (long long)train->count, (long long)val->count);
     if (status == SIM_OK) {
         zero = unit_rows(train, n.train_unit) + unit_rows(val, n.val_unit);
-        status = score_rows(&n, &right);
+        status = score_rows(&n, stop, &right);
     }
     if (status == SIM_OK) {
-        sim_score_fill(out, "knn", right, train, val);
+        sim_score_fill(out, "knn", right, train->count, val->count);
         snprintf(
             out->protocol, sizeof out->protocol,
             "{\"features\": \"mean_patch\", \"similarity\": \"cosine\", \"k\": %lld, \"temperature\": %.9g, "

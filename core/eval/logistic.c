@@ -25,16 +25,9 @@ static void column_moments(const struct sim_features *f, double *mean, double *s
     }
 }
 
-static int64_t count_right(const int32_t *said, const int32_t *label, int64_t n)
-{
-    int64_t right = 0;
-    for (int64_t i = 0; i < n; i++) right += said[i] == label[i];
-    return right;
-}
-
 static sim_status fit_and_score(const struct sim_features *train, const struct sim_features *val,
-                                const struct sim_eval_config *c, double *mean, double *scale, int32_t *said,
-                                struct sim_score *out)
+                                const struct sim_eval_config *c, const volatile sig_atomic_t *stop,
+                                double *mean, double *scale, int32_t *said, struct sim_score *out)
 {
     struct sim_logreg model;
     if (c->logistic_standardize) column_moments(train, mean, scale);
@@ -50,12 +43,14 @@ static sim_status fit_and_score(const struct sim_features *train, const struct s
                                                             .l2 = c->logistic_l2,
                                                             .tolerance = c->logistic_tolerance,
                                                             .max_iter = c->logistic_max_iter,
-                                                            .label = "logistic"}));
+                                                            .label = "logistic",
+                                                            .stop = stop}));
     sim_status status = sim_logreg_predict(&model, train->x, train->count, said);
-    double fitted = (double)count_right(said, train->label, train->count) / (double)train->count;
+    double fitted = (double)sim_score_count_right(said, train->label, train->count) / (double)train->count;
     if (status == SIM_OK) status = sim_logreg_predict(&model, val->x, val->count, said);
     if (status == SIM_OK) {
-        sim_score_fill(out, "logistic", count_right(said, val->label, val->count), train, val);
+        sim_score_fill(out, "logistic", sim_score_count_right(said, val->label, val->count), train->count,
+                       val->count);
         snprintf(out->protocol, sizeof out->protocol,
                  "{\"features\": \"mean_patch\", \"standardized\": %s, \"intercept\": true, \"l2\": %.9g, "
                  "\"tolerance\": %.3g, \"iterations\": %lld, \"stopped\": \"%s\", \"objective\": %.9g, "
@@ -68,7 +63,8 @@ static sim_status fit_and_score(const struct sim_features *train, const struct s
 }
 
 sim_status sim_score_logistic(const struct sim_features *train, const struct sim_features *val,
-                              const struct sim_eval_config *c, struct sim_score *out)
+                              const struct sim_eval_config *c, const volatile sig_atomic_t *stop,
+                              struct sim_score *out)
 {
     SIM_TRY(sim_features_check(train, val, "logistic"));
     size_t rows = (size_t)(train->count > val->count ? train->count : val->count);
@@ -76,7 +72,7 @@ sim_status sim_score_logistic(const struct sim_features *train, const struct sim
     double *scale = sim_calloc_aligned((size_t)train->dim, sizeof *scale);
     int32_t *said = sim_calloc_aligned(rows, sizeof *said);
     sim_status status = mean && scale && said
-                            ? fit_and_score(train, val, c, mean, scale, said, out)
+                            ? fit_and_score(train, val, c, stop, mean, scale, said, out)
                             : sim_fail(SIM_ENOMEM, "logistic: no memory for %zu rows", rows);
     free(mean);
     free(scale);

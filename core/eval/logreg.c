@@ -133,6 +133,11 @@ static lbfgsfloatval_t evaluate(void *instance, const lbfgsfloatval_t *w, lbfgsf
     return loss / (double)s->problem->n + 0.5 * s->problem->l2 * squares;
 }
 
+static int stopped(const struct sim_logreg_problem *p)
+{
+    return p->stop && *p->stop;
+}
+
 static int show(void *instance, const lbfgsfloatval_t *w, const lbfgsfloatval_t *g, const lbfgsfloatval_t fx,
                 const lbfgsfloatval_t wnorm, const lbfgsfloatval_t gnorm, const lbfgsfloatval_t step,
                 int size, int k, int trials)
@@ -141,7 +146,7 @@ static int show(void *instance, const lbfgsfloatval_t *w, const lbfgsfloatval_t 
     (void)w, (void)g, (void)fx, (void)wnorm, (void)gnorm, (void)step, (void)size, (void)trials;
     s->iterations = k;
     if (s->problem->label) sim_progress_update(&s->progress, k, NULL);
-    return 0;
+    return stopped(s->problem);
 }
 
 /* ------------------------------------------------------------------ fit */
@@ -241,7 +246,10 @@ static sim_status minimise(struct sim_logreg *m, struct solver *s)
     if (p->label) sim_progress_finish(&s->progress);
 
     sim_status status = SIM_OK;
-    if (result == LBFGSERR_OUTOFMEMORY)
+    if (stopped(p))
+        status = sim_fail(SIM_EINTERRUPT, "logistic regression: stopped in iteration %lld",
+                          (long long)s->iterations);
+    else if (result == LBFGSERR_OUTOFMEMORY)
         status = sim_fail(SIM_ENOMEM, "logistic regression: no memory for L-BFGS over %lld weights",
                           (long long)size);
     else if (result < LBFGSERR_OUTOFINTERVAL) /* those below it say that a parameter is wrong */

@@ -3,6 +3,7 @@
 #ifndef SIM_LOGREG_H
 #define SIM_LOGREG_H
 
+#include <signal.h>
 #include <stdint.h>
 
 #include "status.h"
@@ -19,7 +20,8 @@ struct sim_logreg_problem {
     double l2;
     double tolerance; /* stop when |gradient| < tolerance * max(1, |W, b|), Euclidean norms */
     int64_t max_iter;
-    const char *label; /* progress is shown under it; NULL: none is */
+    const char *label;                 /* progress is shown under it; NULL: none is */
+    const volatile sig_atomic_t *stop; /* not 0: SIM_EINTERRUPT after the iteration; may be NULL */
 };
 
 struct sim_logreg {

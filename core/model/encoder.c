@@ -130,19 +130,42 @@ int sim_encoder_img_size(const struct sim_encoder *e)
     return (int)e->embedding.img_size;
 }
 
-sim_status sim_encoder_mean_patch(struct sim_encoder *e, const float *x, int64_t count, float *out)
+static sim_status check_count(const struct sim_encoder *e, int64_t count)
+{
+    if (count <= e->max_batch) return SIM_OK;
+    return sim_fail(SIM_EINVAL, "encoder: %ld images in a batch planned for %ld", (long)count,
+                    (long)e->max_batch);
+}
+
+/* Images through every block: (count, tokens, D). */
+static const sim_act *forward(struct sim_encoder *e, const float *x, int64_t count)
 {
     const struct sim_ops *o = e->ops;
-    int64_t tokens = 1 + e->embedding.patches;
-    if (count > e->max_batch)
-        return sim_fail(SIM_EINVAL, "encoder: %ld images in a batch planned for %ld", (long)count,
-                        (long)e->max_batch);
     const struct sim_embedding *m = &e->embedding;
     const float *images =
         o->stage(o, e->images, x, (size_t)(count * 3 * m->img_size * m->img_size) * sizeof *x);
     sim_act *t = sim_embedding_forward(o, &e->view, &e->embedding, images, NULL, count, m->patches);
-    const sim_act *z = sim_stack_forward(o, &e->view, &e->blocks, t, count, tokens, NULL, NULL);
-    o->mean_rows(o, e->feature, z, count, tokens, 1, m->patches, m->dim);
+    return sim_stack_forward(o, &e->view, &e->blocks, t, count, 1 + m->patches, NULL, NULL);
+}
+
+sim_status sim_encoder_mean_patch(struct sim_encoder *e, const float *x, int64_t count, float *out)
+{
+    const struct sim_ops *o = e->ops;
+    const struct sim_embedding *m = &e->embedding;
+    SIM_TRY(check_count(e, count));
+    const sim_act *z = forward(e, x, count);
+    o->mean_rows(o, e->feature, z, count, 1 + m->patches, 1, m->patches, m->dim);
+    o->read_act(o, out, e->feature, count * m->dim);
+    return o->finish(o);
+}
+
+sim_status sim_encoder_cls(struct sim_encoder *e, const float *x, int64_t count, float *out)
+{
+    const struct sim_ops *o = e->ops;
+    const struct sim_embedding *m = &e->embedding;
+    SIM_TRY(check_count(e, count));
+    const sim_act *z = forward(e, x, count);
+    o->take_rows(o, e->feature, z, count, 1 + m->patches, 0, 1, m->dim);
     o->read_act(o, out, e->feature, count * m->dim);
     return o->finish(o);
 }

@@ -22,5 +22,7 @@ int sim_encoder_img_size(const struct sim_encoder *e);
 /* x (count, 3, S, S) normalised -> out (count, embed_dim), both on the host: mean of the patch tokens after
  * the last block. count beyond max_batch is an error. */
 sim_status sim_encoder_mean_patch(struct sim_encoder *e, const float *x, int64_t count, float *out);
+/* The same of the cls token. */
+sim_status sim_encoder_cls(struct sim_encoder *e, const float *x, int64_t count, float *out);
 
 #endif

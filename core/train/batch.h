@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "batch_tensors.h"
+#include "pixels.h"
 #include "status.h"
 
 /* Training batches, each a pure function of (epoch, step).  `next` may be called in any order (resuming
@@ -21,14 +22,29 @@ struct sim_source {
     void (*close)(void *self);
 };
 
-/* Labelled images without augmentation (resize shorter side, centre crop, normalise), for scoring. */
+/* How labelled images are shown to an encoder. */
+struct sim_look {
+    enum sim_resample filter;
+    int augment; /* 0: shorter side resized, centre crop.  1: a random crop resized, then a random flip */
+    double crop_min, flip; /* smallest share of the image's area in a crop (1 the largest); probability */
+    uint64_t seed;         /* with epoch and the image's number it keys the draw */
+    int64_t epoch;
+};
+
+/* A set of labelled images, for scoring: what is read is normalised, x (count, 3, S, S). */
 struct sim_labelled {
     void *self;
     int64_t images;
     int classes;
-    /* images first .. first+count-1 into x (count, 3, S, S) and label (count); label -1: a damaged image that
-     * policy `skip` passed over, whose pixels are zero. */
-    sim_status (*read)(void *self, int64_t first, int64_t count, float *x, int32_t *label);
+    int32_t (*label)(void *self, int64_t i); /* without decoding */
+    void (*name)(void *self, int64_t i, char *name, int size);
+    const char *(*class_name)(void *self, int label);
+    /* Starts reading images index[0 .. count-1] into x and label; label -1: a damaged image that policy
+     * `skip` passed over, whose pixels are zero.  What was started is finished before anything else is
+     * started; until then index, x and label stay where they are.  Where start fails, nothing was started. */
+    sim_status (*start)(void *self, const struct sim_look *look, const int64_t *index, int64_t count,
+                        float *x, int32_t *label);
+    sim_status (*finish)(void *self); /* waits; the failure of the first image in order that failed */
     void (*close)(void *self);
 };
 

@@ -80,7 +80,7 @@ START_TEST(equals_brute_force)
         struct sim_features val = make(cases[c].val, cases[c].dim, cases[c].classes, 20 + c);
         struct sim_eval_config e = config(cases[c].k, cases[c].temperature);
         struct sim_score score;
-        test_ok(sim_score_knn(&train, &val, &e, &score));
+        test_ok(sim_score_knn(&train, &val, &e, NULL, &score));
         double p = brute_force(&train, &val, cases[c].k, cases[c].temperature);
         ck_assert_double_eq_tol(score.value, p, 1e-12);
         ck_assert_double_eq_tol(score.standard_error, sqrt(p * (1 - p) / (double)cases[c].val), 1e-12);
@@ -100,9 +100,9 @@ START_TEST(threads_change_nothing)
     struct sim_eval_config e = config(10, 0.07);
     struct sim_score one, three;
     omp_set_num_threads(1);
-    test_ok(sim_score_knn(&train, &val, &e, &one));
+    test_ok(sim_score_knn(&train, &val, &e, NULL, &one));
     omp_set_num_threads(3);
-    test_ok(sim_score_knn(&train, &val, &e, &three));
+    test_ok(sim_score_knn(&train, &val, &e, NULL, &three));
     ck_assert_mem_eq(&one, &three, sizeof one);
     sim_features_close(&train);
     sim_features_close(&val);
@@ -119,11 +119,11 @@ START_TEST(ties)
     struct sim_features val = {.count = 1, .dim = 2, .classes = 3, .x = v, .label = want};
     struct sim_eval_config e = config(2, 1e-4);
     struct sim_score s;
-    test_ok(sim_score_knn(&train, &val, &e, &s)); /* rows 0 and 1 vote 1 each for classes 2 and 1 */
+    test_ok(sim_score_knn(&train, &val, &e, NULL, &s)); /* rows 0 and 1 vote 1 each for classes 2 and 1 */
     ck_assert_double_eq(s.value, 1);
     val.x = v + 2, val.label = want + 1;
     e.knn_k = 1;
-    test_ok(sim_score_knn(&train, &val, &e, &s)); /* rows 0 and 1 are as near: row 0, class 2 */
+    test_ok(sim_score_knn(&train, &val, &e, NULL, &s)); /* rows 0 and 1 are as near: row 0, class 2 */
     ck_assert_double_eq(s.value, 1);
 }
 END_TEST
@@ -137,7 +137,7 @@ START_TEST(zero_rows)
     struct sim_features val = {.count = 3, .dim = 2, .classes = 3, .x = v, .label = label};
     struct sim_eval_config e = config(1, 0.07);
     struct sim_score s;
-    test_ok(sim_score_knn(&train, &val, &e, &s));
+    test_ok(sim_score_knn(&train, &val, &e, NULL, &s));
     ck_assert_double_eq(s.value, 1);
     ck_assert(strstr(s.protocol, "\"zero_rows\": 2") != NULL);
 }
@@ -148,27 +148,41 @@ START_TEST(bad_features_are_errors)
     struct sim_features train = make(30, 4, 3, 1), val = make(10, 4, 3, 2), none = {.dim = 4, .classes = 3};
     struct sim_eval_config e = config(31, 0.07);
     struct sim_score s;
-    test_fails(sim_score_knn(&train, &val, &e, &s), "eval.knn_k is 31; the train set offers 1 to 30");
+    test_fails(sim_score_knn(&train, &val, &e, NULL, &s), "eval.knn_k is 31; the train set offers 1 to 30");
     e.knn_k = 30;
-    test_ok(sim_score_knn(&train, &val, &e, &s));
+    test_ok(sim_score_knn(&train, &val, &e, NULL, &s));
     e.knn_temperature = 0;
-    test_fails(sim_score_knn(&train, &val, &e, &s), "temperature");
+    test_fails(sim_score_knn(&train, &val, &e, NULL, &s), "temperature");
     e.knn_temperature = 0.1;
-    test_fails(sim_score_knn(&none, &val, &e, &s), "train set has 0 rows");
-    test_fails(sim_score_knn(&train, &none, &e, &s), "val set has 0 rows");
+    test_fails(sim_score_knn(&none, &val, &e, NULL, &s), "train set has 0 rows");
+    test_fails(sim_score_knn(&train, &none, &e, NULL, &s), "val set has 0 rows");
     val.x[4 * 7 + 2] = NAN;
-    test_fails(sim_score_knn(&train, &val, &e, &s), "feature 2 of val row 7");
+    test_fails(sim_score_knn(&train, &val, &e, NULL, &s), "feature 2 of val row 7");
     val.x[4 * 7 + 2] = 0;
     train.x[3] = -INFINITY;
-    test_fails(sim_score_logistic(&train, &val, &e, &s), "feature 3 of train row 0");
+    test_fails(sim_score_logistic(&train, &val, &e, NULL, &s), "feature 3 of train row 0");
     train.x[3] = 0;
     train.label[5] = 3;
-    test_fails(sim_score_knn(&train, &val, &e, &s), "train row 5 has label 3");
+    test_fails(sim_score_knn(&train, &val, &e, NULL, &s), "train row 5 has label 3");
     train.label[5] = 2;
     val.classes = 4;
-    test_fails(sim_score_knn(&train, &val, &e, &s), "train set has 3 classes, the val set 4");
+    test_fails(sim_score_knn(&train, &val, &e, NULL, &s), "train set has 3 classes, the val set 4");
     val.classes = 3, val.dim = 2;
-    test_fails(sim_score_knn(&train, &val, &e, &s), "train rows have 4 features, val rows 2");
+    test_fails(sim_score_knn(&train, &val, &e, NULL, &s), "train rows have 4 features, val rows 2");
+    sim_features_close(&train);
+    sim_features_close(&val);
+}
+END_TEST
+
+START_TEST(stopped_by_the_user)
+{
+    struct sim_features train = make(30, 4, 3, 1), val = make(10, 4, 3, 2);
+    struct sim_eval_config e = config(3, 0.07);
+    const volatile sig_atomic_t stop = 1;
+    struct sim_score s;
+    ck_assert_int_eq(sim_score_knn(&train, &val, &e, &stop, &s), SIM_EINTERRUPT);
+    e.logistic_l2 = 1e-3, e.logistic_tolerance = 1e-9, e.logistic_max_iter = 100;
+    ck_assert_int_eq(sim_score_logistic(&train, &val, &e, &stop, &s), SIM_EINTERRUPT);
     sim_features_close(&train);
     sim_features_close(&val);
 }
@@ -184,6 +198,7 @@ int main(void)
     tcase_add_test(c, ties);
     tcase_add_test(c, zero_rows);
     tcase_add_test(c, bad_features_are_errors);
+    tcase_add_test(c, stopped_by_the_user);
     suite_add_tcase(s, c);
     return test_run(s);
 }

@@ -84,6 +84,11 @@ START_TEST(mean_of_the_online_blocks_patches)
                 sum += (double)w.data[(i * 17 + n) * 24 + k]; /* without the cls token */
             ck_assert_double_eq_tol(mean[i * 24 + k], sum / 16, 1e-5 * fmax(1, fabs(sum / 16)));
         }
+    float cls[4 * 24];
+    test_ok(sim_encoder_cls(e, b.batch->view1, s.batch, cls));
+    for (int64_t i = 0; i < s.batch; i++)
+        for (int64_t k = 0; k < 24; k++)
+            ck_assert_float_eq_tol(cls[i * 24 + k], w.data[i * 17 * 24 + k], 1e-5);
     free(w.data);
     sim_encoder_close(e);
     bench_close(&b);
@@ -164,6 +169,7 @@ START_TEST(what_cannot_be_is_refused)
     struct sim_encoder *e = encoder_of(&b, 3);
     float mean[4 * 24];
     test_fails(sim_encoder_mean_patch(e, b.batch->view1, 4, mean), "4 images in a batch planned for 3");
+    test_fails(sim_encoder_cls(e, b.batch->view1, 4, mean), "4 images in a batch planned for 3");
     test_ok(sim_encoder_mean_patch(e, b.batch->view1, 3, mean));
     sim_encoder_close(e);
     sim_encoder_close(NULL);
