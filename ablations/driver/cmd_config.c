@@ -8,12 +8,13 @@
 #include "options.h"
 
 static const char help[] =
-    "usage: siameseim config [FILE.yaml] [--run NAME] [--set KEY=VALUE]... [--plain]\n"
+    "usage: siameseim config [FILE.yaml] [--scale SCALE] [--run NAME] [--set KEY=VALUE]... [--plain]\n"
     "       siameseim config --help-keys\n"
     "\n"
     "Prints one run as an experiment file with every key spelled out and explained (stdout), and its\n"
     "hash (stderr).  Without FILE: the defaults, as a start for a file of your own.\n"
     "\n"
+    "  --scale SCALE     mini, small or paper, where the file has scales (default: its first)\n"
     "  --run NAME        the run to print (default: the file's first); NAME-sSEED picks a seed\n"
     "  --set KEY=VALUE   change a key, such as train.epochs=20; may be repeated\n"
     "  --plain           no help lines\n"
@@ -44,11 +45,12 @@ static sim_status print_defaults(const struct sim_words *sets, int plain)
     return print_run(&run, "the defaults", plain);
 }
 
-static sim_status print_from_file(const char *file, const char *name, const struct sim_words *sets, int plain)
+static sim_status print_from_file(const char *file, const char *scale, const char *name,
+                                  const struct sim_words *sets, int plain)
 {
     struct sim_experiment experiment;
     const struct sim_run *run;
-    SIM_TRY(sim_experiment_open(&experiment, &file, 1, sets->word, sets->count));
+    SIM_TRY(sim_experiment_open(&experiment, &file, 1, scale, sets->word, sets->count));
     sim_status status = sim_experiment_find(&experiment, name, &run);
     if (status == SIM_OK) status = print_run(run, run->folder, plain);
     sim_experiment_close(&experiment);
@@ -58,21 +60,22 @@ static sim_status print_from_file(const char *file, const char *name, const stru
 static int run_config_command(int argc, char **argv)
 {
     struct sim_words files = {0}, sets = {0};
-    const char *name = NULL;
+    const char *name = NULL, *scale = NULL;
     int plain = 0, keys = 0;
     const struct sim_option options[] = {{"--run", NULL, &name, NULL},
+                                         {"--scale", NULL, &scale, NULL},
                                          {"--set", NULL, NULL, &sets},
                                          {"--plain", &plain, NULL, NULL},
                                          {"--help-keys", &keys, NULL, NULL}};
-    sim_status status = sim_options_parse(argc, argv, options, 4, &files);
+    sim_status status = sim_options_parse(argc, argv, options, 5, &files);
     if (status == SIM_OK && files.count > 1) status = sim_fail(SIM_EINVAL, "one FILE at most; see --help");
-    if (status == SIM_OK && name && !files.count)
-        status = sim_fail(SIM_EINVAL, "--run %s needs a FILE", name);
+    if (status == SIM_OK && (name || scale) && !files.count)
+        status = sim_fail(SIM_EINVAL, "%s %s needs a FILE", name ? "--run" : "--scale", name ? name : scale);
     if (status == SIM_OK && keys)
         sim_fields_print_help(sim_run_schema(), stdout);
     else if (status == SIM_OK)
-        status =
-            files.count ? print_from_file(files.word[0], name, &sets, plain) : print_defaults(&sets, plain);
+        status = files.count ? print_from_file(files.word[0], scale, name, &sets, plain)
+                             : print_defaults(&sets, plain);
     sim_words_close(&files);
     sim_words_close(&sets);
     return status == SIM_OK ? 0 : sim_command_failed("config");

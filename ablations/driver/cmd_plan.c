@@ -47,7 +47,7 @@ static const char help[] =
 
 struct words {
     struct sim_words files, sets, names, devices;
-    const char *images, *threads, *gflops, *ranks, *device;
+    const char *images, *threads, *gflops, *ranks, *device, *scale, *out;
 };
 
 struct assumptions {
@@ -175,7 +175,7 @@ static sim_status measure(const struct words *w, const struct sim_backend *backe
 static sim_status open_runs(struct sim_experiment *e, const struct words *w, const char *backend)
 {
     *e = (struct sim_experiment){0};
-    SIM_TRY(sim_experiment_open(e, w->files.word, w->files.count, w->sets.word, w->sets.count));
+    SIM_TRY(sim_experiment_open(e, w->files.word, w->files.count, w->scale, w->sets.word, w->sets.count));
     SIM_TRY(sim_experiment_select(e, w->names.word, w->names.count));
     return sim_experiment_resolve(e, backend);
 }

@@ -21,6 +21,7 @@ static const char help[] =
     "  --out DIR         gets records.jsonl, table.md, plots, and for every run NAME/ with config.yaml,\n"
     "                    encoder.safetensors, checkpoint.safetensors and the curves; with several seeds the\n"
     "                    folders are NAME-sSEED\n"
+    "  --scale SCALE     mini, small or paper, where the files have scales (default: each file's first)\n"
     "  --run NAME        only this run; may be repeated; NAME-sSEED picks one seed\n"
     "  --set KEY=VALUE   change a key in all runs, such as train.epochs=20; may be repeated;\n"
     "                    seed=3 replaces the files' lists of seeds; siameseim config --help-keys: all keys\n"
@@ -32,10 +33,14 @@ static const char help[] =
     "  --fresh           start every run again, over what stands in DIR\n"
     "  --quiet           no progress, no table: only errors\n"
     "\n"
-    "Several processes train together, one per device or share of the cores, when they are started by mpirun or\n"
-    "srun (with MPI compiled in), or with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT as torchrun sets them, or\n"
-    "with SIM_RANKS_FOLDER=a folder that all see, SIM_RANKS_NAME=a word of this launch, RANK and WORLD_SIZE.\n"
-    "train.batch_size is that of all together.  Rank 0 scores and writes; all read DIR.  A rank that is gone ends\n"
+    "Several processes train together, one per device or share of the cores, when they are started by mpirun "
+    "or\n"
+    "srun (with MPI compiled in), or with RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT as torchrun sets "
+    "them, or\n"
+    "with SIM_RANKS_FOLDER=a folder that all see, SIM_RANKS_NAME=a word of this launch, RANK and "
+    "WORLD_SIZE.\n"
+    "train.batch_size is that of all together.  Rank 0 scores and writes; all read DIR.  A rank that is gone "
+    "ends\n"
     "the others; one that does not come for SIM_RANKS_TIMEOUT_S seconds (600) counts as gone.\n"
     "\n"
     "Ctrl-C stops after the current step with a checkpoint, a second one at once; the same command goes on\n"
@@ -168,13 +173,13 @@ static void summarise(const struct sim_session *s, struct tally *t)
 
 struct words {
     struct sim_words files, sets, names;
-    const char *out, *threads, *device;
+    const char *out, *threads, *device, *scale;
     int resume, fresh, quiet;
 };
 
 static sim_status read_files(struct sim_session *s, struct sim_experiment *e, const struct words *w)
 {
-    SIM_TRY(sim_experiment_open(e, w->files.word, w->files.count, w->sets.word, w->sets.count));
+    SIM_TRY(sim_experiment_open(e, w->files.word, w->files.count, w->scale, w->sets.word, w->sets.count));
     SIM_TRY(sim_experiment_select(e, w->names.word, w->names.count));
     SIM_TRY(sim_experiment_resolve(e, s->backend.name));
     SIM_TRY(check_paths(e));
@@ -252,8 +257,9 @@ static int run_run(int argc, char **argv)
         {"--out", NULL, &w.out, NULL},       {"--run", NULL, NULL, &w.names},
         {"--set", NULL, NULL, &w.sets},      {"--threads", NULL, &w.threads, NULL},
         {"--device", NULL, &w.device, NULL}, {"--resume", &w.resume, NULL, NULL},
-        {"--fresh", &w.fresh, NULL, NULL},   {"--quiet", &w.quiet, NULL, NULL}};
-    sim_status status = sim_options_parse(argc, argv, options, 8, &w.files);
+        {"--fresh", &w.fresh, NULL, NULL},   {"--quiet", &w.quiet, NULL, NULL},
+        {"--scale", NULL, &w.scale, NULL}};
+    sim_status status = sim_options_parse(argc, argv, options, sizeof options / sizeof *options, &w.files);
     int code = status == SIM_OK ? run_files(&w) : sim_command_failed("run");
     sim_words_close(&w.files);
     sim_words_close(&w.sets);

@@ -21,6 +21,7 @@ static const char help[] =
     "  --index N         image of the training set, from 0\n"
     "  --out DIR         gets view1.png, view2.png (small ones enlarged too), mask.png, geometry.png\n"
     "  --epoch E         epoch, from 0 (default 0)\n"
+    "  --scale SCALE     mini, small or paper, where the file has scales (default: its first)\n"
     "  --run NAME        run of the file (default: the first)\n"
     "  --set KEY=VALUE   change a key, such as augment.same_view=true; may be repeated\n"
     "\n"
@@ -88,13 +89,14 @@ static sim_status draw_image(const struct sim_run_config *c, const struct sim_im
     return status;
 }
 
-static sim_status draw_from_file(const char *file, const char *name, const struct sim_words *sets,
-                                 int64_t index, int64_t epoch, const char *folder)
+static sim_status draw_from_file(const char *file, const char *scale, const char *name,
+                                 const struct sim_words *sets, int64_t index, int64_t epoch,
+                                 const char *folder)
 {
     struct sim_experiment experiment;
     struct sim_images images = {0};
     const struct sim_run *run;
-    SIM_TRY(sim_experiment_open(&experiment, &file, 1, sets->word, sets->count));
+    SIM_TRY(sim_experiment_open(&experiment, &file, 1, scale, sets->word, sets->count));
     sim_status status = sim_experiment_find(&experiment, name, &run);
     if (status == SIM_OK)
         status = sim_images_open(&images, &run->config.data, SIM_TRAIN, (uint64_t)run->config.seed);
@@ -107,20 +109,18 @@ static sim_status draw_from_file(const char *file, const char *name, const struc
 static int run_views_command(int argc, char **argv)
 {
     struct sim_words files = {0}, sets = {0};
-    const char *name = NULL, *folder = NULL, *index_text = NULL, *epoch_text = NULL;
+    const char *name = NULL, *scale = NULL, *folder = NULL, *index_text = NULL, *epoch_text = NULL;
     int64_t index = 0, epoch = 0;
-    const struct sim_option options[] = {{"--index", NULL, &index_text, NULL},
-                                         {"--out", NULL, &folder, NULL},
-                                         {"--epoch", NULL, &epoch_text, NULL},
-                                         {"--run", NULL, &name, NULL},
-                                         {"--set", NULL, NULL, &sets}};
-    sim_status status = sim_options_parse(argc, argv, options, 5, &files);
+    const struct sim_option options[] = {{"--index", NULL, &index_text, NULL}, {"--out", NULL, &folder, NULL},
+                                         {"--epoch", NULL, &epoch_text, NULL}, {"--run", NULL, &name, NULL},
+                                         {"--scale", NULL, &scale, NULL},      {"--set", NULL, NULL, &sets}};
+    sim_status status = sim_options_parse(argc, argv, options, 6, &files);
     if (status == SIM_OK && (files.count != 1 || !index_text || !folder))
         status = sim_fail(SIM_EINVAL, "one FILE, --index N and --out DIR are needed; see --help");
     if (status == SIM_OK) status = sim_options_whole("--index", index_text, 0, UINT32_MAX, &index);
     if (status == SIM_OK && epoch_text)
         status = sim_options_whole("--epoch", epoch_text, 0, UINT32_MAX, &epoch);
-    if (status == SIM_OK) status = draw_from_file(files.word[0], name, &sets, index, epoch, folder);
+    if (status == SIM_OK) status = draw_from_file(files.word[0], scale, name, &sets, index, epoch, folder);
     sim_words_close(&files);
     sim_words_close(&sets);
     return status == SIM_OK ? 0 : sim_command_failed("views");

@@ -1,173 +1,19 @@
 #include "experiment.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "nearest.h"
-#include "yaml.h"
+#include "experiment_parts.h"
 
-#define MAX_SEEDS 1000
-#define WHERE_BYTES (SIM_TEXT_BYTES + 40)
-
-/* One file being read. */
-struct reader {
-    struct sim_yaml_file *yaml;
-    const struct sim_yaml *base, *runs; /* NULL where the file has none */
-    char name[SIM_NAME_BYTES], about[SIM_TEXT_BYTES];
-    int64_t seeds[MAX_SEEDS];
-    int seed_count;
-    const char *const *sets;
-    int set_count;
-};
-
-static sim_status fail_at(const struct reader *r, const struct sim_yaml *node, const char *sentence)
+/* Whether the pair "a.b=c" sets this key. */
+static int pair_is(const char *pair, const char *key)
 {
-    char where[WHERE_BYTES];
-    sim_yaml_where(r->yaml, node, where, sizeof where);
-    return sim_fail(SIM_EINVAL, "%s: %s", where, sentence);
-}
-
-/* A name becomes a folder and part of a record, so it is plain ASCII without separators. */
-static sim_status check_name(const struct reader *r, const struct sim_yaml *node, const char *what,
-                             const char *name)
-{
-    static const char legal[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    char where[WHERE_BYTES];
-    size_t length = strlen(name);
-    if (length > 0 && length < SIM_NAME_BYTES && name[0] != '.' && strspn(name, legal) == length)
-        return SIM_OK;
-    if (node)
-        sim_yaml_where(r->yaml, node, where, sizeof where);
-    else
-        snprintf(where, sizeof where, "%s", sim_yaml_path(r->yaml));
-    return sim_fail(SIM_EINVAL,
-                    "%s: the %s \"%.100s\" is no folder name: 1 to %d of A-Z a-z 0-9 . _ -, no dot in front",
-                    where, what, name, SIM_NAME_BYTES - 1);
-}
-
-/* ------------------------------------------------------------------ the parts of a file */
-static sim_status read_text(const struct reader *r, const struct sim_yaml *root, const char *key, char *out,
-                            size_t size)
-{
-    const struct sim_yaml *node = sim_yaml_find(root, key);
-    if (!node) return SIM_OK;
-    if (node->kind != SIM_YAML_SCALAR) return fail_at(r, node, "one line of text belongs here");
-    if (strlen(node->text) >= size) return fail_at(r, node, "this text is too long");
-    memcpy(out, node->text, strlen(node->text) + 1);
-    return SIM_OK;
-}
-
-static sim_status read_seed(struct reader *r, const struct sim_yaml *node)
-{
-    char *end;
-    if (node->kind != SIM_YAML_SCALAR) return fail_at(r, node, "a seed is a whole number");
-    errno = 0;
-    long long seed = strtoll(node->text, &end, 10);
-    if (errno || end == node->text || *end || seed < 0 || seed > 9007199254740991LL)
-        return fail_at(r, node, "a seed is a whole number from 0 to 2^53 - 1");
-    for (int i = 0; i < r->seed_count; i++)
-        if (r->seeds[i] == seed) return fail_at(r, node, "this seed is listed twice");
-    if (r->seed_count == MAX_SEEDS) return fail_at(r, node, "more than 1000 seeds");
-    r->seeds[r->seed_count++] = seed;
-    return SIM_OK;
-}
-
-static sim_status read_seeds(struct reader *r, const struct sim_yaml *root)
-{
-    const struct sim_yaml *list = sim_yaml_find(root, "seeds");
-    if (!list) {
-        r->seeds[r->seed_count++] = 0;
-        return SIM_OK;
-    }
-    if (list->kind != SIM_YAML_LIST || !list->child)
-        return fail_at(r, list, "seeds: a list of at least one seed belongs here, such as [0, 1, 2]");
-    for (const struct sim_yaml *node = list->child; node; node = node->next) SIM_TRY(read_seed(r, node));
-    return SIM_OK;
-}
-
-/* An overrides map: `{}` or nothing at all stand for no changes. */
-static sim_status check_overrides(const struct reader *r, const struct sim_yaml *map)
-{
-    const struct sim_yaml *seed;
-    if (map->kind == SIM_YAML_SCALAR && !map->text[0]) return SIM_OK;
-    if (map->kind != SIM_YAML_MAP)
-        return fail_at(r, map,
-                       "configuration keys belong here, such as {train: {epochs: 20}}, or {} for no changes");
-    seed = sim_yaml_find(map, "seed");
-    if (seed) return fail_at(r, seed, "seed: seeds stand in the list `seeds` at the top of the file");
-    return SIM_OK;
-}
-
-static sim_status check_top_level(const struct reader *r, const struct sim_yaml *root)
-{
-    static const char *const known[] = {"name", "about", "seeds", "base", "runs"};
-    const int count = sizeof known / sizeof *known;
-    for (const struct sim_yaml *node = root->child; node; node = node->next) {
-        int found = 0;
-        for (int i = 0; i < count; i++) found |= strcmp(node->key, known[i]) == 0;
-        if (found) continue;
-        char sentence[400];
-        const char *near = sim_nearest(node->key, known, count);
-        const struct sim_schema *s = sim_run_schema();
-        for (int i = 0; i < s->count && !found; i++) found = strcmp(node->key, s->sections[i].prefix) == 0;
-        if (found)
-            snprintf(sentence, sizeof sentence, "configuration keys such as `%.80s` stand below `base:`",
-                     node->key);
-        else
-            snprintf(sentence, sizeof sentence,
-                     "unknown key `%.80s`%s%s; an experiment has name, about, seeds, base, runs", node->key,
-                     near ? ", nearest: " : "", near ? near : "");
-        struct sim_yaml at = *node; /* point at the key, not at its value */
-        at.line = node->key_line, at.column = node->key_column;
-        return fail_at(r, &at, sentence);
-    }
-    return SIM_OK;
-}
-
-/* "ablations/quickstart.yaml" -> "quickstart" */
-static void stem(const char *path, char *out, size_t size)
-{
-    const char *slash = strrchr(path, '/');
-    snprintf(out, size, "%s", slash ? slash + 1 : path);
-    char *dot = strrchr(out, '.');
-    if (dot && dot > out && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0)) *dot = 0;
-}
-
-static sim_status read_parts(struct reader *r)
-{
-    const struct sim_yaml *root = sim_yaml_root(r->yaml), *node;
-    if (!root || root->kind != SIM_YAML_MAP || !root->child)
-        return sim_fail(SIM_EINVAL, "%s: an experiment is a map with keys such as base and runs",
-                        sim_yaml_path(r->yaml));
-    SIM_TRY(check_top_level(r, root));
-    stem(sim_yaml_path(r->yaml), r->name, sizeof r->name);
-    SIM_TRY(read_text(r, root, "name", r->name, sizeof r->name));
-    SIM_TRY(check_name(r, sim_yaml_find(root, "name"), "experiment's name", r->name));
-    SIM_TRY(read_text(r, root, "about", r->about, sizeof r->about));
-    SIM_TRY(read_seeds(r, root));
-    r->base = sim_yaml_find(root, "base");
-    if (r->base) SIM_TRY(check_overrides(r, r->base));
-    r->runs = sim_yaml_find(root, "runs");
-    if (!r->runs) return SIM_OK;
-    if (r->runs->kind != SIM_YAML_MAP || !r->runs->child)
-        return fail_at(
-            r, r->runs,
-            "runs: a map of names to changed keys belongs here, such as {no_mask: {mask: {kind: none}}}");
-    for (node = r->runs->child; node; node = node->next) {
-        SIM_TRY(check_name(r, node, "run's name", node->key));
-        SIM_TRY(check_overrides(r, node));
-    }
-    return SIM_OK;
+    size_t n = strlen(key);
+    return strncmp(pair, key, n) == 0 && pair[n] == '=';
 }
 
 /* ------------------------------------------------------------------ resolving */
-static int pair_is(const char *pair, const char *key)
-{
-    size_t length = strlen(key);
-    return strncmp(pair, key, length) == 0 && pair[length] == '=';
-}
 
 /* The node of a dotted key in an overrides map, or NULL. */
 static const struct sim_yaml *find_key(const struct sim_yaml *map, const char *dotted)
@@ -180,40 +26,73 @@ static const struct sim_yaml *find_key(const struct sim_yaml *map, const char *d
     return map && map->kind == SIM_YAML_MAP ? sim_yaml_find(map, dot + 1) : NULL;
 }
 
+/* Where the key got its value, the last word first: the run's own keys, its axes, then the layers. */
+static int find_origin(const struct sim_reader *r, const struct sim_own *own, const char *key, char *where,
+                       int size)
+{
+    const struct sim_yaml *node = find_key(own->map, key);
+    const struct sim_yaml_file *yaml = r->yaml;
+    for (int i = 0; i < own->axes && !node; i++)
+        if (strcmp(own->axis[i]->key, key) == 0) node = own->value[i];
+    for (int i = r->layers - 1; i >= 0 && !node; i--) {
+        node = find_key(r->layer[i].map, key);
+        yaml = r->layer[i].yaml;
+    }
+    if (node) sim_yaml_where(yaml, node, where, size);
+    return node != NULL;
+}
+
 /* A failed check of the resolved configuration names the key at fault, then the keys it does not agree with:
  * says where the first of them that the user set was set. */
-static sim_status locate(const struct reader *r, const struct sim_yaml *own, const char *name,
+static sim_status locate(const struct sim_reader *r, const struct sim_own *own, const char *name,
                          sim_status code)
 {
-    char sentence[2048], where[WHERE_BYTES], *rest;
+    char sentence[2048], where[SIM_WHERE_BYTES], *rest;
     snprintf(sentence, sizeof sentence, "%s", sim_error_text());
     for (char *key = strtok_r(sentence, " :,;", &rest); key; key = strtok_r(NULL, " :,;", &rest)) {
         for (int i = 0; i < r->set_count; i++)
             if (pair_is(r->sets[i], key)) return sim_context(code, "--set %s: run %s", r->sets[i], name);
-        const struct sim_yaml *node = find_key(own, key);
-        if (!node) node = find_key(r->base, key);
-        if (!node) continue;
-        sim_yaml_where(r->yaml, node, where, sizeof where);
-        return sim_context(code, "%s: run %s", where, name);
+        if (find_origin(r, own, key, where, sizeof where))
+            return sim_context(code, "%s: run %s", where, name);
     }
     return sim_context(code, "%s: run %s", sim_yaml_path(r->yaml), name);
 }
 
-static sim_status resolve(const struct reader *r, const struct sim_yaml *own, int64_t seed,
-                          struct sim_run_config *out)
+/* Applies a layer's keys, section by section, but for those that are none of the configuration. */
+static sim_status apply(const struct sim_layer *layer, struct sim_run_config *out)
+{
+    for (const struct sim_yaml *node = layer->map->child; node; node = node->next) {
+        struct sim_yaml section = *node, map = {.kind = SIM_YAML_MAP, .child = &section};
+        section.next = NULL;
+        if (!sim_layer_reserves(layer, node->key))
+            SIM_TRY(sim_yaml_apply(layer->yaml, &map, sim_run_schema(), out));
+    }
+    return SIM_OK;
+}
+
+sim_status sim_reader_resolve(const struct sim_reader *r, const struct sim_own *own, int64_t seed,
+                              struct sim_run_config *out)
 {
     const struct sim_schema *schema = sim_run_schema();
+    char where[SIM_WHERE_BYTES];
     memset(out, 0, sizeof *out);
     SIM_TRY(sim_fields_preset(schema, out));
-    if (r->base && r->base->kind == SIM_YAML_MAP) SIM_TRY(sim_yaml_apply(r->yaml, r->base, schema, out));
-    if (own && own->kind == SIM_YAML_MAP) SIM_TRY(sim_yaml_apply(r->yaml, own, schema, out));
+    for (int i = 0; i < r->layers; i++)
+        if (r->layer[i].map->kind == SIM_YAML_MAP) SIM_TRY(apply(&r->layer[i], out));
+    if (own->map && own->map->kind == SIM_YAML_MAP) SIM_TRY(sim_yaml_apply(r->yaml, own->map, schema, out));
+    for (int i = 0; i < own->axes; i++) {
+        sim_yaml_where(r->yaml, own->value[i], where, sizeof where);
+        SIM_TRY(sim_fields_set(schema, out, own->axis[i]->key, own->value[i]->text, where));
+    }
     out->seed = seed;
     for (int i = 0; i < r->set_count; i++) SIM_TRY(sim_fields_set_pair(schema, out, r->sets[i]));
     return SIM_OK;
 }
 
+/* ------------------------------------------------------------------ runs */
+
 /* A run's own keys say what it is; where --set replaces one, the user should know. */
-static void note_replaced(const struct reader *r, const struct sim_yaml *own, struct sim_run *run)
+static void note_replaced(const struct sim_reader *r, const struct sim_yaml *own, struct sim_run *run)
 {
     for (int i = 0; i < r->set_count; i++) {
         char key[128];
@@ -226,69 +105,114 @@ static void note_replaced(const struct reader *r, const struct sim_yaml *own, st
     }
 }
 
-/* Appends the run `name` (own: its overrides or NULL) once per seed. */
-static sim_status append_run(const struct reader *r, struct sim_experiment *e, const struct sim_yaml *own,
-                             const char *name)
+/* The file's runs as they are appended. */
+struct appending {
+    const struct sim_reader *r;
+    struct sim_experiment *e;
+    int first; /* of this file's runs in e */
+};
+
+/* Fills a zeroed run; one_seed: the folder needs no seed in its name. */
+static sim_status fill_run(const struct sim_reader *r, const struct sim_own *own, const char *name,
+                           int64_t seed, int one_seed, struct sim_run *run)
 {
-    int one_seed = r->seed_count == 1;
-    for (int i = 0; i < r->set_count; i++) one_seed |= pair_is(r->sets[i], "seed");
-    for (int k = 0; k < (one_seed ? 1 : r->seed_count); k++) {
+    snprintf(run->experiment, sizeof run->experiment, "%s", r->name);
+    snprintf(run->about, sizeof run->about, "%s", r->about);
+    snprintf(run->expected, sizeof run->expected, "%s", r->expected);
+    snprintf(run->name, sizeof run->name, "%s", name);
+    snprintf(run->file, sizeof run->file, "%s", sim_yaml_path(r->yaml));
+    SIM_TRY(sim_reader_resolve(r, own, seed, &run->config));
+    note_replaced(r, own->map, run);
+    if (one_seed)
+        snprintf(run->folder, sizeof run->folder, "%s", name);
+    else
+        snprintf(run->folder, sizeof run->folder, "%s-s%lld", name, (long long)run->config.seed);
+    sim_status status = sim_run_config_check(&run->config);
+    if (status != SIM_OK) return locate(r, own, name, status);
+    SIM_TRY(sim_run_config_hash(&run->config, run->config_hash));
+    return sim_study_make(r, own, run);
+}
+
+/* Against the runs before it: no folder twice, and no point of the grids twice. */
+static sim_status check_clash(const struct appending *a, const struct sim_own *own, const struct sim_yaml *at,
+                              const struct sim_run *run)
+{
+    const struct sim_run *other;
+    for (int i = 0; i < a->e->count; i++) {
+        other = &a->e->runs[i];
+        const int same_point =
+            own->axes && i >= a->first && strcmp(other->config_hash, run->config_hash) == 0;
+        if (same_point && strcmp(other->folder, run->folder) != 0)
+            return sim_reader_fail(a->r, at, "run %s would be run %s once more; take one of them out",
+                                   run->name, other->name);
+        if (strcmp(other->folder, run->folder) != 0) continue;
+        if (i >= a->first && at)
+            return sim_reader_fail(a->r, at,
+                                   "run %s would share the folder %s with another; rename one of them",
+                                   run->name, run->folder);
+        return sim_fail(SIM_EINVAL,
+                        "%s: run %s would share the folder %s with a run of %s; rename one of them",
+                        run->file, run->name, run->folder, other->file);
+    }
+    return SIM_OK;
+}
+
+/* Appends the run `name`, which stands at the node `at` (or NULL), once per seed. */
+static sim_status append_run(void *context, const struct sim_own *own, const char *name,
+                             const struct sim_yaml *at)
+{
+    const struct appending *a = context;
+    struct sim_experiment *e = a->e;
+    int one_seed = a->r->seed_count == 1;
+    for (int i = 0; i < a->r->set_count; i++) one_seed |= pair_is(a->r->sets[i], "seed");
+    for (int k = 0; k < (one_seed ? 1 : a->r->seed_count); k++) {
         struct sim_run *grown = realloc(e->runs, ((size_t)e->count + 1) * sizeof *grown), *run;
         if (!grown) return sim_fail(SIM_ENOMEM, "no memory for %d runs", e->count + 1);
         e->runs = grown;
         run = &e->runs[e->count];
         memset(run, 0, sizeof *run);
-        snprintf(run->experiment, sizeof run->experiment, "%s", r->name);
-        snprintf(run->about, sizeof run->about, "%s", r->about);
-        snprintf(run->name, sizeof run->name, "%s", name);
-        snprintf(run->file, sizeof run->file, "%s", sim_yaml_path(r->yaml));
-        SIM_TRY(resolve(r, own, r->seeds[k], &run->config));
-        note_replaced(r, own, run);
-        if (one_seed)
-            snprintf(run->folder, sizeof run->folder, "%s", name);
-        else
-            snprintf(run->folder, sizeof run->folder, "%s-s%lld", name, (long long)run->config.seed);
-        sim_status status = sim_run_config_check(&run->config);
-        if (status != SIM_OK) return locate(r, own, name, status);
-        SIM_TRY(sim_run_config_hash(&run->config, run->config_hash));
-        for (int i = 0; i < e->count; i++)
-            if (strcmp(e->runs[i].folder, run->folder) == 0)
-                return sim_fail(SIM_EINVAL,
-                                "%s: run %s would share the folder %s with a run of %s; rename one of them",
-                                run->file, name, run->folder, e->runs[i].file);
+        sim_status status = fill_run(a->r, own, name, a->r->seeds[k], one_seed, run);
+        if (status == SIM_OK) status = check_clash(a, own, at, run);
+        if (status != SIM_OK) {
+            json_decref(run->study);
+            return status;
+        }
         e->count++;
     }
     return SIM_OK;
 }
 
-static sim_status read_file(struct sim_experiment *e, const char *path, const char *const *sets,
-                            int set_count)
+static sim_status read_file(struct sim_experiment *e, const char *path, const char *scale,
+                            const char *const *sets, int set_count)
 {
-    struct reader r = {.sets = sets, .set_count = set_count};
-    sim_status status = sim_yaml_open(&r.yaml, path);
-    if (status == SIM_OK) status = read_parts(&r);
-    if (status == SIM_OK && !r.runs) status = append_run(&r, e, NULL, r.name);
-    if (status == SIM_OK && r.runs)
-        for (const struct sim_yaml *run = r.runs->child; run && status == SIM_OK; run = run->next)
-            status = append_run(&r, e, run, run->key);
-    sim_yaml_close(r.yaml);
+    struct sim_reader r;
+    struct appending a = {&r, e, e->count};
+    SIM_TRY(sim_reader_open(&r, path, scale, sets, set_count));
+    sim_status status = SIM_OK;
+    if (!r.runs && !r.axes) status = append_run(&a, &(struct sim_own){.map = NULL}, r.name, NULL);
+    for (const struct sim_yaml *run = r.runs ? r.runs->child : NULL; run && status == SIM_OK; run = run->next)
+        status = append_run(&a, &(struct sim_own){.map = run}, run->key, run);
+    if (status == SIM_OK && r.axes) status = sim_axes_each(&r, append_run, &a);
+    if (status == SIM_OK) status = sim_claims_check(&r, e, a.first);
+    sim_reader_close(&r);
     return status;
 }
 
 /* ------------------------------------------------------------------ public */
 sim_status sim_experiment_open(struct sim_experiment *out, const char *const *files, int file_count,
-                               const char *const *sets, int set_count)
+                               const char *scale, const char *const *sets, int set_count)
 {
     sim_status status = SIM_OK;
     memset(out, 0, sizeof *out);
     for (int i = 0; i < file_count && status == SIM_OK; i++)
-        status = read_file(out, files[i], sets, set_count);
+        status = read_file(out, files[i], scale, sets, set_count);
     if (status != SIM_OK) sim_experiment_close(out);
     return status;
 }
 
 void sim_experiment_close(struct sim_experiment *e)
 {
+    for (int i = 0; i < e->count; i++) json_decref(e->runs[i].study);
     free(e->runs);
     memset(e, 0, sizeof *e);
 }
@@ -317,7 +241,10 @@ sim_status sim_experiment_select(struct sim_experiment *e, const char *const *na
         int wanted = !count;
         for (int k = 0; k < count; k++)
             wanted |= strcmp(names[k], e->runs[i].name) == 0 || strcmp(names[k], e->runs[i].folder) == 0;
-        if (wanted && kept++ < i) e->runs[kept - 1] = e->runs[i];
+        if (wanted)
+            e->runs[kept++] = e->runs[i];
+        else
+            json_decref(e->runs[i].study);
     }
     e->count = kept;
     return SIM_OK;
@@ -332,28 +259,4 @@ sim_status sim_experiment_resolve(struct sim_experiment *e, const char *backend)
         SIM_TRY(sim_run_config_hash(&run->config, run->config_hash));
     }
     return SIM_OK;
-}
-
-sim_status sim_run_write_yaml(const struct sim_run *run, int with_help, char **out)
-{
-    char *keys = NULL;
-    size_t size = 0;
-    SIM_TRY(sim_fields_dump_yaml(sim_run_schema(), &run->config, with_help, &keys));
-    FILE *f = open_memstream(out, &size);
-    if (!f) {
-        free(keys);
-        return sim_fail(SIM_ENOMEM, "no memory for the configuration of run %s", run->folder);
-    }
-    fprintf(f, "name: %s\nseeds: [%lld]\nbase:\n", run->experiment, (long long)run->config.seed);
-    /* The keys stand one level deeper, and without the seed, which stands above. */
-    for (char *line = keys, *end; *line; line = end) {
-        size_t length = strcspn(line, "\n");
-        end = line + length + (line[length] == '\n');
-        if (strncmp(line, "seed:", 5) != 0 && (length > 0 || line > keys))
-            fprintf(f, "%s%.*s\n", length ? "  " : "", (int)length, line);
-    }
-    fprintf(f, "runs:\n  %s: {}\n", run->name);
-    free(keys);
-    if (fclose(f) == 0 && *out) return SIM_OK;
-    return sim_fail(SIM_ENOMEM, "no memory for the configuration of run %s", run->folder);
 }

@@ -1,12 +1,16 @@
 #include "record.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "claim.h"
 #include "file.h"
+
+#define CLAIM_WAIT_S 600.0 /* a dead machine's claim goes stale long before */
 
 /* JSON knows no infinities: a number that is not finite becomes null. */
 static json_t *number(double x)
@@ -99,6 +103,15 @@ static json_t *substituted_json(const struct sim_ops_facts *f)
     return list;
 }
 
+/* What the experiment's file says of the question stands in every record; a record without it asks nothing.
+ */
+static json_t *with_study(json_t *record, const struct sim_run *run)
+{
+    if (!record || !run->study || json_object_set(record, "study", run->study) == 0) return record;
+    json_decref(record);
+    return NULL;
+}
+
 static json_t *record_json(const struct sim_record *r)
 {
     const struct sim_ops_facts *facts = &r->machine->facts;
@@ -111,20 +124,21 @@ static json_t *record_json(const struct sim_record *r)
     json_t *cost =
         OBJECT({"wall_s", number(r->wall_s)}, {"train_s", number(r->train_s)}, {"gflop", number(r->gflop)},
                {"peak_memory_bytes", whole(sim_machine_peak_memory_bytes())});
-    return OBJECT({"schema", whole(1)}, {"experiment", json_string(r->run->experiment)},
-                  {"name", json_string(r->run->name)}, {"seed", whole(r->run->config.seed)},
-                  {"status", json_string(r->status)}, {"reason", json_string(r->reason)},
-                  {"config_hash", json_string(r->run->config_hash)}, {"config", config_json(r->run)},
-                  {"commit", json_string(SIM_VERSION)}, {"started", json_string(r->started)},
-                  {"backend", json_string(r->machine->backend)}, {"device", json_string(facts->device)},
-                  {"driver", json_string(facts->driver)},
-                  {"precision", json_string(sim_precision_name(r->machine->precision))},
-                  {"deterministic", json_boolean(r->machine->deterministic)},
-                  {"substituted", substituted_json(facts)}, {"ranks", whole(sim_ranks_size(r->ranks))},
-                  {"transport", json_string(r->ranks ? r->ranks->transport : "")},
-                  {"threads", whole(r->machine->threads)},
-                  {"libraries", sim_machine_libraries(facts)}, {"data", data}, {"model", model},
-                  {"curve", curve_json(r)}, {"scores", scores_json(r)}, {"cost", cost});
+    json_t *record = OBJECT(
+        {"schema", whole(1)}, {"experiment", json_string(r->run->experiment)},
+        {"name", json_string(r->run->name)}, {"seed", whole(r->run->config.seed)},
+        {"status", json_string(r->status)}, {"reason", json_string(r->reason)},
+        {"config_hash", json_string(r->run->config_hash)}, {"config", config_json(r->run)},
+        {"commit", json_string(SIM_VERSION)}, {"started", json_string(r->started)},
+        {"backend", json_string(r->machine->backend)}, {"device", json_string(facts->device)},
+        {"driver", json_string(facts->driver)},
+        {"precision", json_string(sim_precision_name(r->machine->precision))},
+        {"deterministic", json_boolean(r->machine->deterministic)}, {"substituted", substituted_json(facts)},
+        {"ranks", whole(sim_ranks_size(r->ranks))},
+        {"transport", json_string(r->ranks ? r->ranks->transport : "")},
+        {"threads", whole(r->machine->threads)}, {"libraries", sim_machine_libraries(facts)}, {"data", data},
+        {"model", model}, {"curve", curve_json(r)}, {"scores", scores_json(r)}, {"cost", cost});
+    return with_study(record, r->run);
 }
 
 sim_status sim_record_write(const struct sim_record *r, char **line)
@@ -153,23 +167,65 @@ static int is_text(const json_t *o, const char *key, const char *expected)
     return text && strcmp(text, expected) == 0;
 }
 
-sim_status sim_record_find(const char *path, const char *name, const char *config_hash, int *found)
+static void take_text(const json_t *o, const char *key, char *out, size_t size)
+{
+    const char *text = json_string_value(json_object_get(o, key));
+    snprintf(out, size, "%s", text ? text : "");
+}
+
+sim_status sim_record_find(const char *path, const char *name, const char *config_hash,
+                           struct sim_recorded *out)
 {
     char *line = NULL;
     size_t room = 0;
-    *found = 0;
+    *out = (struct sim_recorded){.status = ""};
     FILE *f = fopen(path, "re");
     if (!f && errno == ENOENT) return SIM_OK;
     if (!f) return sim_fail(SIM_EIO, "%s: the records cannot be read: %s", path, strerror(errno));
-    while (!*found && getline(&line, &room, f) >= 0) {
+    while (getline(&line, &room, f) >= 0) {
         if (!strstr(line, config_hash)) continue;
         json_t *o = json_loads(line, 0, NULL);
-        *found =
-            is_text(o, "name", name) && is_text(o, "config_hash", config_hash) && is_text(o, "status", "ok");
+        if (is_text(o, "name", name) && is_text(o, "config_hash", config_hash)) {
+            take_text(o, "status", out->status, sizeof out->status);
+            take_text(o, "reason", out->reason, sizeof out->reason);
+        }
         json_decref(o);
     }
     free(line);
     int broken = ferror(f);
     fclose(f);
     return broken ? sim_fail(SIM_EIO, "%s: the records cannot be read: %s", path, strerror(errno)) : SIM_OK;
+}
+
+int sim_recorded_is_final(const struct sim_recorded *r)
+{
+    return strcmp(r->status, "ok") == 0 || strcmp(r->status, "diverged") == 0;
+}
+
+/* With the claim held. */
+static sim_status append_if_new(const struct sim_record *r, const char *path, int again, int *appended)
+{
+    struct sim_recorded last;
+    SIM_TRY(sim_record_find(path, r->run->name, r->run->config_hash, &last));
+    if (!again && sim_recorded_is_final(&last)) return SIM_OK;
+    if (strcmp(r->status, "failed") == 0 && strcmp(last.status, "failed") == 0 &&
+        strncmp(r->reason, last.reason, sizeof last.reason - 1) == 0)
+        return SIM_OK;
+    *appended = 1;
+    return sim_record_append(r, path);
+}
+
+sim_status sim_record_commit(const struct sim_record *r, const char *out, int again, int *appended)
+{
+    char path[PATH_MAX];
+    struct sim_claim *claim;
+    int unused;
+    if (!appended) appended = &unused;
+    *appended = 0;
+    if (snprintf(path, sizeof path, "%s/records.jsonl", out) >= (int)sizeof path)
+        return sim_fail(SIM_EINVAL, "%s: this path is too long", out);
+    SIM_TRY(sim_claim_wait(&claim, out, "records", CLAIM_WAIT_S));
+    sim_status status = append_if_new(r, path, again, appended);
+    sim_claim_release(&claim);
+    return status;
 }

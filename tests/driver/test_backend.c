@@ -62,7 +62,7 @@ static void hash_of(const char *set, const char *device, char out[17])
     const char *const files[] = {path}, *const sets[] = {set};
     snprintf(path, sizeof path, "%s/e.yaml", test_scratch());
     test_ok(sim_file_write(path, "name: e\n", 8));
-    test_ok(sim_experiment_open(&e, files, 1, sets, set ? 1 : 0));
+    test_ok(sim_experiment_open(&e, files, 1, NULL, sets, set ? 1 : 0));
     test_ok(sim_experiment_resolve(&e, device));
     ck_assert_int_ne(e.runs[0].config.compute.precision, SIM_PRECISION_AUTO);
     memcpy(out, e.runs[0].config_hash, 17);

@@ -24,13 +24,13 @@ static const char *file_of(const char *name, const char *text)
 static sim_status open_text(const char *text)
 {
     const char *path = file_of("trial.yaml", text);
-    return sim_experiment_open(&e, &path, 1, NULL, 0);
+    return sim_experiment_open(&e, &path, 1, NULL, NULL, 0);
 }
 
 static sim_status open_set(const char *text, const char *set)
 {
     const char *path = file_of("trial.yaml", text);
-    return sim_experiment_open(&e, &path, 1, &set, 1);
+    return sim_experiment_open(&e, &path, 1, NULL, &set, 1);
 }
 
 /* ------------------------------------------------------------------ what is right */
@@ -127,7 +127,7 @@ START_TEST(shipped_files_resolve)
         snprintf(relative, sizeof relative, "../ablations/%s.yaml", files[i]);
         paths[i] = test_path(relative);
     }
-    test_ok(sim_experiment_open(&e, paths, 4, NULL, 0));
+    test_ok(sim_experiment_open(&e, paths, 4, NULL, NULL, 0));
     ck_assert_int_eq(e.count, 7);
     const struct sim_run *run;
     test_ok(sim_experiment_find(&e, "siameseim_vit_b", &run));
@@ -238,13 +238,13 @@ START_TEST(files_must_exist_and_not_clash)
 {
     const char *two[] = {file_of("one.yaml", "runs: {same: {}}\n"),
                          file_of("two.yaml", "runs: {other: {}, same: {}}\n")};
-    test_fails(sim_experiment_open(&e, two, 2, NULL, 0), "share the folder same");
+    test_fails(sim_experiment_open(&e, two, 2, NULL, NULL, 0), "share the folder same");
     two[1] = file_of("three.yaml", "runs: {other: {}}\n");
-    test_ok(sim_experiment_open(&e, two, 2, NULL, 0));
+    test_ok(sim_experiment_open(&e, two, 2, NULL, NULL, 0));
     ck_assert_int_eq(e.count, 2);
     sim_experiment_close(&e);
     two[1] = "no/such/file.yaml";
-    test_fails(sim_experiment_open(&e, two, 2, NULL, 0), "no/such/file.yaml");
+    test_fails(sim_experiment_open(&e, two, 2, NULL, NULL, 0), "no/such/file.yaml");
 }
 END_TEST
 
