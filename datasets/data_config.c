@@ -47,6 +47,8 @@ const struct sim_field sim_augment_fields[] = {
     F(filter, SIM_FIELD_CHOICE, 0, 0, filters, "bicubic", "resampling filter of the crop"),
     F(flip, SIM_FIELD_REAL, 0, 1, NULL, "0.5", "probability of a horizontal flip, each view"),
     F(same_view, SIM_FIELD_BOOL, 0, 0, NULL, "false", "crop and flip view 2 exactly as view 1"),
+    F(same_size, SIM_FIELD_BOOL, 0, 0, NULL, "false",
+      "crop view 2 in view 1's size, elsewhere: views differ by a shift (and flip), not in scale"),
     F(jitter, SIM_FIELD_REAL, 0, 1, NULL, "0.8", "probability of colour jitter"),
     F(brightness, SIM_FIELD_REAL, 0, 1, NULL, "0.4", "factor is uniform in 1 +- this"),
     F(contrast, SIM_FIELD_REAL, 0, 1, NULL, "0.4", "factor is uniform in 1 +- this"),

@@ -36,6 +36,15 @@ static void draw_crop(const struct sim_augment_config *c, struct sim_rng *r, int
     v->j = (width - v->w) / 2;
 }
 
+/* A second crop of the first one's size, its place drawn like any crop's. */
+static void draw_shift(struct sim_rng *r, int width, int height, const struct sim_view *first,
+                       struct sim_view *v)
+{
+    v->w = first->w, v->h = first->h;
+    v->i = (int)sim_rng_below(r, (uint32_t)(height - v->h) + 1);
+    v->j = (int)sim_rng_below(r, (uint32_t)(width - v->w) + 1);
+}
+
 /* Every number is drawn whether used or not, so that switching one augmentation off leaves the others as they
  * were.  The order of the four jitters comes before their factors. */
 static void draw_colour(const struct sim_augment_config *c, struct sim_rng *r, int second, struct sim_view *v)
@@ -62,6 +71,7 @@ void sim_views_draw(const struct sim_augment_config *c, uint64_t seed, uint32_t 
         struct sim_rng colour = sim_rng_make(seed, SIM_PURPOSE_VIEW, epoch, index, COLOUR_STREAM + k);
         view[k].flip = sim_rng_uniform(&place) < c->flip;
         draw_crop(c, &place, w, h, &view[k]);
+        if (k == 1 && c->same_size) draw_shift(&place, w, h, &view[0], &view[1]);
         draw_colour(c, &colour, k == 1, &view[k]);
     }
     const struct sim_view *a = &view[0];

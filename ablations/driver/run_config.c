@@ -64,9 +64,10 @@ static sim_status check_data(const struct sim_run_config *c)
                         "train.batch_size: a batch of %ld is larger than the %ld images of the training set",
                         (long)c->train.batch_size, (long)images);
     if (c->eval.linear && images && images < c->eval.linear_batch_size)
-        return sim_fail(SIM_EINVAL,
-                        "eval.linear_batch_size: a batch of %ld is larger than the %ld images of the training set",
-                        (long)c->eval.linear_batch_size, (long)images);
+        return sim_fail(
+            SIM_EINVAL,
+            "eval.linear_batch_size: a batch of %ld is larger than the %ld images of the training set",
+            (long)c->eval.linear_batch_size, (long)images);
     return SIM_OK;
 }
 
@@ -85,6 +86,11 @@ sim_status sim_run_config_check(const struct sim_run_config *c)
     SIM_TRY(check_order(c->augment.crop_min, c->augment.crop_max, "crop_min", "crop_max"));
     SIM_TRY(check_order(c->augment.blur_sigma_min, c->augment.blur_sigma_max, "blur_sigma_min",
                         "blur_sigma_max"));
+    if (c->augment.same_size && c->augment.same_view)
+        return sim_fail(
+            SIM_EINVAL,
+            "augment.same_size: crops of one size at two places are not what augment.same_view asks "
+            "for; one of the two is false");
     if (c->data.val_resize && c->data.val_resize < c->model.img_size)
         return sim_fail(SIM_EINVAL, "data.val_resize: %ld pixels leave no centre crop of model.img_size %ld",
                         (long)c->data.val_resize, (long)c->model.img_size);

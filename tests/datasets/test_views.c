@@ -78,6 +78,39 @@ START_TEST(same_view_is_the_identity)
 }
 END_TEST
 
+START_TEST(same_size_is_a_shift)
+{
+    struct sim_augment_config c = test_recipe(), free_places = test_recipe();
+    static const int sizes[][2] = {{500, 375}, {32, 32}, {7, 1000}, {1, 1}};
+    int moved = 0, free_flips = 0;
+    c.same_size = 1;
+    for (int k = 0; k < 4; k++)
+        for (uint64_t index = 0; index < 500; index++) {
+            struct sim_view view[2], other[2];
+            float g[6];
+            sim_views_draw(&free_places, 5, 2, index, sizes[k][0], sizes[k][1], other, g);
+            sim_views_draw(&c, 5, 2, index, sizes[k][0], sizes[k][1], view, g);
+            ck_assert(view[0].h == view[1].h && view[0].w == view[1].w && g[2] == 1 && g[3] == 1);
+            ck_assert(view[1].i >= 0 && view[1].i + view[1].h <= sizes[k][1]);
+            ck_assert(view[1].j >= 0 && view[1].j + view[1].w <= sizes[k][0]);
+            /* view 1, flips and colours are as without it */
+            ck_assert_mem_eq(&view[0], &other[0], sizeof view[0]);
+            ck_assert(view[1].flip == other[1].flip && view[1].sigma == other[1].sigma);
+            moved += g[0] != 0 || g[1] != 0;
+            free_flips += g[4] != 0;
+            for (int p = 0; p < 14 * 14; p += 5) {
+                double y, x, want_y, want_x;
+                target_centre(g, 14, p / 14, p % 14, &y, &x);
+                centre_by_source(view, sizes[k][0], 14, p / 14, p % 14, &want_y, &want_x);
+                ck_assert_double_eq_tol(y, want_y, 1e-5 * (3 + fabs(g[0]) + fabs(g[1]) + fabs(g[5])));
+                ck_assert_double_eq_tol(x, want_x, 1e-5 * (3 + fabs(g[0]) + fabs(g[1]) + fabs(g[5])));
+            }
+        }
+    ck_assert_int_gt(moved, 1000);
+    ck_assert_int_gt(free_flips, 800);
+}
+END_TEST
+
 /* method.md 1.6, 500 x 375 images, crop_min 0.08: 59 % of target centres lie inside view 1, 3.2 % of pairs
  * have none inside, 15 % all of them; the scale ratio reaches 4.2. */
 START_TEST(overlap_of_the_views_is_as_derived)
@@ -314,6 +347,7 @@ int main(void)
     tcase_set_timeout(masks, 60);
     tcase_add_test(views, geometry_maps_every_centre_to_the_same_source_point);
     tcase_add_test(views, same_view_is_the_identity);
+    tcase_add_test(views, same_size_is_a_shift);
     tcase_add_test(views, overlap_of_the_views_is_as_derived);
     tcase_add_test(views, colour_is_drawn_with_the_given_probabilities);
     tcase_add_test(views, ablating_one_augmentation_leaves_the_others);
