@@ -1,13 +1,16 @@
 /* The linear score: the paper's probe over the features of frozen images, epoch by epoch. */
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "linear_head.h"
+#include "linear_state.h"
 #include "loop.h"
 #include "progress.h"
 #include "protocol.h"
 #include "rng.h"
+
+#define SAVE_EVERY_S 30 /* an epoch takes longer where it matters: then each is saved */
 
 struct probe {
     const struct sim_score_job *job;
@@ -17,10 +20,10 @@ struct probe {
     struct sim_progress progress;
     uint32_t *order; /* (room) of rows in an epoch */
     int64_t room;
-    int64_t rows, steps;      /* training rows; steps in all */
-    double loss;              /* mean over the last epoch */
-    int64_t right;            /* of the val rows after the last epoch */
-    int64_t best, best_epoch; /* epochs from 1, the first among equals */
+    struct sim_linear_state at;
+    int between;    /* the head stands between two epochs: `at` tells all of it */
+    double saved_s; /* when it was last saved */
+    char path[PATH_MAX], identity[64];
 };
 
 /* The schedule is pre-training's: the same formula with the probe's numbers. */
@@ -47,7 +50,8 @@ static sim_status train_epoch(struct probe *p, const struct sim_features *train,
             "be larger",
             (long long)batch, (long long)train->count);
     sim_rng_permutation(&r, (uint32_t)train->count, p->order);
-    p->loss = 0, p->rows = train->count;
+    p->between = 0;
+    p->at.loss = 0, p->at.rows = train->count, p->at.skipped = train->skipped;
     for (int64_t s = 0; s < steps; s++) {
         SIM_TRY(sim_score_go_on(p->job->stop));
         double lr = sim_lr_at(&p->schedule, (double)epoch + (double)s / (double)steps);
@@ -57,71 +61,73 @@ static sim_status train_epoch(struct probe *p, const struct sim_features *train,
                             "linear: the loss of step %lld of epoch %lld is not a finite number; a smaller "
                             "eval.linear_blr or eval.linear_lr may help",
                             (long long)s + 1, (long long)epoch + 1);
-        p->loss += loss / (double)steps;
-        p->steps++;
+        p->at.loss += loss / (double)steps;
+        p->at.steps++;
     }
     return SIM_OK;
 }
 
-static sim_status score_epoch(struct probe *p, int64_t epoch)
+static sim_status save(struct probe *p)
 {
-    SIM_TRY(sim_linear_head_count_right(&p->head, p->val->x, p->val->label, p->val->count, &p->right));
-    if (p->best_epoch == 0 || p->right > p->best) p->best = p->right, p->best_epoch = epoch + 1;
-    return SIM_OK;
+    if (!p->path[0]) return SIM_OK;
+    p->saved_s = sim_now_s();
+    return sim_linear_state_write(p->path, p->identity, &p->head, &p->at);
+}
+
+static sim_status finish_epoch(struct probe *p)
+{
+    struct sim_linear_state *at = &p->at;
+    SIM_TRY(sim_linear_head_count_right(&p->head, p->val->x, p->val->label, p->val->count, &at->right));
+    at->epoch++;
+    if (at->best_epoch == 0 || at->right > at->best) at->best = at->right, at->best_epoch = at->epoch;
+    p->between = 1;
+    return at->epoch == p->schedule.epochs || sim_now_s() - p->saved_s > SAVE_EVERY_S ? save(p) : SIM_OK;
 }
 
 /* What progress says beside images or epochs: "epoch 3 of 90, 45.1 % so far". */
 static void write_note(const struct probe *p, int64_t epoch, char out[64])
 {
-    int n = snprintf(out, 64, "epoch %lld of %lld", (long long)epoch + 1,
-                     (long long)p->job->config->linear_epochs);
-    if (p->best_epoch)
+    int n = snprintf(out, 64, "epoch %lld of %lld", (long long)epoch, (long long)p->schedule.epochs);
+    if (p->at.epoch)
         snprintf(out + n, 64 - (size_t)n, ", %.1f %% so far",
-                 100.0 * (double)p->right / (double)p->val->count);
+                 100.0 * (double)p->at.right / (double)p->val->count);
 }
 
-/* Every epoch on crops of its own. */
-static sim_status run_augmented(struct probe *p, int64_t *skipped)
+/* An epoch on crops of its own. */
+static sim_status augmented_epoch(struct probe *p)
 {
     const struct sim_eval_config *c = p->job->config;
     char note[64];
-    for (int64_t e = 0; e < c->linear_epochs; e++) {
-        struct sim_features train;
-        write_note(p, e, note);
-        SIM_TRY(sim_features_take(&train, &(struct sim_features_job){.encoder = p->job->encoder,
-                                                                     .source = p->job->train,
-                                                                     .look = {.filter = SIM_RESAMPLE_BICUBIC,
-                                                                              .augment = 1,
-                                                                              .crop_min = c->linear_crop_min,
-                                                                              .flip = c->linear_flip,
-                                                                              .seed = p->job->seed,
-                                                                              .epoch = e},
-                                                                     .feature = SIM_FEATURE_MEAN_PATCH,
-                                                                     .batch_size = c->batch_size,
-                                                                     .label = "linear probe",
-                                                                     .progress = &p->progress,
-                                                                     .note = note,
-                                                                     .stop = p->job->stop}));
-        sim_status status = sim_features_check(&train, p->val, "linear");
-        if (status == SIM_OK) status = train_epoch(p, &train, e);
-        if (status == SIM_OK) status = score_epoch(p, e);
-        *skipped = train.skipped;
-        sim_features_close(&train);
-        if (status != SIM_OK) return status;
-    }
-    return SIM_OK;
+    struct sim_features train;
+    write_note(p, p->at.epoch + 1, note);
+    SIM_TRY(sim_features_take(&train, &(struct sim_features_job){.encoder = p->job->encoder,
+                                                                 .source = p->job->train,
+                                                                 .look = {.filter = SIM_RESAMPLE_BICUBIC,
+                                                                          .augment = 1,
+                                                                          .crop_min = c->linear_crop_min,
+                                                                          .flip = c->linear_flip,
+                                                                          .seed = p->job->seed,
+                                                                          .epoch = p->at.epoch},
+                                                                 .feature = SIM_FEATURE_MEAN_PATCH,
+                                                                 .batch_size = c->batch_size,
+                                                                 .label = "linear probe",
+                                                                 .progress = &p->progress,
+                                                                 .note = note,
+                                                                 .stop = p->job->stop}));
+    sim_status status = sim_features_check(&train, p->val, "linear");
+    if (status == SIM_OK) status = train_epoch(p, &train, p->at.epoch);
+    sim_features_close(&train);
+    return status == SIM_OK ? finish_epoch(p) : status;
 }
 
-/* Every epoch on the same rows. */
-static sim_status run_on_rows(struct probe *p, const struct sim_features *train)
+/* An epoch on the same rows as the others. */
+static sim_status plain_epoch(struct probe *p, const struct sim_features *train)
 {
     char note[64];
-    for (int64_t e = 0; e < p->job->config->linear_epochs; e++) {
-        SIM_TRY(train_epoch(p, train, e));
-        SIM_TRY(score_epoch(p, e));
-        write_note(p, e, note);
-        sim_progress_update(&p->progress, e + 1, note);
-    }
+    SIM_TRY(train_epoch(p, train, p->at.epoch));
+    SIM_TRY(finish_epoch(p));
+    write_note(p, p->at.epoch, note);
+    sim_progress_update(&p->progress, p->at.epoch, note);
     return SIM_OK;
 }
 
@@ -129,7 +135,7 @@ static void write_score(const struct probe *p, struct sim_score *out)
 {
     const struct sim_eval_config *c = p->job->config;
     char shown[128] = "\"augment\": false";
-    sim_score_fill(out, "linear", p->right, p->rows, p->val->count);
+    sim_score_fill(out, "linear", p->at.right, p->at.rows, p->val->count);
     if (c->linear_augment)
         snprintf(shown, sizeof shown, "\"augment\": true, \"crop_min\": %.9g, \"flip\": %.9g",
                  c->linear_crop_min, c->linear_flip);
@@ -142,21 +148,49 @@ static void write_score(const struct probe *p, struct sim_score *out)
         "\"best_top1\": %.9g}",
         shown, (long long)c->linear_epochs, (long long)c->linear_batch_size,
         sim_lr_at(&p->schedule, c->linear_warmup_epochs), c->linear_min_lr, c->linear_warmup_epochs,
-        c->linear_momentum, c->linear_trust, c->linear_weight_decay, (long long)p->steps, p->loss,
-        (long long)p->best_epoch, (double)p->best / (double)p->val->count);
+        c->linear_momentum, c->linear_trust, c->linear_weight_decay, (long long)p->at.steps, p->at.loss,
+        (long long)p->at.best_epoch, (double)p->at.best / (double)p->val->count);
 }
 
-static sim_status run(struct probe *p, const struct sim_features *train, int64_t *skipped)
+/* From where it stands to the end of the schedule.  A stop between two epochs loses nothing. */
+static sim_status run(struct probe *p, const struct sim_features *train)
 {
-    const struct sim_eval_config *c = p->job->config;
-    const int64_t epochs = c->linear_epochs;
-    if (c->linear_augment)
-        sim_progress_start(&p->progress, "linear probe", "images", epochs * p->job->train->images);
-    else
-        sim_progress_start(&p->progress, "linear probe", "epochs", epochs);
-    sim_status status = c->linear_augment ? run_augmented(p, skipped) : run_on_rows(p, train);
+    const int64_t unit = train ? 1 : p->job->train->images;
+    sim_status status = SIM_OK;
+    sim_progress_start(&p->progress, "linear probe", train ? "epochs" : "images", p->schedule.epochs * unit);
+    p->progress.done = p->progress.resumed = p->at.epoch * unit;
+    p->saved_s = sim_now_s(), p->between = 1;
+    while (status == SIM_OK && p->at.epoch < p->schedule.epochs)
+        status = train ? plain_epoch(p, train) : augmented_epoch(p);
     sim_progress_finish(&p->progress);
-    return status;
+    if (status != SIM_EINTERRUPT || !p->between) return status;
+    sim_status saved = save(p);
+    return saved == SIM_OK
+               ? sim_fail(SIM_EINTERRUPT, "linear: stopped after epoch %lld", (long long)p->at.epoch)
+               : saved;
+}
+
+/* Goes on from what an earlier process left of the same probe. */
+static sim_status resume(struct probe *p)
+{
+    const struct sim_score_job *j = p->job;
+    if (!j->folder) return SIM_OK;
+    int n = snprintf(p->path, sizeof p->path, "%s/linear_%s.safetensors", j->folder, j->encoder_name);
+    if (n >= (int)sizeof p->path)
+        return sim_fail(SIM_EINVAL, "the path %s/linear_%s.safetensors is too long", j->folder,
+                        j->encoder_name);
+    snprintf(p->identity, sizeof p->identity, "%s", j->identity);
+    if (!j->resume) return SIM_OK;
+    sim_status status = sim_linear_state_read(p->path, p->identity, &p->head, &p->at);
+    if (status == SIM_OK && p->at.epoch > p->schedule.epochs)
+        status = sim_fail(SIM_EFORMAT, "%s: %lld epochs of %lld are done", p->path, (long long)p->at.epoch,
+                          (long long)p->schedule.epochs);
+    if (status != SIM_OK)
+        return sim_context(status, "this probe cannot be continued (--fresh starts the run again)");
+    if (p->at.epoch && p->at.epoch < p->schedule.epochs)
+        sim_log("linear probe: goes on after epoch %lld of %lld", (long long)p->at.epoch,
+                (long long)p->schedule.epochs);
+    return SIM_OK;
 }
 
 sim_status sim_score_linear(const struct sim_score_job *job, const struct sim_features *train,
@@ -170,14 +204,17 @@ sim_status sim_score_linear(const struct sim_score_job *job, const struct sim_fe
                                                 .trust = c->linear_trust,
                                                 .weight_decay = c->linear_weight_decay};
     struct probe p = {.job = job, .val = val, .schedule = schedule_of(c)};
-    if (!c->linear_augment) SIM_TRY(sim_features_check(train, val, "linear"));
-    p.room = c->linear_augment ? job->train->images : train->count;
+    if (c->linear_augment) train = NULL;
+    if (train) SIM_TRY(sim_features_check(train, val, "linear"));
+    p.room = train ? train->count : job->train->images;
     SIM_TRY(sim_linear_head_open(&p.head, &shape, job->seed));
     p.order = malloc((size_t)p.room * sizeof *p.order);
     sim_status status =
-        p.order ? run(&p, train, skipped)
+        p.order ? resume(&p)
                 : sim_fail(SIM_ENOMEM, "linear: no memory for the order of %lld rows", (long long)p.room);
+    if (status == SIM_OK) status = run(&p, train);
     if (status == SIM_OK) write_score(&p, out);
+    *skipped = train ? 0 : p.at.skipped;
     free(p.order);
     sim_linear_head_close(&p.head);
     return status;

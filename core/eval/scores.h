@@ -58,6 +58,10 @@ struct sim_score_job {
     const struct sim_eval_config *config;
     uint64_t seed;                     /* of probes that are trained: weights, order, crops */
     const volatile sig_atomic_t *stop; /* not 0: SIM_EINTERRUPT within a batch or an iteration; may be NULL */
+    /* A probe on its way is kept in FOLDER/linear_ENCODER.safetensors, and goes on from there where the
+     * file's identity is this one; folder NULL: nothing is kept. */
+    const char *folder, *encoder_name, *identity;
+    int resume; /* 0: whatever is there is begun anew */
 };
 
 /* Every score that the configuration asks for, in a fixed order; *count of at most `room` entries.  What can

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "file.h"
 #include "progress.h"
 #include "rng.h"
 #include "scores.h"
@@ -404,6 +406,57 @@ START_TEST(stopped_anywhere)
 }
 END_TEST
 
+/* A probe that was stopped goes on where it was, and ends as if it had not been; a finished one is only read.
+ */
+START_TEST(probes_are_resumed)
+{
+    struct bench whole, b;
+    char folder[600], path[700];
+    int64_t looks = 0;
+    snprintf(folder, sizeof folder, "%s", test_scratch());
+    snprintf(path, sizeof path, "%s/linear_pretrained.safetensors", folder);
+    bench_open(&whole);
+    whole.config.knn = whole.config.logistic = 0, whole.config.linear = 1;
+    test_ok(score(&whole));
+    for (int round = 0;; round++) {
+        volatile sig_atomic_t stop = 0;
+        bench_open(&b);
+        b.config.knn = b.config.logistic = 0, b.config.linear = 1;
+        b.job.folder = folder, b.job.encoder_name = "pretrained", b.job.identity = "run a", b.job.resume = 1;
+        b.job.stop = b.train_set.stop = &stop, b.train_set.stop_after = 200;
+        sim_status status = score(&b);
+        looks += b.train_set.looks;
+        if (status == SIM_OK) break;
+        ck_assert_int_eq(status, SIM_EINTERRUPT);
+        ck_assert_int_eq(access(path, F_OK), 0);
+        ck_assert_int_lt(round, 12);
+    }
+    ck_assert_mem_eq(&b.score[0], &whole.score[0], sizeof b.score[0]);
+    ck_assert_int_ge(looks, 12 * 90);
+    ck_assert_int_le(looks, 12 * 90 + 6 * 90); /* an epoch cut short is begun again */
+
+    bench_open(&b);
+    b.config.knn = b.config.logistic = 0, b.config.linear = 1;
+    b.job.folder = folder, b.job.encoder_name = "pretrained", b.job.identity = "run a", b.job.resume = 1;
+    test_ok(score(&b));
+    ck_assert_mem_eq(&b.score[0], &whole.score[0], sizeof b.score[0]);
+    ck_assert_int_eq(b.train_set.looks, 0);
+    b.job.identity = "run b"; /* another's */
+    test_ok(score(&b));
+    ck_assert_int_eq(b.train_set.looks, 12 * 90);
+    b.job.resume = 0;
+    test_ok(score(&b));
+    ck_assert_int_eq(b.train_set.looks, 2 * 12 * 90);
+    b.job.resume = 1, b.config.linear_epochs = 11;
+    test_fails(score(&b), "linear_pretrained.safetensors: 12 epochs of 11 are done");
+    test_ok(sim_file_write(path, "no tensors", 10));
+    test_fails(score(&b), "linear_pretrained.safetensors");
+    test_fails(score(&b), "--fresh");
+    b.job.folder = "no/such/folder";
+    test_fails(score(&b), "no/such/folder");
+}
+END_TEST
+
 /* What can be known before is said before the first image is read. */
 START_TEST(said_before_any_work)
 {
@@ -440,6 +493,7 @@ int main(void)
     tcase_add_loop_test(c, scores_do_not_meet, 0, 2);
     tcase_add_test(c, damaged_images_are_counted_once);
     tcase_add_test(c, stopped_anywhere);
+    tcase_add_test(c, probes_are_resumed);
     tcase_add_test(c, said_before_any_work);
     suite_add_tcase(s, c);
     return test_run(s);
