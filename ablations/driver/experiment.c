@@ -133,15 +133,22 @@ static sim_status fill_run(const struct sim_reader *r, const struct sim_own *own
     return sim_study_make(r, own, run);
 }
 
-/* Against the runs before it: no folder twice, and no point of the grids twice. */
+/* Whether a run is a point of a grid of its file. */
+static int is_point(const struct sim_run *run)
+{
+    return json_object_size(json_object_get(run->study, "axes")) > 0;
+}
+
+/* Against the runs before it: no folder twice, and no point of the grids twice.  A named run may be one of
+ * the points: which of them it is can differ between scales. */
 static sim_status check_clash(const struct appending *a, const struct sim_own *own, const struct sim_yaml *at,
                               const struct sim_run *run)
 {
     const struct sim_run *other;
     for (int i = 0; i < a->e->count; i++) {
         other = &a->e->runs[i];
-        const int same_point =
-            own->axes && i >= a->first && strcmp(other->config_hash, run->config_hash) == 0;
+        const int same_point = own->axes && i >= a->first && is_point(other) &&
+                               strcmp(other->config_hash, run->config_hash) == 0;
         if (same_point && strcmp(other->folder, run->folder) != 0)
             return sim_reader_fail(a->r, at, "run %s would be run %s once more; take one of them out",
                                    run->name, other->name);

@@ -30,13 +30,13 @@ static int put_study(FILE *f, const json_t *study)
         const int list = json_is_array(value);
         fprintf(f, list && json_array_size(value) ? "  %s:\n" : "  %s: ", key);
         for (size_t i = 0; list && i < json_array_size(value); i++) {
-            char *line = json_dumps(json_array_get(value, i), JSON_REAL_PRECISION(17));
+            char *line = json_dumps(json_array_get(value, i), JSON_REAL_PRECISION(15));
             fprintf(f, "    - %s\n", line ? line : "");
             failed |= !line;
             free(line);
         }
         if (list && json_array_size(value)) continue;
-        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
         fprintf(f, "%s\n", text ? text : "");
         failed |= !text;
         free(text);
