@@ -19,7 +19,7 @@ struct sim_record {
     const struct sim_run *run; /* borrowed, like everything below */
     const struct sim_machine *machine;
     const struct sim_ranks *ranks;     /* NULL: alone */
-    const char *status;                /* "ok" or "diverged" */
+    const char *status;                /* "ok", "diverged" or "failed" */
     const char *reason;                /* "" for ok */
     char started[32];                  /* UTC */
     char train_hash[17], val_hash[17]; /* of the data sets; val_hash "" where nothing was scored */
@@ -40,8 +40,23 @@ sim_status sim_record_write(const struct sim_record *r, char **line);
 /* Appends it to the file at `path`: whole or not at all. */
 sim_status sim_record_append(const struct sim_record *r, const char *path);
 
-/* Whether the file holds a record of this name and configuration with status "ok".  A missing file holds
- * none; a line that is no JSON (a cut-off write) is passed over. */
-sim_status sim_record_find(const char *path, const char *name, const char *config_hash, int *found);
+/* What the file says last of the run of this name and configuration. */
+struct sim_recorded {
+    char status[16]; /* "": nothing */
+    char reason[512];
+};
+
+/* Reads it.  A missing file holds nothing; a line that is no JSON (a cut-off write) is passed over. */
+sim_status sim_record_find(const char *path, const char *name, const char *config_hash,
+                           struct sim_recorded *out);
+
+/* Whether the run need not be made again: it is done, or it diverged, which it would do again with the same bytes.  A
+ * failed one is tried again: data, memory and machines change. */
+int sim_recorded_is_final(const struct sim_recorded *r);
+
+/* Appends the record to OUT/records.jsonl while holding that file's claim, so that several processes, also over NFS,
+ * append one after the other; but not where a record stands already that makes this one idle: a final one, unless
+ * `again`, or the same failure.  *appended (or NULL) says so. */
+sim_status sim_record_commit(const struct sim_record *r, const char *out, int again, int *appended);
 
 #endif

@@ -5,11 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "claim.h"
 #include "file.h"
 #include "loader.h"
 #include "loop.h"
 #include "progress.h"
 #include "record.h"
+#include "run_status.h"
 #include "safetensors.h"
 
 #define GEMM_SECONDS 0.4 /* long enough for a few products of a transformer's shapes */
@@ -34,18 +36,23 @@ sim_status sim_session_open_device(struct sim_session *s, const struct sim_compu
     return SIM_OK;
 }
 
+/* What was there before the run. */
+enum found { NOTHING, DONE, DIVERGED, IN_OTHER_HANDS };
+
 /* One run under way. */
 struct work {
     struct sim_session *session;
     const struct sim_run *run;
     char folder[PATH_MAX], checkpoint[PATH_MAX];
-    int lock; /* of the folder; -1: not held */
+    struct sim_claim *claim; /* of the folder; NULL: not held */
+    char who[SIM_CLAIM_WHO_BYTES]; /* holds it instead */
     struct sim_loader_config loader;
     struct sim_objective objective;
     struct sim_train_result result;
     struct sim_record record;
     double started_s;
-    int recorded; /* before */
+    struct sim_run_status_writer status;
+    enum found found;
 };
 
 static int stopped(const struct work *w)
@@ -89,21 +96,29 @@ static sim_status check_checkpoint(const struct work *w)
 
 static sim_status find_record(struct work *w)
 {
-    w->recorded = 0;
+    struct sim_recorded last;
+    w->found = NOTHING;
     if (w->session->fresh) return SIM_OK;
-    return sim_record_find(w->session->records, w->run->name, w->run->config_hash, &w->recorded);
+    SIM_TRY(sim_record_find(w->session->records, w->run->name, w->run->config_hash, &last));
+    if (sim_recorded_is_final(&last)) w->found = strcmp(last.status, "ok") ? DIVERGED : DONE;
+    return SIM_OK;
 }
 
-/* Finds out whether the run is recorded; if not, makes the folder, holds it, and finds out whether its
+/* Finds out whether the run is recorded; if not, makes the folder, claims it, and finds out whether its
  * checkpoint can be continued. */
 static sim_status look_around(struct work *w)
 {
     SIM_TRY(find_record(w));
-    if (w->recorded) return SIM_OK;
+    if (w->found) return SIM_OK;
     SIM_TRY(sim_make_folder(w->folder));
-    SIM_TRY(sim_folder_lock(&w->lock, w->folder));
+    SIM_TRY(sim_claim_take(&w->claim, w->folder, "run", w->who, w->session->stop));
+    if (!w->claim) {
+        w->found = IN_OTHER_HANDS;
+        return SIM_OK;
+    }
+    SIM_TRY(sim_folder_clean(w->folder));
     SIM_TRY(find_record(w)); /* by who held the folder until now */
-    if (w->recorded) return SIM_OK;
+    if (w->found) return SIM_OK;
     if (!w->session->fresh) return check_checkpoint(w);
     if (unlink(w->checkpoint) == 0 || errno == ENOENT) return SIM_OK;
     return sim_fail(SIM_EIO, "%s cannot be removed: %s", w->checkpoint, strerror(errno));
@@ -123,7 +138,7 @@ static sim_status find_out(struct work *w)
     SIM_TRY(put_path(w->checkpoint, w->folder, "checkpoint.safetensors"));
     SIM_TRY(same_run(w));
     SIM_TRY(by_first(w, look_around));
-    return sim_ranks_broadcast(w->session->ranks, &w->recorded, sizeof w->recorded);
+    return sim_ranks_broadcast(w->session->ranks, &w->found, sizeof w->found);
 }
 
 /* ------------------------------------------------------------------ images */
@@ -331,7 +346,23 @@ static sim_status record(struct work *w)
     sim_facts_of(&w->session->ops, &w->session->machine.facts); /* what was substituted since it was opened */
     for (int i = 0; i < w->session->machine.facts.substituted_count; i++)
         sim_session_say(w->session, "substituted: %s", w->session->machine.facts.substituted[i]);
-    return sim_record_append(r, w->session->records);
+    /* Ours no more: this process was frozen, and another took the run over. */
+    if (w->claim && !sim_claim_holds(w->claim))
+        return sim_fail(SIM_EINTERRUPT, "run %s was taken over by another process", w->run->folder);
+    return sim_record_commit(r, w->session->out, w->session->fresh, NULL);
+}
+
+/* A run that could not be finished is a result too, for the table's readers and for those who start it again.  Ranks
+ * leave it to their launcher: after a failure they may not agree where they are. */
+static void record_failure(struct work *w, sim_status status)
+{
+    char why[sizeof((struct sim_recorded *)0)->reason];
+    if (status == SIM_EINTERRUPT || w->session->ranks) return;
+    snprintf(why, sizeof why, "%s", sim_error_text());
+    w->record.status = "failed", w->record.reason = why, w->record.score_count = 0;
+    if (record(w) != SIM_OK)
+        sim_log("the failure of run %s could not be recorded: %s", w->run->folder, sim_error_text());
+    sim_fail(status, "%s", why);
 }
 
 static void draw(const struct work *w)
@@ -383,25 +414,48 @@ static sim_status all_stages(struct work *w)
     return SIM_OK;
 }
 
+/* For whom it may concern while the run is at work, and after. */
+static void tell_end(struct work *w, sim_status status)
+{
+    const char *state = status == SIM_OK ? w->record.status : status == SIM_EINTERRUPT ? "interrupted" : "failed";
+    sim_run_status_end(&w->status, state, status == SIM_OK ? w->record.reason : sim_error_text());
+}
+
+static sim_status begin_and_end(struct work *w)
+{
+    if (w->claim) sim_run_status_begin(&w->status, w->folder);
+    sim_status status = all_stages(w);
+    if (status != SIM_OK) record_failure(w, status);
+    if (w->claim) tell_end(w, status);
+    return status;
+}
+
 sim_status sim_run_one(struct sim_session *s, const struct sim_run *run, enum sim_outcome *outcome)
 {
+    static const enum sim_outcome of_found[] = {[DONE] = SIM_RUN_SKIPPED,
+                                                [DIVERGED] = SIM_RUN_DIVERGED,
+                                                [IN_OTHER_HANDS] = SIM_RUN_LEFT};
     struct work *w = calloc(1, sizeof *w);
     if (!w) return sim_fail(SIM_ENOMEM, "no memory to start run %s", run->folder);
-    w->session = s, w->run = run, w->lock = -1, w->started_s = sim_now_s();
+    w->session = s, w->run = run, w->started_s = sim_now_s();
     w->record = (struct sim_record){
         .run = run, .machine = &s->machine, .ranks = s->ranks, .status = "ok", .reason = ""};
     sim_machine_utc(w->record.started);
     sim_status status = find_out(w);
-    if (status == SIM_OK && w->recorded)
-        sim_session_say(s, "%s is already recorded in %s", run->folder, s->records);
+    if (status == SIM_OK && w->found == IN_OTHER_HANDS)
+        sim_session_say(s, "%s is left alone: another process is at work in this folder%s%s%s", run->folder,
+                        w->who[0] ? " (" : "", w->who, w->who[0] ? ")" : "");
+    else if (status == SIM_OK && w->found)
+        sim_session_say(s, "%s is already recorded in %s%s", run->folder, s->records,
+                        w->found == DIVERGED ? ": it diverged" : "");
     else if (status == SIM_OK)
-        status = all_stages(w);
-    *outcome = w->recorded                      ? SIM_RUN_SKIPPED
+        status = begin_and_end(w);
+    *outcome = w->found                         ? of_found[w->found]
                : strcmp(w->record.status, "ok") ? SIM_RUN_DIVERGED
                                                 : SIM_RUN_OK;
     if (w->objective.close) w->objective.close(&w->objective);
     free(w->result.curve);
-    sim_folder_unlock(&w->lock);
+    sim_claim_release(&w->claim);
     free(w);
     return status;
 }

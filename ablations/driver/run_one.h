@@ -46,7 +46,7 @@ struct sim_session {
     struct sim_machine machine;
     struct sim_run_images images;
     const struct sim_drawing *drawing;
-    const volatile sig_atomic_t *stop;
+    volatile sig_atomic_t *stop; /* set by signals, and when a claim is lost */
 };
 
 /* A line to the log, unless the session is quiet. */
@@ -56,12 +56,14 @@ struct sim_session {
 sim_status sim_session_open_device(struct sim_session *s, const struct sim_compute_config *c);
 void sim_session_close_device(struct sim_session *s);
 
-enum sim_outcome { SIM_RUN_OK, SIM_RUN_SKIPPED, SIM_RUN_DIVERGED };
+/* SKIPPED: recorded before.  LEFT: another process is at it. */
+enum sim_outcome { SIM_RUN_OK, SIM_RUN_SKIPPED, SIM_RUN_DIVERGED, SIM_RUN_LEFT };
 
-/* Trains, scores, writes OUT/FOLDER/{config.yaml, encoder.safetensors, checkpoint.safetensors}, appends the
- * record and draws.  A recorded run is skipped; a checkpoint of the same configuration is resumed; one of
- * another configuration is an error that names --fresh, and so is a folder in which another process is at
- * work. SIM_EINTERRUPT: stopped by the user, nothing recorded, the checkpoint stands.
+/* Trains, scores, writes OUT/FOLDER/{config.yaml, encoder.safetensors, checkpoint.safetensors, status.json}, appends
+ * the record and draws.  A recorded run is skipped; a checkpoint of the same configuration is resumed; one of another
+ * configuration is an error that names --fresh; a run whose folder another process has claimed is left to it.  A run
+ * that fails is recorded as failed, with the sentence, and fails here too.  SIM_EINTERRUPT: stopped by the user, or
+ * taken over by another process, nothing recorded, the checkpoint stands.
  *
  * Of several ranks all call this with the same run: each loads and trains its share, rank 0 looks around, scores and
  * writes, and a failure of one is a failure of all. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -81,15 +82,18 @@ static void release(struct sim_writer *w)
     free(w);
 }
 
-/* "FOLDER/.NAME.PID-NUMBER.tmp": in the same folder, so that the rename stays within one file system. */
+/* "FOLDER/.NAME.PID-NUMBER-WORD.tmp": in the same folder, so that the rename stays within one file system.  The random
+ * word keeps processes apart that have one number on two machines. */
 static char *temporary_name(const char *path)
 {
     static atomic_uint number;
+    unsigned word = 0;
+    if (getrandom(&word, sizeof word, GRND_NONBLOCK) < 0) word = 0;
     const char *slash = strrchr(path, '/');
     int folder = slash ? (int)(slash + 1 - path) : 0;
     char *name;
-    int n = asprintf(&name, "%.*s.%s.%ld-%u.tmp", folder, path, path + folder, (long)getpid(),
-                     atomic_fetch_add(&number, 1));
+    int n = asprintf(&name, "%.*s.%s.%ld-%u-%u.tmp", folder, path, path + folder, (long)getpid(),
+                     atomic_fetch_add(&number, 1), word);
     return n < 0 ? NULL : name;
 }
 
@@ -284,7 +288,7 @@ sim_status sim_make_folder(const char *path)
                     : sim_fail(SIM_EIO, "%s: the folder cannot be written: %s", path, strerror(code));
 }
 
-/* ".NAME.PID-NUMBER.tmp", as temporary_name makes it. */
+/* ".NAME.PID-NUMBER-WORD.tmp", as temporary_name makes it. */
 static int is_temporary(const char *name)
 {
     const char *end = strrchr(name, '.'), *number = end;
@@ -293,32 +297,12 @@ static int is_temporary(const char *name)
     return number > name + 1 && number < end && strspn(number, "0123456789-") == (size_t)(end - number);
 }
 
-static void remove_temporaries(int fd, const char *folder)
+sim_status sim_folder_clean(const char *folder)
 {
     DIR *d = opendir(folder);
-    for (struct dirent *entry; d && (entry = readdir(d));)
-        if (is_temporary(entry->d_name)) unlinkat(fd, entry->d_name, 0);
-    if (d) closedir(d);
-}
-
-sim_status sim_folder_lock(int *lock, const char *folder)
-{
-    *lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (*lock < 0) return sim_fail(SIM_EIO, "%s: cannot open the folder: %s", folder, strerror(errno));
-    int r;
-    do r = flock(*lock, LOCK_EX | LOCK_NB);
-    while (r != 0 && errno == EINTR);
-    if (r == 0)
-        remove_temporaries(*lock, folder);
-    else if (errno == EWOULDBLOCK) {
-        sim_folder_unlock(lock);
-        return sim_fail(SIM_EIO, "%s: another process is at work in this folder", folder);
-    }
+    if (!d) return sim_fail(SIM_EIO, "%s: cannot open the folder: %s", folder, strerror(errno));
+    for (struct dirent *entry; (entry = readdir(d));)
+        if (is_temporary(entry->d_name)) unlinkat(dirfd(d), entry->d_name, 0);
+    closedir(d);
     return SIM_OK;
-}
-
-void sim_folder_unlock(int *lock)
-{
-    if (*lock >= 0) close(*lock);
-    *lock = -1;
 }

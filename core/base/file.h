@@ -31,11 +31,8 @@ sim_status sim_file_append_line(const char *path, const char *line);
 /* mkdir -p.  An existing folder that cannot be written is an error. */
 sim_status sim_make_folder(const char *path);
 
-/* Holds an existing folder for this process, until *lock is released or the process ends, however it ends;
- * held by another it is an error that says so.  Temporaries that a killed process left in the folder are
- * removed. Where the file system knows no locks, nothing is held. */
-sim_status sim_folder_lock(int *lock, const char *folder);
-void sim_folder_unlock(int *lock); /* -1 is legal; *lock becomes -1 */
+/* Removes the temporaries that killed processes left in a folder; for who is alone at work there (claim.h). */
+sim_status sim_folder_clean(const char *folder);
 
 /* For tests: makes the n-th write-like system call (write, fsync, rename) from now fail with ENOSPC, once;
  * 0 switches it off.  Returns how many such calls were made since the last call of this function. */

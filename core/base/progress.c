@@ -12,11 +12,14 @@
 
 #define REDRAW_S 0.1
 #define LINE_EVERY_S 10.0
+#define WATCH_EVERY_S 0.5
 #define LINE_BYTES 512
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of stderr and the two below */
 static char drawn[LINE_BYTES];                           /* what stands on the terminal's last line */
 static int silent;
+static void (*watcher)(void *context, const struct sim_progress *p, const char *note);
+static void *watcher_context;
 static char who[128]; /* set before other threads start */
 
 double sim_now_s(void)
@@ -104,17 +107,41 @@ static void compose(const struct sim_progress *p, double now, const char *note, 
     if (note && n > 0 && n < LINE_BYTES) snprintf(line + n, (size_t)(LINE_BYTES - n), ", %s", note);
 }
 
+void sim_progress_watch(void (*watch)(void *context, const struct sim_progress *p, const char *note), void *context)
+{
+    watcher = watch, watcher_context = context;
+}
+
+static void tell_watcher(struct sim_progress *p, double now, const char *note)
+{
+    p->watched_s = now;
+    if (watcher) watcher(watcher_context, p, note);
+}
+
+double sim_progress_rate(const struct sim_progress *p)
+{
+    double spent = sim_now_s() - p->started_s;
+    return spent > 0 && p->done > p->resumed ? (double)(p->done - p->resumed) / spent : NAN;
+}
+
+double sim_progress_left_s(const struct sim_progress *p)
+{
+    return p->total > 0 ? (double)(p->total - p->done) / sim_progress_rate(p) : NAN;
+}
+
 void sim_progress_start(struct sim_progress *p, const char *label, const char *unit, int64_t total)
 {
     *p = (struct sim_progress){.label = label, .unit = unit, .total = total, .started_s = sim_now_s()};
     p->shown_s = p->started_s;
     p->terminal = isatty(STDERR_FILENO);
+    tell_watcher(p, p->started_s, NULL);
 }
 
 void sim_progress_update(struct sim_progress *p, int64_t done, const char *note)
 {
     double now = sim_now_s();
     p->done = done;
+    if (now - p->watched_s >= WATCH_EVERY_S) tell_watcher(p, now, note);
     if (now - p->shown_s < (p->terminal ? REDRAW_S : LINE_EVERY_S)) return;
     p->shown_s = now;
     char line[LINE_BYTES];
@@ -144,6 +171,7 @@ void sim_progress_finish(struct sim_progress *p)
     fflush(stderr);
     pthread_mutex_unlock(&lock);
     p->visible = 0;
+    tell_watcher(p, sim_now_s(), NULL);
 }
 
 void sim_progress_quiet(int quiet)

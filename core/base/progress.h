@@ -10,7 +10,7 @@ struct sim_progress {
     int64_t total;            /* 0: unknown, then no share and no ETA are shown */
     int64_t done;
     int64_t resumed; /* units done before the start: set it after start, and the rate leaves them out */
-    double started_s, shown_s;
+    double started_s, shown_s, watched_s;
     int terminal, visible; /* visible: something was drawn */
 };
 
@@ -21,6 +21,13 @@ void sim_progress_update(struct sim_progress *p, int64_t done,
 void sim_progress_finish(
     struct sim_progress *p);        /* clears the redrawn line; elsewhere says how long it took */
 void sim_progress_quiet(int quiet); /* 1: nothing is drawn in this process */
+
+/* Whoever else wants to know (a status file): called at the start, at the end and at most every half second between,
+ * whether or not anything is drawn, from the thread that makes the progress.  NULL watch: nobody. */
+void sim_progress_watch(void (*watch)(void *context, const struct sim_progress *p, const char *note), void *context);
+/* Units per second since the start, and the seconds that are left at that rate; NaN: unknown. */
+double sim_progress_rate(const struct sim_progress *p);
+double sim_progress_left_s(const struct sim_progress *p);
 
 /* One line to stderr, clear of any progress line being drawn. */
 void sim_log(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "claim.h"
 #include "file.h"
 #include "images.h"
 #include "safetensors.h"
@@ -290,13 +291,18 @@ START_TEST(a_folder_at_work_is_left_alone)
 {
     const char *out = fresh();
     char folder[800], stale[900];
-    int lock;
+    struct sim_claim *claim;
+    char who[SIM_CLAIM_WHO_BYTES];
     snprintf(folder, sizeof folder, "%s/smoke", out);
     snprintf(stale, sizeof stale, "%s/.checkpoint.safetensors.1-2.tmp", folder);
     test_ok(sim_make_folder(folder));
-    test_ok(sim_folder_lock(&lock, folder));
-    expect(tool("run %s --out %s --threads 1", smoke(), out) == 1, "another process is at work");
-    sim_folder_unlock(&lock);
+    test_ok(sim_claim_take(&claim, folder, "run", who, NULL));
+    expect(tool("run %s --out %s --threads 1", smoke(), out) == 3, "another process is at work");
+    ck_assert_str_eq(who, "");
+    char mine[64];
+    snprintf(mine, sizeof mine, "process %d on ", (int)getpid());
+    expect(1, mine);
+    sim_claim_release(&claim);
     test_ok(sim_file_write(stale, "x", 1)); /* as a killed run leaves it */
     expect(tool("run %s --out %s --threads 1", smoke(), out) == 0, "1 done");
     ck_assert_int_ne(access(stale, F_OK), 0);
@@ -445,7 +451,12 @@ START_TEST(a_damaged_image_stops_the_run_or_is_counted)
              smoke(), out, images, images);
     expect(tool("%s", arguments) == 1, "04.png");
     expect(tool("%s --set data.bad_image=skip", arguments) == 0, "2 classes");
-    json_t *r = record_of(out, 0), *data = json_object_get(r, "data");
+    json_t *r = record_of(out, 0);
+    assert_text(r, "status", "failed");
+    ck_assert_ptr_nonnull(strstr(json_string_value(json_object_get(r, "reason")), "04.png"));
+    json_decref(r);
+    r = record_of(out, 1);
+    json_t *data = json_object_get(r, "data");
     ck_assert_int_eq((int)json_integer_value(json_object_get(data, "skipped")), 1);
     ck_assert_int_eq((int)json_integer_value(json_object_get(data, "train_images")), 32);
     json_decref(r);

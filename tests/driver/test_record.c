@@ -106,15 +106,17 @@ END_TEST
 START_TEST(found_again_by_name_hash_and_status)
 {
     char path[700];
-    int found = 1;
+    struct sim_recorded found;
     fill();
     snprintf(path, sizeof path, "%s/records.jsonl", test_scratch());
     test_ok(sim_record_find(path, "full", run.config_hash, &found));
-    ck_assert_int_eq(found, 0);
+    ck_assert_str_eq(found.status, "");
     r.status = "diverged", r.reason = "loss nan at step 7";
     test_ok(sim_record_append(&r, path));
     test_ok(sim_record_find(path, "full", run.config_hash, &found));
-    ck_assert_int_eq(found, 0);
+    ck_assert_str_eq(found.status, "diverged");
+    ck_assert_str_eq(found.reason, "loss nan at step 7");
+    ck_assert(sim_recorded_is_final(&found));
     FILE *f = fopen(path, "a"); /* a half line, as a power cut leaves it */
     fputs("{\"schema\": 1, \"name\": \"full\", \"config_hash\": \"", f);
     fputs(run.config_hash, f);
@@ -122,13 +124,50 @@ START_TEST(found_again_by_name_hash_and_status)
     r.status = "ok", r.reason = "";
     test_ok(sim_record_append(&r, path));
     test_ok(sim_record_find(path, "full", run.config_hash, &found));
-    ck_assert_int_eq(found, 1);
+    ck_assert_str_eq(found.status, "ok");
     test_ok(sim_record_find(path, "other", run.config_hash, &found));
-    ck_assert_int_eq(found, 0);
+    ck_assert_str_eq(found.status, "");
     test_ok(sim_record_find(path, "full", "0000000000000000", &found));
-    ck_assert_int_eq(found, 0);
+    ck_assert_str_eq(found.status, "");
     test_fails(sim_record_find("/dev/null/records.jsonl", "full", run.config_hash, &found),
                "/dev/null/records.jsonl");
+}
+END_TEST
+
+static int lines_of(const char *path)
+{
+    char *text;
+    size_t size;
+    int n = 0;
+    test_ok(sim_file_read(path, 1 << 20, &text, &size));
+    for (size_t i = 0; i < size; i++) n += text[i] == '\n';
+    free(text);
+    return n;
+}
+
+START_TEST(committed_once)
+{
+    char out[600], path[700];
+    struct sim_recorded found;
+    int appended;
+    fill();
+    snprintf(out, sizeof out, "%s", test_scratch());
+    snprintf(path, sizeof path, "%s/records.jsonl", out);
+    r.status = "failed", r.reason = "no images";
+    for (int i = 0; i < 2; i++) test_ok(sim_record_commit(&r, out, 0, &appended));
+    ck_assert_int_eq(lines_of(path), 1); /* the same failure again says nothing new */
+    r.reason = "no memory";
+    test_ok(sim_record_commit(&r, out, 0, &appended));
+    ck_assert_int_eq(lines_of(path), 2);
+    test_ok(sim_record_find(path, "full", run.config_hash, &found));
+    ck_assert_str_eq(found.reason, "no memory");
+    ck_assert(!sim_recorded_is_final(&found));
+    r.status = "ok", r.reason = "";
+    for (int i = 0; i < 3; i++) test_ok(sim_record_commit(&r, out, 0, &appended));
+    ck_assert_int_eq(lines_of(path), 3);
+    ck_assert_int_eq(appended, 0);
+    test_ok(sim_record_commit(&r, out, 1, &appended));
+    ck_assert_int_eq(lines_of(path), 4);
 }
 END_TEST
 
@@ -139,6 +178,7 @@ int main(void)
     tcase_add_test(all, a_line_holds_everything);
     tcase_add_test(all, what_cannot_be_written_is_an_error);
     tcase_add_test(all, found_again_by_name_hash_and_status);
+    tcase_add_test(all, committed_once);
     suite_add_tcase(suite, all);
     return test_run(suite);
 }
