@@ -208,7 +208,11 @@ static sim_status score_encoder(struct work *w, const char *encoder_name)
                                                            .val = &val,
                                                            .config = &c->eval,
                                                            .seed = (uint64_t)c->seed,
-                                                           .stop = w->session->stop},
+                                                           .stop = w->session->stop,
+                                                           .folder = w->folder,
+                                                           .encoder_name = encoder_name,
+                                                           .identity = w->run->config_hash,
+                                                           .resume = !w->session->fresh},
                                    scores, SIM_MAX_SCORES, &count, &r->skipped);
     for (int i = 0; i < count && r->score_count < SIM_MAX_SCORES; i++) {
         r->scores[r->score_count++] = (struct sim_scored){encoder_name, scores[i]};
