@@ -40,7 +40,7 @@ sim_status sim_linear_state_write(const char *path, const char *identity, const 
 static sim_status load(const struct sim_tensors *file, const char *path, struct sim_linear_head *h,
                        struct sim_linear_state *s)
 {
-    double numbers[NUMBERS];
+    double numbers[NUMBERS] = {0};
     struct sim_tensor t[TENSORS];
     const struct sim_tensor *found[TENSORS];
     list(t, h, numbers);
