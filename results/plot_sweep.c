@@ -131,7 +131,7 @@ static void put_score(const struct canvas *c, int score, int number)
         sim_range_widen(&y, one.low < one.high ? one.high : y.high);
         if (one.low == one.high) sim_range_widen(&y, one.low);
     }
-    y = s->numeric ? sim_range_aired(y) : (struct sim_range){0, y.low > y.high ? 1 : 1.08 * y.high};
+    y = s->numeric ? sim_range_aired(y) : (struct sim_range){0, y.high > 0 ? 1.08 * y.high : 1};
     snprintf(label, sizeof label, "%.60s (%%)", sim_score_title(c->e->score_names[score]));
     put_panel_frame(c, number, y, label);
     fprintf(to, "set boxwidth %.6f\nplot ", 0.72 / s->line_count);

@@ -1,0 +1,173 @@
+/* Every file under ablations/: resolved at every scale, planned, and run for two steps at tiny size; what its
+ * records then state is what `results` needs to judge its claims. */
+#include <glob.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "experiment.h"
+#include "records.h"
+#include "status.h"
+#include "support.h"
+
+/* Two steps of two images' worth of everything, whatever the file is about.  Its runs keep what they are. */
+#define TINY                                                                                                 \
+    "--set seed=0 --set model.img_size=32 --set model.patch_size=8 --set model.embed_dim=16 "                \
+    "--set model.depth=1 --set model.num_heads=2 --set siameseim.decoder_embed_dim=16 "                      \
+    "--set siameseim.decoder_num_heads=2 --set mask.count=0 --set mask.min_block=2 "                         \
+    "--set data.kind=procedural --set data.procedural_train_per_class=1 --set data.limit_train=0 "           \
+    "--set data.procedural_val_per_class=1 --set data.procedural_size=32 --set data.val_resize=0 "           \
+    "--set train.batch_size=10 --set train.max_steps=2 --set eval.knn_k=3 --set eval.logistic_max_iter=3 "   \
+    "--set eval.linear=false --set eval.few_shot=false"
+
+static glob_t files;
+static char said[1 << 16];
+
+static void find_files(void)
+{
+    ck_assert_int_eq(glob(test_path("../ablations/*.yaml"), 0, NULL, &files), 0);
+}
+
+static int tool(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int tool(const char *format, ...)
+{
+    char arguments[3000], line[4000];
+    const char *path = getenv("SIM_TOOL");
+    va_list args;
+    va_start(args, format);
+    vsnprintf(arguments, sizeof arguments, format, args);
+    va_end(args);
+    snprintf(line, sizeof line, "%s %s 2>&1", path ? path : "build/siameseim", arguments);
+    FILE *f = popen(line, "r");
+    ck_assert_ptr_nonnull(f);
+    said[fread(said, 1, sizeof said - 1, f)] = 0;
+    int status = pclose(f);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* The experiments of issue and paper, each with its question, its claims and three scales. */
+static const char *const studies[] = {"augmentation", "masking", "relative_position", "ema", "normalisation",
+                                      "depth",        "loss",    "patch_embedding"};
+#define STUDIES ((int)(sizeof studies / sizeof *studies))
+
+START_TEST(a_study_asks_claims_and_scales)
+{
+    static const char *const scales[] = {"mini", "small", "paper"};
+    char relative[80];
+    snprintf(relative, sizeof relative, "../ablations/%s.yaml", studies[_i]);
+    const char *file = test_path(relative);
+    for (int s = 0; s < 3; s++) {
+        struct sim_experiment e;
+        test_ok(sim_experiment_open(&e, &file, 1, scales[s], NULL, 0));
+        const struct sim_run *run = &e.runs[0];
+        const json_t *study = run->study;
+        ck_assert_uint_gt(strlen(json_string_value(json_object_get(study, "question"))), 20);
+        ck_assert_ptr_nonnull(strstr(json_string_value(json_object_get(study, "paper")), "2206.01204"));
+        ck_assert_str_eq(json_string_value(json_object_get(study, "scale")), scales[s]);
+        ck_assert_uint_gt(json_array_size(json_object_get(study, "claims")), 0);
+        ck_assert_uint_gt(strlen(run->expected), 10);
+        ck_assert_int_eq(run->config.data.kind == SIM_DATA_PROCEDURAL, s == 0);
+        ck_assert_int_eq(run->config.model.embed_dim, s == 0 ? 96 : s == 1 ? 192 : 768);
+        /* three seeds decide; what takes a hundred hours has one */
+        ck_assert_int_eq(e.runs[1].config.seed, s == 2 ? 0 : 1);
+        if (s == 0) { /* the default is the smallest */
+            struct sim_experiment plain;
+            test_ok(sim_experiment_open(&plain, &file, 1, NULL, NULL, 0));
+            ck_assert_int_eq(plain.count, e.count);
+            ck_assert_str_eq(plain.runs[e.count - 1].config_hash, e.runs[e.count - 1].config_hash);
+            sim_experiment_close(&plain);
+        }
+        sim_experiment_close(&e);
+    }
+}
+END_TEST
+
+START_TEST(the_paper_scale_is_the_published_recipe)
+{
+    const char *published = test_path("../ablations/siameseim_vit_b.yaml"),
+               *file = test_path("../ablations/ema.yaml");
+    struct sim_experiment a, b;
+    const struct sim_run *run;
+    test_ok(sim_experiment_open(&a, &published, 1, NULL, NULL, 0));
+    test_ok(sim_experiment_open(&b, &file, 1, "paper", NULL, 0));
+    test_ok(sim_experiment_find(&b, "momentum-0.995_momentum_schedule-cosine", &run));
+    ck_assert_str_eq(run->config_hash, a.runs[0].config_hash);
+    sim_experiment_close(&a);
+    sim_experiment_close(&b);
+}
+END_TEST
+
+START_TEST(all_together_share_no_folder)
+{
+    struct sim_experiment e;
+    find_files();
+    ck_assert_int_ge((int)files.gl_pathc, STUDIES + 4);
+    test_ok(sim_experiment_open(&e, (const char *const *)files.gl_pathv, (int)files.gl_pathc, NULL, NULL, 0));
+    ck_assert_int_gt(e.count, 200);
+    sim_experiment_close(&e);
+    globfree(&files);
+}
+END_TEST
+
+/* A recorded run of this experiment on the claim's side. */
+static int side_ran(const struct sim_run_records *r, const struct sim_side *side)
+{
+    for (int i = 0; i < r->count; i++)
+        if (sim_side_has(side, r->records[i].name, &r->records[i].study)) return 1;
+    return 0;
+}
+
+START_TEST(planned_and_run_for_two_steps)
+{
+    find_files();
+    ck_assert_int_gt((int)files.gl_pathc, _i);
+    const char *file = files.gl_pathv[_i];
+    struct sim_experiment e;
+    struct sim_run_records r = {0};
+    char out[600], path[700];
+    const char *const seed = "seed=0";
+    test_ok(sim_experiment_open(&e, &file, 1, NULL, &seed, 1));
+    snprintf(out, sizeof out, "%s", test_scratch());
+    ck_assert_msg(tool("run %s --out %s --threads 1 --quiet " TINY, file, out) == 0, "%s: %s", file, said);
+    snprintf(path, sizeof path, "%s/records.jsonl", out);
+    test_ok(sim_run_records_read(&r, path));
+    ck_assert_int_eq(r.count, e.count);
+    ck_assert_msg(r.notes.count == 0, "%s", r.notes.count ? r.notes.notes[0].text : "");
+    for (int i = 0; i < r.count; i++) {
+        const struct sim_run_record *one = &r.records[i];
+        ck_assert_str_eq(one->name, e.runs[i].name);
+        ck_assert_str_eq(one->status, "ok");
+        ck_assert_int_eq((int)json_object_size(json_object_get(e.runs[i].study, "axes")),
+                         one->study.axis_count);
+        for (int c = 0; c < one->study.claim_count; c++)
+            ck_assert_msg(side_ran(&r, &one->study.claims[c].higher) &&
+                              side_ran(&r, &one->study.claims[c].lower),
+                          "claim %s speaks of runs that no record has", one->study.claims[c].id);
+    }
+    /* what is recorded is seen by plan, which is of the same configuration */
+    ck_assert_msg(tool("plan %s --gflops 100 --out %s " TINY, file, out) == 0, "%s", said);
+    snprintf(path, sizeof path, "\n%d recorded already", e.count);
+    ck_assert_msg(strstr(said, path) != NULL, "\"%s\" is missing in:\n%s", path, said);
+    sim_run_records_close(&r);
+    sim_experiment_close(&e);
+    globfree(&files);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("ablations");
+    TCase *resolved = tcase_create("resolved"), *run = tcase_create("run");
+    tcase_set_timeout(run, 300);
+    const int count = glob(test_path("../ablations/*.yaml"), 0, NULL, &files) == 0 ? (int)files.gl_pathc : 1;
+    globfree(&files);
+    tcase_add_loop_test(resolved, a_study_asks_claims_and_scales, 0, STUDIES);
+    tcase_add_test(resolved, the_paper_scale_is_the_published_recipe);
+    tcase_add_test(resolved, all_together_share_no_folder);
+    tcase_add_loop_test(run, planned_and_run_for_two_steps, 0, count);
+    suite_add_tcase(suite, resolved);
+    suite_add_tcase(suite, run);
+    return test_run(suite);
+}
