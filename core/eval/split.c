@@ -150,11 +150,12 @@ static sim_status check_matches(const struct list *l, const struct sim_labelled 
     }
     set->name(set->self, 0, example, sizeof example);
     if (lost)
-        return sim_fail(
-            SIM_EFORMAT,
-            "%s:%lld: %s is none of the %lld training images (the first of %lld lines without one; an "
-            "image of the set is %s)",
-            l->path, (long long)lost->line, lost->text, (long long)set->images, (long long)missing, example);
+        return sim_fail(SIM_EFORMAT,
+                        "%s:%lld: %s is none of the %lld training images, such as %s (the first of %lld "
+                        "lines without one; "
+                        "data.limit_train leaves images out)",
+                        l->path, (long long)lost->line, lost->text, (long long)set->images, example,
+                        (long long)missing);
     uint8_t *seen = calloc((size_t)set->classes, 1);
     if (!seen) return no_memory(set);
     for (int64_t i = 0; i < set->images; i++)

@@ -208,7 +208,8 @@ START_TEST(bad_lists_are_told)
         {"", "list.txt lists no image"},
         {"\n \r\n\t\n", "list.txt lists no image"},
         {"n00/p00.png\nn00/p00.jpg\n", "list.txt:2: n00/p00.jpg is none of the 1000 training images"},
-        {"x\nn00/p00.png\ny\n", "list.txt:1: x is none of the 1000 training images (the first of 2 lines"},
+        {"x\nn00/p00.png\ny\n", "list.txt:1: x is none of the 1000 training images, such as set.tar: "
+                                "train/n00/p00.png (the first of 2"},
         {"00/p00.png\n", "list.txt:1: 00/p00.png is none"}, /* a part of a path is whole */
         {"n00/p03aa.png\n\np00.png\n",
          "list.txt:3: p00.png may be set.tar: train/n00/p00.png or set.tar: train/n01"},
