@@ -21,7 +21,7 @@ static void *wait_for_signals(void *context)
     int number = 0;
     if (sigwait(&set, &number) != 0) return NULL;
     *stop = 1;
-    sim_log("stopping after this step, or when the scores are done; once more: at once, back to the last "
+    sim_log("stopping after this step, or this batch of a score; once more: at once, back to the last "
             "checkpoint");
     if (sigwait(&set, &number) != 0) return NULL;
     signal(number, SIG_DFL);

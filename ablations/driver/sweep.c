@@ -331,7 +331,7 @@ static void tell_children(struct sweep *s)
     s->stops++;
     s->tally->interrupted = 1;
     if (s->stops == 1)
-        say(s, "stopping %d run%s, each after its step, or when its scores are done; once more: at once", s->running,
+        say(s, "stopping %d run%s, each after its step, or its batch of a score; once more: at once", s->running,
             s->running == 1 ? "" : "s");
     for (int i = 0; i < s->jobs; i++)
         if (s->slots[i].process) kill(s->slots[i].process, s->stops > 2 ? SIGKILL : SIGTERM);
