@@ -181,7 +181,9 @@ START_TEST(jobs_of_a_real_slurm)
     }
     json_decref(sweep_records(out, &lines, &oks));
     ck_assert_int_eq(lines, 0);
-    ask("scontrol update JobId=%s StartTime=now", job, said, sizeof said); /* Slurm lets it wait two minutes */
+    /* Slurm lets it wait two minutes, lest a node still knows the credential of the same second as revoked. */
+    sweep_nap(3);
+    ask("scontrol update JobId=%s StartTime=now", job, said, sizeof said);
     wait_for_jobs(240);
     char name[64];
     snprintf(name, sizeof name, "slurm/%.20s_0.log", job);
