@@ -12,14 +12,15 @@
 #include "options.h"
 #include "run_status.h"
 
-static const char help[] =
-    "usage: siameseim status DIR\n"
-    "\n"
-    "Says how far each run under DIR is, the --out of a `siameseim run`: at work, with rate and ETA and by which\n"
-    "process, done, failed and why, or cut off, so that the same `siameseim run` would go on with it.  Runs that\n"
-    "have not begun are not known here.  Nothing is changed.\n"
-    "\n"
-    "example: siameseim status runs/quick\n";
+static const char help[] = "usage: siameseim status DIR\n"
+                           "\n"
+                           "Says how far each run under DIR is, the --out of a `siameseim run`: at work, "
+                           "with rate and ETA and by which\n"
+                           "process, done, failed and why, or cut off, so that the same `siameseim run` "
+                           "would go on with it.  Runs that\n"
+                           "have not begun are not known here.  Nothing is changed.\n"
+                           "\n"
+                           "example: siameseim status runs/quick\n";
 
 struct tally {
     int done, running, failed, cut;
@@ -89,4 +90,5 @@ static int run_status(int argc, char **argv)
     return status == SIM_OK ? 0 : sim_command_failed("status");
 }
 
-const struct sim_command sim_command_status = {"status", "how far the runs of a folder are", help, run_status};
+const struct sim_command sim_command_status = {"status", "how far the runs of a folder are", help,
+                                               run_status};

@@ -27,7 +27,8 @@ static int64_t number_in(const char *path, const char *after)
 
 /* ------------------------------------------------------------------ control groups */
 /* Calls for our group and all groups above it, with the folder that describes each. */
-static void each_group(const char *controller, const char *mount, int64_t (*ask)(const char *folder), int64_t *least)
+static void each_group(const char *controller, const char *mount, int64_t (*ask)(const char *folder),
+                       int64_t *least)
 {
     char line[PATH_MAX], folder[2 * PATH_MAX];
     FILE *f = fopen("/proc/self/cgroup", "re");
@@ -129,8 +130,9 @@ sim_status sim_room_need(const struct sim_run *run, const char *backend, int64_t
     int64_t grid = c->model.img_size / c->model.patch_size, hidden;
     struct sim_cost cost;
     SIM_TRY(sim_mask_hidden(&c->mask, grid, &hidden));
-    SIM_TRY(sim_siameseim_cost(&cost, &c->model, &c->siameseim, c->train.batch_size, grid * grid - hidden,
-                               c->compute.precision == SIM_PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float)));
+    SIM_TRY(
+        sim_siameseim_cost(&cost, &c->model, &c->siameseim, c->train.batch_size, grid * grid - hidden,
+                           c->compute.precision == SIM_PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float)));
     *bytes = PROGRAM_BYTES + cache_bytes(&c->data);
     if (strcmp(backend, "cpu") == 0) *bytes += cost.activation_bytes + cost.state_bytes;
     return SIM_OK;

@@ -23,10 +23,10 @@ static void put(struct sim_run_status_writer *w)
     if (!w->path[0]) return;
     clock_gettime(CLOCK_REALTIME, &t);
     s->updated_s = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o}", "state", s->state, "stage", s->stage,
-                          "note", s->note, "unit", s->unit, "reason", s->reason, "done", (json_int_t)s->done,
-                          "total", (json_int_t)s->total, "rate", number(s->rate), "left_s", number(s->left_s),
-                          "updated_s", number(s->updated_s));
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o}", "state", s->state, "stage",
+                          s->stage, "note", s->note, "unit", s->unit, "reason", s->reason, "done",
+                          (json_int_t)s->done, "total", (json_int_t)s->total, "rate", number(s->rate),
+                          "left_s", number(s->left_s), "updated_s", number(s->updated_s));
     if (o && json_dump_file(o, w->temporary, JSON_COMPACT | JSON_REAL_PRECISION(14)) == 0)
         rename(w->temporary, w->path);
     json_decref(o);

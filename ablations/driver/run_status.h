@@ -1,5 +1,5 @@
-/* How far a run is: OUT/FOLDER/status.json, replaced whole every half second or so while the run is at work.  The
- * sweep's view and `siameseim status` read it; nothing else depends on it. */
+/* How far a run is: OUT/FOLDER/status.json, replaced whole every half second or so while the run is at work.
+ * The sweep's view and `siameseim status` read it; nothing else depends on it. */
 #ifndef SIM_RUN_STATUS_H
 #define SIM_RUN_STATUS_H
 
@@ -15,9 +15,9 @@ struct sim_run_status {
     char note[128];   /* "epoch 3/10, loss 0.7123" */
     char unit[16];    /* "img" */
     char reason[512]; /* of a failed or diverged one */
-    int64_t done, total;   /* units of the stage; total 0: unknown */
-    double rate, left_s;   /* units per second; seconds to the stage's end; NaN: unknown */
-    double updated_s;      /* seconds since 1970, by the clock of the machine that wrote it */
+    int64_t done, total; /* units of the stage; total 0: unknown */
+    double rate, left_s; /* units per second; seconds to the stage's end; NaN: unknown */
+    double updated_s;    /* seconds since 1970, by the clock of the machine that wrote it */
 };
 
 /* Who writes it: one run at work. */
@@ -26,8 +26,8 @@ struct sim_run_status_writer {
     struct sim_run_status now;
 };
 
-/* From now on progress (progress.h) goes to FOLDER/status.json.  What cannot be written is left unwritten: a status is
- * no result. */
+/* From now on progress (progress.h) goes to FOLDER/status.json.  What cannot be written is left unwritten: a
+ * status is no result. */
 void sim_run_status_begin(struct sim_run_status_writer *w, const char *folder);
 /* How it ended; watches no more.  A zeroed struct is legal. */
 void sim_run_status_end(struct sim_run_status_writer *w, const char *state, const char *reason);

@@ -17,11 +17,11 @@
 
 #define THREADS 4
 #define GEMM_SECONDS 0.4
-#define SHARE 0.5             /* of the matrix rate that a step reaches at the least */
-#define SLACK 2.0             /* of the time, for reading and scoring and other nodes */
-#define LEAST_MINUTES 30      /* of a time limit */
+#define SHARE 0.5              /* of the matrix rate that a step reaches at the least */
+#define SLACK 2.0              /* of the time, for reading and scoring and other nodes */
+#define LEAST_MINUTES 30       /* of a time limit */
 #define MOST_MINUTES (24 * 60) /* what takes longer is saved and queued again */
-#define WARNING_S 120         /* before the time limit: a step and a checkpoint */
+#define WARNING_S 120          /* before the time limit: a step and a checkpoint */
 
 struct size {
     int64_t memory_mib, minutes;
@@ -36,7 +36,8 @@ static int64_t count_images(const struct sim_run *run)
     struct sim_images images;
     int64_t count = SIM_PROCEDURAL_FAMILIES * d->procedural_train_per_class;
     if (d->kind != SIM_DATA_PROCEDURAL) {
-        if (sim_images_open(&images, d, SIM_TRAIN, (uint64_t)run->config.seed) != SIM_OK) return d->limit_train;
+        if (sim_images_open(&images, d, SIM_TRAIN, (uint64_t)run->config.seed) != SIM_OK)
+            return d->limit_train;
         count = images.count;
         sim_images_close(&images);
     }
@@ -68,7 +69,8 @@ static sim_status find_gflops(struct sim_session *s, const struct sim_experiment
         return sim_fail(SIM_EINVAL, "--gflops %s: a positive number is needed", o->gflops);
     }
     if (strcmp(s->backend.name, "cpu") != 0)
-        return sim_fail(SIM_EINVAL, "how fast are the nodes' devices? the time limit follows from --gflops X");
+        return sim_fail(SIM_EINVAL,
+                        "how fast are the nodes' devices? the time limit follows from --gflops X");
     int cores = omp_get_num_procs();
     omp_set_num_threads(threads < cores ? threads : cores);
     SIM_TRY(sim_session_open_device(s, &e->runs[0].config.compute));
@@ -112,7 +114,7 @@ static void put_word(FILE *f, const char *word)
 /* How many words from argv[i] on are the launcher's own, which the tasks must not repeat: 0, 1 or 2. */
 static int words_of_launcher(char **argv, int i, int argc)
 {
-    static const char *const with_value[] = {"--launcher", "--sbatch", "--gflops", "--jobs",
+    static const char *const with_value[] = {"--launcher", "--sbatch",  "--gflops", "--jobs",
                                              "--run",      "--threads", "--memory"};
     if (strcmp(argv[i], "--dry-run") == 0) return 1;
     for (size_t k = 0; k < sizeof with_value / sizeof *with_value; k++) {
@@ -159,13 +161,13 @@ static void put_directives(FILE *f, const struct sim_session *s, const char *fol
             "#SBATCH --requeue\n"
             "#SBATCH --open-mode=append\n"
             "#SBATCH --output=%s/%%A_%%a.log\n",
-            name, size->tasks - 1, limit, size->threads, (long long)size->memory_mib, (long long)size->minutes,
-            WARNING_S, folder);
+            name, size->tasks - 1, limit, size->threads, (long long)size->memory_mib,
+            (long long)size->minutes, WARNING_S, folder);
     if (strcmp(s->backend.name, "cpu") != 0) fputs("#SBATCH --gres=gpu:1\n", f);
 }
 
-/* The task's own process passes the warning on, waits for the checkpoint, and queues itself again.  A job that the
- * user cancelled cannot be queued again, which is as it should be. */
+/* The task's own process passes the warning on, waits for the checkpoint, and queues itself again.  A job
+ * that the user cancelled cannot be queued again, which is as it should be. */
 static const char tail[] = " &\n"
                            "child=$!\n"
                            "trap 'warned=1; kill -TERM \"$child\" 2> /dev/null' TERM\n"
@@ -176,14 +178,16 @@ static const char tail[] = " &\n"
                            "fi\n"
                            "exit \"$status\"\n";
 
-static void put_script(FILE *f, const struct sim_session *s, const struct sim_experiment *e, const int *wanted,
-                       const char *folder, const struct sim_slurm_options *o, const struct size *size)
+static void put_script(FILE *f, const struct sim_session *s, const struct sim_experiment *e,
+                       const int *wanted, const char *folder, const struct sim_slurm_options *o,
+                       const struct size *size)
 {
     char here[PATH_MAX];
     fputs("#!/bin/bash\n", f);
     put_directives(f, s, folder, e->runs[0].experiment, o, size);
-    fprintf(f, "# Written by siameseim run --launcher slurm: one task per run; sized by the most demanding one.\n"
-               "cd ");
+    fprintf(
+        f, "# Written by siameseim run --launcher slurm: one task per run; sized by the most demanding one.\n"
+           "cd ");
     put_word(f, getcwd(here, sizeof here) ? here : ".");
     fputs(" || exit 1\nruns=(", f);
     for (int i = 0; i < e->count; i++) {
@@ -231,7 +235,8 @@ static sim_status submit(const char *path, const struct sim_slurm_options *o)
         return sim_fail(SIM_EIO, "cannot start sbatch: %s", strerror(errno));
     if (status == 0) return SIM_OK;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-        return sim_fail(SIM_EIO, "there is no sbatch here; %s is written, for a machine that has Slurm", path);
+        return sim_fail(SIM_EIO, "there is no sbatch here; %s is written, for a machine that has Slurm",
+                        path);
     return sim_fail(SIM_EIO, "sbatch did not take %s; it says why above", path);
 }
 
@@ -247,10 +252,11 @@ static sim_status choose(const struct sim_session *s, const struct sim_experimen
         *count += wanted[i];
         for (int k = 0; k < e->count; k++)
             if (k != i && strcmp(e->runs[k].name, run->folder) == 0)
-                return sim_fail(SIM_EINVAL,
-                                "%s: the run's name %s is also the folder of another, so that no task could be given "
-                                "one of them alone: rename it",
-                                e->runs[k].file, run->folder);
+                return sim_fail(
+                    SIM_EINVAL,
+                    "%s: the run's name %s is also the folder of another, so that no task could be given "
+                    "one of them alone: rename it",
+                    e->runs[k].file, run->folder);
     }
     return SIM_OK;
 }
@@ -272,7 +278,8 @@ static sim_status launch(struct sim_session *s, const struct sim_experiment *e, 
     if (!realpath(given, folder)) return sim_fail(SIM_EIO, "%s: %s", given, strerror(errno));
     for (const char *c = folder; *c; c++)
         if (*c == '%' || *c == '\\' || *c == '\n' || *c == ' ')
-            return sim_fail(SIM_EINVAL, "--out %s: sbatch gives spaces, %% and \\ in a path a meaning of its own",
+            return sim_fail(SIM_EINVAL,
+                            "--out %s: sbatch gives spaces, %% and \\ in a path a meaning of its own",
                             folder);
     snprintf(path, sizeof path, "%s/sweep.sh", folder);
     SIM_TRY(find_size(s, e, wanted, o, &size));
@@ -283,7 +290,8 @@ static sim_status launch(struct sim_session *s, const struct sim_experiment *e, 
     return o->dry_run ? SIM_OK : submit(path, o);
 }
 
-sim_status sim_slurm_launch(struct sim_session *s, const struct sim_experiment *e, const struct sim_slurm_options *o)
+sim_status sim_slurm_launch(struct sim_session *s, const struct sim_experiment *e,
+                            const struct sim_slurm_options *o)
 {
     int *wanted = calloc((size_t)e->count + 1, sizeof *wanted);
     if (!wanted) return sim_fail(SIM_ENOMEM, "no memory for %d runs", e->count);

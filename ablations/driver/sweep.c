@@ -46,14 +46,20 @@ struct sweep {
     const struct sim_sweep_options *options;
     struct sim_tally *tally;
     struct sim_sweep_view view;
-    enum { PENDING, RUNNING, ENDED, LEFT } *state; /* (runs); LEFT: in other hands, asked for again at the end */
-    int64_t *need;                                 /* (runs) bytes */
-    char (*folder)[PATH_MAX];                      /* (jobs) of the run in each slot */
-    struct sim_sweep_row *rows;                    /* (jobs) */
-    struct slot *slots;                            /* (jobs) */
-    int jobs, threads, running, stops;             /* stops: signals that asked to stop */
-    int told_waiting;                              /* that memory is what a run waits for */
-    double others_until_s;                         /* 0: not waiting for runs in other hands */
+    enum {
+        PENDING,
+        RUNNING,
+        ENDED,
+        LEFT
+    } *
+        state;                         /* (runs); LEFT: in other hands, asked for again at the end */
+    int64_t *need;                     /* (runs) bytes */
+    char (*folder)[PATH_MAX];          /* (jobs) of the run in each slot */
+    struct sim_sweep_row *rows;        /* (jobs) */
+    struct slot *slots;                /* (jobs) */
+    int jobs, threads, running, stops; /* stops: signals that asked to stop */
+    int told_waiting;                  /* that memory is what a run waits for */
+    double others_until_s;             /* 0: not waiting for runs in other hands */
     pid_t self;
 };
 
@@ -80,8 +86,8 @@ static sim_status go_to_log(const struct sweep *s, const struct sim_run *run)
     return SIM_OK;
 }
 
-/* A group of its own, so that Ctrl-C at the terminal reaches the parent alone, which passes it on once; and an end
- * when the parent ends. */
+/* A group of its own, so that Ctrl-C at the terminal reaches the parent alone, which passes it on once; and
+ * an end when the parent ends. */
 static sim_status be_a_child(struct sweep *s)
 {
     sigset_t child;
@@ -106,8 +112,9 @@ static int make_run(struct sweep *s, const struct sim_run *run, int slot)
     enum sim_outcome outcome = SIM_RUN_OK;
     sim_status status = go_to_log(s, run);
     if (status == SIM_OK) status = be_a_child(s);
-    if (strcmp(session->backend.name, "cpu") != 0) session->backend.ordinal += slot; /* each a device of its own */
-    session->quiet = 0; /* the log is there to be filled */
+    if (strcmp(session->backend.name, "cpu") != 0)
+        session->backend.ordinal += slot; /* each a device of its own */
+    session->quiet = 0;                   /* the log is there to be filled */
     sim_progress_quiet(0);
     if (status == SIM_OK) status = sim_run_one(session, run, &outcome);
     sim_run_images_close(&session->images);
@@ -119,8 +126,8 @@ static int make_run(struct sweep *s, const struct sim_run *run, int slot)
 }
 
 /* ------------------------------------------------------------------ starting */
-/* Memory that the next run may take: what is free, less what those under way will still take of theirs; or, under a
- * limit, what they leave of it.  -1: unknown. */
+/* Memory that the next run may take: what is free, less what those under way will still take of theirs; or,
+ * under a limit, what they leave of it.  -1: unknown. */
 static int64_t memory_left(const struct sweep *s)
 {
     int64_t left = s->options->memory_bytes ? s->options->memory_bytes : sim_room_free_bytes();
@@ -178,7 +185,8 @@ static void record_failure(struct sweep *s, const struct sim_run *run, const cha
     if (made == SIM_OK) made = sim_claim_take(&claim, folder, "run", who, NULL);
     if (made == SIM_OK && !claim) return; /* another is at it already */
     if (made == SIM_OK) made = sim_record_commit(&r, s->session->out, 0, NULL);
-    if (made != SIM_OK) say(s, "the failure of run %s could not be recorded: %s", run->folder, sim_error_text());
+    if (made != SIM_OK)
+        say(s, "the failure of run %s could not be recorded: %s", run->folder, sim_error_text());
     if (claim) {
         sim_run_status_begin(&status, folder);
         sim_run_status_end(&status, "failed", reason);
@@ -205,8 +213,8 @@ static int next_that_fits(struct sweep *s, int64_t left)
     }
     if (waiting >= 0 && s->running && !s->told_waiting) {
         s->told_waiting = 1;
-        say(s, "%s needs about %lld MiB of memory, and %lld MiB are left: it waits", run_of(s, waiting)->folder,
-            (long long)(s->need[waiting] >> 20), (long long)(left >> 20));
+        say(s, "%s needs about %lld MiB of memory, and %lld MiB are left: it waits",
+            run_of(s, waiting)->folder, (long long)(s->need[waiting] >> 20), (long long)(left >> 20));
     }
     return -1;
 }
@@ -271,17 +279,27 @@ static void ended_by_itself(struct sweep *s, int i, int code, double seconds, co
     sim_format_duration(seconds, took, sizeof took);
     sim_run_status_read(folder, &status);
     switch (code) {
-    case EXIT_DONE: t->done++, say(s, "%s: done in %s", run->folder, took); break;
-    case EXIT_SKIPPED: t->skipped++, say(s, "%s is already recorded", run->folder); break;
-    case EXIT_DIVERGED: t->diverged++, say(s, "%s diverged: %s", run->folder, status.reason); break;
-    case EXIT_LEFT: s->state[i] = LEFT, t->left++; break;
+    case EXIT_DONE:
+        t->done++, say(s, "%s: done in %s", run->folder, took);
+        break;
+    case EXIT_SKIPPED:
+        t->skipped++, say(s, "%s is already recorded", run->folder);
+        break;
+    case EXIT_DIVERGED:
+        t->diverged++, say(s, "%s diverged: %s", run->folder, status.reason);
+        break;
+    case EXIT_LEFT:
+        s->state[i] = LEFT, t->left++;
+        break;
     case EXIT_INTERRUPTED:
         if (s->stops)
             t->interrupted = 1;
         else
-            t->left++, say(s, "%s was stopped by somebody else; the same command goes on with it", run->folder);
+            t->left++,
+                say(s, "%s was stopped by somebody else; the same command goes on with it", run->folder);
         break;
-    default: tell_failure(s, run, status.reason[0] ? status.reason : "its log.txt says why");
+    default:
+        tell_failure(s, run, status.reason[0] ? status.reason : "its log.txt says why");
     }
 }
 
@@ -302,7 +320,8 @@ static void reap(struct sweep *s)
     }
 }
 
-/* Runs in other hands are asked for again once nothing else is left to do: their holder may have been cut off. */
+/* Runs in other hands are asked for again once nothing else is left to do: their holder may have been cut
+ * off. */
 static int ask_again(struct sweep *s)
 {
     int again = 0;
@@ -331,8 +350,8 @@ static void tell_children(struct sweep *s)
     s->stops++;
     s->tally->interrupted = 1;
     if (s->stops == 1)
-        say(s, "stopping %d run%s, each after its step, or its batch of a score; once more: at once", s->running,
-            s->running == 1 ? "" : "s");
+        say(s, "stopping %d run%s, each after its step, or its batch of a score; once more: at once",
+            s->running, s->running == 1 ? "" : "s");
     for (int i = 0; i < s->jobs; i++)
         if (s->slots[i].process) kill(s->slots[i].process, s->stops > 2 ? SIGKILL : SIGTERM);
 }
@@ -394,7 +413,8 @@ static sim_status prepare(struct sweep *s)
     s->jobs = s->options->jobs < count ? s->options->jobs : count;
     if (s->jobs > cores && !s->options->threads) {
         s->jobs = cores;
-        say(s, "%d at a time: there %s no more core%s", cores, cores == 1 ? "is" : "are", cores == 1 ? "" : "s");
+        say(s, "%d at a time: there %s no more core%s", cores, cores == 1 ? "is" : "are",
+            cores == 1 ? "" : "s");
     }
     if (s->jobs < 1) s->jobs = 1;
     s->threads = s->options->threads ? s->options->threads : cores > s->jobs ? cores / s->jobs : 1;
@@ -405,9 +425,11 @@ static sim_status prepare(struct sweep *s)
     s->slots = calloc((size_t)s->jobs, sizeof *s->slots);
     if (!s->state || !s->need || !s->folder || !s->rows || !s->slots)
         return sim_fail(SIM_ENOMEM, "no memory for a sweep of %d runs", count);
-    for (int i = 0; i < count; i++) SIM_TRY(sim_room_need(run_of(s, i), s->session->backend.name, &s->need[i]));
+    for (int i = 0; i < count; i++)
+        SIM_TRY(sim_room_need(run_of(s, i), s->session->backend.name, &s->need[i]));
     SIM_TRY(skip_recorded(s));
-    say(s, "up to %d runs side by side, with %d thread%s each", s->jobs, s->threads, s->threads == 1 ? "" : "s");
+    say(s, "up to %d runs side by side, with %d thread%s each", s->jobs, s->threads,
+        s->threads == 1 ? "" : "s");
     return SIM_OK;
 }
 

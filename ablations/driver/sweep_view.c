@@ -41,8 +41,8 @@ static void put_line(const char *line, int columns)
     fprintf(stderr, "%.*s\n", columns - 1, line);
 }
 
-/* Seconds to the end, taking runs for equally long: those finished here and the parts of those under way came in the
- * time since the start. */
+/* Seconds to the end, taking runs for equally long: those finished here and the parts of those under way came
+ * in the time since the start. */
 static double seconds_left(const struct sim_sweep_view *v, double made, int open)
 {
     return made > 0.02 ? (sim_now_s() - v->started_s) / made * ((double)open - made) : NAN;
@@ -53,8 +53,8 @@ static double part_done(const struct sim_run_status *s)
     return strcmp(s->stage, "training") == 0 && s->total > 0 ? (double)s->done / (double)s->total : 0;
 }
 
-static void heading(const struct sim_sweep_view *v, const struct sim_tally *t, int total, int running, double parts,
-                    char out[LINE_BYTES])
+static void heading(const struct sim_sweep_view *v, const struct sim_tally *t, int total, int running,
+                    double parts, char out[LINE_BYTES])
 {
     char left[64] = "", failed[48] = "", others[64] = "", took[32];
     int ended = t->done + t->diverged + t->failed;
@@ -65,8 +65,8 @@ static void heading(const struct sim_sweep_view *v, const struct sim_tally *t, i
     }
     if (t->failed + t->diverged) snprintf(failed, sizeof failed, ", %d failed", t->failed + t->diverged);
     if (t->left) snprintf(others, sizeof others, ", %d in other hands", t->left);
-    snprintf(out, LINE_BYTES, "%d of %d runs done, %d running%s%s%s", t->done + t->skipped, total, running, failed,
-             others, left);
+    snprintf(out, LINE_BYTES, "%d of %d runs done, %d running%s%s%s", t->done + t->skipped, total, running,
+             failed, others, left);
 }
 
 /* On one line, for logs: the heading and every run's own share. */

@@ -45,10 +45,11 @@ static double stale_after_s(void)
 /* ------------------------------------------------------------------ which process */
 struct holder {
     char state[8], host[72], boot[48]; /* state: "held" or "free" */
-    long long pid, born, table;        /* born: the kernel's start time; table: of processes (its namespace) */
+    long long pid, born, table; /* born: the kernel's start time; table: of processes (its namespace) */
 };
 
-/* When a process began, in the kernel's ticks: tells it from a later one of its number.  -1: there is none. */
+/* When a process began, in the kernel's ticks: tells it from a later one of its number.  -1: there is none.
+ */
 static long long born_at(long long pid)
 {
     char path[64], text[1024];
@@ -59,8 +60,9 @@ static long long born_at(long long pid)
     text[n] = 0;
     char state = 0, *end = strrchr(text, ')'); /* the name in brackets may hold anything */
     long long born = -1;
-    if (!end || sscanf(end + 1, " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %lld",
-                       &state, &born) != 2)
+    if (!end ||
+        sscanf(end + 1, " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %lld",
+               &state, &born) != 2)
         return -1;
     return state == 'Z' || state == 'X' ? -1 : born;
 }
@@ -89,14 +91,15 @@ static void this_process(struct holder *h)
 static void put_text(char text[TEXT_BYTES], const struct holder *h)
 {
     char line[TEXT_BYTES];
-    snprintf(line, sizeof line, "%s %s %lld %lld %s %lld", h->state, h->host, h->pid, h->born, h->boot, h->table);
+    snprintf(line, sizeof line, "%s %s %lld %lld %s %lld", h->state, h->host, h->pid, h->born, h->boot,
+             h->table);
     snprintf(text, TEXT_BYTES, "%-*s\n", TEXT_BYTES - 3, line);
 }
 
 static int read_text(struct holder *h, const char *text)
 {
-    return sscanf(text, "%7s %71s %lld %lld %47s %lld", h->state, h->host, &h->pid, &h->born, h->boot, &h->table) ==
-           6;
+    return sscanf(text, "%7s %71s %lld %lld %47s %lld", h->state, h->host, &h->pid, &h->born, h->boot,
+                  &h->table) == 6;
 }
 
 /* ------------------------------------------------------------------ what stands in the folder */
@@ -133,7 +136,12 @@ static void put_path(char out[PATH_MAX], const char *folder, const char *name, l
     snprintf(out, PATH_MAX, "%.3800s/.%s" MARK "%lld", folder, name, generation);
 }
 
-enum standing { FREE, HELD, OLD, GONE }; /* OLD: held, if its touches are recent; GONE: no such file any more */
+enum standing {
+    FREE,
+    HELD,
+    OLD,
+    GONE
+}; /* OLD: held, if its touches are recent; GONE: no such file any more */
 
 static enum standing look_at(const char *path, struct holder *h, struct timespec *touched)
 {
@@ -170,7 +178,8 @@ static int make_own(const char *folder, const char *name, const char *text, char
     static atomic_uint number;
     unsigned long long nonce = 0;
     if (getrandom(&nonce, sizeof nonce, GRND_NONBLOCK) < 0) nonce = (unsigned long long)getpid();
-    snprintf(path, PATH_MAX, "%.3800s/.%s.claiming-%llx-%u", folder, name, nonce, atomic_fetch_add(&number, 1));
+    snprintf(path, PATH_MAX, "%.3800s/.%s.claiming-%llx-%u", folder, name, nonce,
+             atomic_fetch_add(&number, 1));
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) return -1;
     if (pwrite(fd, text, TEXT_BYTES - 1, 0) == TEXT_BYTES - 1 && fsync(fd) == 0) return fd;
@@ -181,8 +190,8 @@ static int make_own(const char *folder, const char *name, const char *text, char
     return -1;
 }
 
-/* Gives the file the claim's name.  1: done.  0: another was faster.  -1: cannot be, errno.  What link() says may be
- * untrue over NFS, whose answers get lost; the number of names is true. */
+/* Gives the file the claim's name.  1: done.  0: another was faster.  -1: cannot be, errno.  What link() says
+ * may be untrue over NFS, whose answers get lost; the number of names is true. */
 static int publish(int *fd, const char *own, const char *path, const char *text)
 {
     struct stat s;
@@ -224,7 +233,8 @@ int sim_claim_holds(struct sim_claim *c)
 {
     long long highest;
     if (atomic_load(&c->lost)) return 0;
-    /* A folder that cannot be read at the moment says nothing; a lower number says that somebody removed ours. */
+    /* A folder that cannot be read at the moment says nothing; a lower number says that somebody removed
+     * ours. */
     if (scan(c->folder, c->name, 0, &highest) != SIM_OK || highest == c->generation) return 1;
     atomic_store(&c->lost, 1);
     if (c->on_loss) *c->on_loss = 1;
@@ -289,15 +299,16 @@ void sim_claim_release(struct sim_claim **claim)
 
 /* ------------------------------------------------------------------ taking it */
 /* Where the claim stands now.  *generation: that of the file that counts. */
-static sim_status judge(const char *folder, const char *name, const struct timespec *now, long long *generation,
-                        int *held, char *who)
+static sim_status judge(const char *folder, const char *name, const struct timespec *now,
+                        long long *generation, int *held, char *who)
 {
     char path[PATH_MAX];
     struct holder h;
     struct timespec touched;
     *held = 0;
     if (who) *who = 0;
-    for (int tries = 0; tries < 100; tries++) { /* a file that goes while we look was replaced by a higher one */
+    for (int tries = 0; tries < 100;
+         tries++) { /* a file that goes while we look was replaced by a higher one */
         SIM_TRY(scan(folder, name, 0, generation));
         if (!*generation) return SIM_OK;
         put_path(path, folder, name, *generation);
@@ -312,8 +323,8 @@ static sim_status judge(const char *folder, const char *name, const struct times
 }
 
 /* One try with a file of our own at hand, whose time is the server's now.  *won 0: look again. */
-static sim_status try_to_take(struct sim_claim *c, const char *own, const struct timespec *now, int *won, int *held,
-                              char *who)
+static sim_status try_to_take(struct sim_claim *c, const char *own, const struct timespec *now, int *won,
+                              int *held, char *who)
 {
     char path[PATH_MAX];
     long long highest;
@@ -390,8 +401,8 @@ sim_status sim_claim_wait(struct sim_claim **out, const char *folder, const char
         SIM_TRY(sim_claim_take(out, folder, name, who, NULL));
         if (*out) return SIM_OK;
         if (sim_now_s() >= until)
-            return sim_fail(SIM_EIO, "%s: %s has been held by %s for more than %.0f seconds", folder, name, who,
-                            seconds);
+            return sim_fail(SIM_EIO, "%s: %s has been held by %s for more than %.0f seconds", folder, name,
+                            who, seconds);
         nanosleep(&pause, NULL);
         if (pause.tv_nsec < 200000000) pause.tv_nsec *= 2;
     }

@@ -1,4 +1,5 @@
-/* Claims among real processes: one of many, left behind by the dead, held by the living, taken from the silent. */
+/* Claims among real processes: one of many, left behind by the dead, held by the living, taken from the
+ * silent. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -158,8 +159,8 @@ START_TEST(a_holder_that_lives_keeps_touching)
 }
 END_TEST
 
-/* Many processes, each of which takes the claim again and again, with pauses where they hurt, and now and then dies
- * with it: at no time do two of them hold it. */
+/* Many processes, each of which takes the claim again and again, with pauses where they hurt, and now and
+ * then dies with it: at no time do two of them hold it. */
 enum { PROCESSES = 6, TURNS = 30 };
 
 static void rival(int seed)

@@ -22,20 +22,22 @@ const char *sweep_file(const char *folder, const char *more_runs)
     static char path[800];
     char text[4000];
     snprintf(path, sizeof path, "%s/trial.yaml", folder);
-    snprintf(text, sizeof text,
-             "name: trial\n"
-             "seeds: [0, 1]\n"
-             "base:\n"
-             "  model: {img_size: 32, patch_size: 8, embed_dim: 32, depth: 1, num_heads: 2}\n"
-             "  siameseim: {decoder_embed_dim: 32, decoder_num_heads: 4, projector_depth: 1, predictor_depth: 1}\n"
-             "  mask: {min_block: 2}\n"
-             "  data: {procedural_train_per_class: 4, procedural_val_per_class: 2, procedural_size: 40, cache_mb: 16}\n"
-             "  train: {epochs: 4, batch_size: 16, lr: 1.0e-3, warmup_epochs: 1, save_every_steps: 1}\n"
-             "  eval: {knn_k: 5, logistic_max_iter: 20, batch_size: 32}\n"
-             "runs:\n"
-             "  plain: {}\n"
-             "  open: {mask: {kind: none}}\n%s",
-             more_runs);
+    snprintf(
+        text, sizeof text,
+        "name: trial\n"
+        "seeds: [0, 1]\n"
+        "base:\n"
+        "  model: {img_size: 32, patch_size: 8, embed_dim: 32, depth: 1, num_heads: 2}\n"
+        "  siameseim: {decoder_embed_dim: 32, decoder_num_heads: 4, projector_depth: 1, predictor_depth: 1}\n"
+        "  mask: {min_block: 2}\n"
+        "  data: {procedural_train_per_class: 4, procedural_val_per_class: 2, procedural_size: 40, cache_mb: "
+        "16}\n"
+        "  train: {epochs: 4, batch_size: 16, lr: 1.0e-3, warmup_epochs: 1, save_every_steps: 1}\n"
+        "  eval: {knn_k: 5, logistic_max_iter: 20, batch_size: 32}\n"
+        "runs:\n"
+        "  plain: {}\n"
+        "  open: {mask: {kind: none}}\n%s",
+        more_runs);
     test_ok(sim_file_write(path, text, strlen(text)));
     return path;
 }
@@ -139,7 +141,8 @@ json_t *sweep_records(const char *out, int *lines, int *oks)
 /* What a repetition must give again. */
 static json_t *results_of(json_t *record)
 {
-    static const char *const same[] = {"experiment", "name", "seed", "status", "config_hash", "config", "scores"},
+    static const char *const same[] = {"experiment",  "name",   "seed",  "status",
+                                       "config_hash", "config", "scores"},
                              *const points[] = {"epoch", "step", "loss", "grad_norm", "lr", "momentum"};
     json_t *o = json_object(), *curve = json_array(), *point;
     size_t index;

@@ -161,10 +161,10 @@ static void wait_for_step(const char *checkpoint, int step, pid_t child)
 /* ------------------------------------------------------------------ words */
 START_TEST(every_command_teaches)
 {
-    static const char *const commands[] = {"run", "plan", "config", "report", "views", "image", "verify"};
+    static const char *const commands[] = {"run", "plan", "config", "report", "views", "image", "verify", "status"};
     ck_assert_int_eq(tool("--help"), 0);
-    for (int i = 0; i < 7; i++) expect(1, commands[i]);
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 8; i++) expect(1, commands[i]);
+    for (int i = 0; i < 8; i++) {
         int code = tool("%s --help", commands[i]);
         expect(code == 0, "usage: siameseim");
         expect(1, commands[i]);

@@ -41,11 +41,12 @@ static const char *in_out(const char *name)
 START_TEST(a_dry_run_only_writes)
 {
     setup();
-    ck_assert_int_eq(sweep_finish(sweep_start(log_path,
-                                              "run %s --out %s --launcher slurm --dry-run --gflops 100 --jobs 2 "
-                                              "--threads 3 --set train.epochs=2 --run plain --run=open-s1",
-                                              file, out)),
-                     0);
+    ck_assert_int_eq(
+        sweep_finish(sweep_start(log_path,
+                                 "run %s --out %s --launcher slurm --dry-run --gflops 100 --jobs 2 "
+                                 "--threads 3 --set train.epochs=2 --run plain --run=open-s1",
+                                 file, out)),
+        0);
     static const char *const words[] = {"#SBATCH --array=0-2%2\n",
                                         "#SBATCH --cpus-per-task=3\n",
                                         "#SBATCH --signal=B:TERM@120\n",
@@ -69,12 +70,13 @@ END_TEST
 START_TEST(sized_from_the_configurations)
 {
     setup();
-    ck_assert_int_eq(sweep_finish(sweep_start(log_path,
-                                              "run %s --out %s --launcher slurm --dry-run --gflops 0.0001 --set "
-                                              "train.epochs=100 --set train.batch_size=2048 --set model.embed_dim=512 "
-                                              "--set data.procedural_train_per_class=2000",
-                                              file, out)),
-                     0);
+    ck_assert_int_eq(
+        sweep_finish(sweep_start(log_path,
+                                 "run %s --out %s --launcher slurm --dry-run --gflops 0.0001 --set "
+                                 "train.epochs=100 --set train.batch_size=2048 --set model.embed_dim=512 "
+                                 "--set data.procedural_train_per_class=2000",
+                                 file, out)),
+        0);
     holds(in_out("slurm/sweep.sh"), "#SBATCH --time=1440\n");
     char *text = sweep_said(in_out("slurm/sweep.sh")), *memory = strstr(text, "--mem=");
     ck_assert_ptr_nonnull(memory);
@@ -86,15 +88,16 @@ END_TEST
 START_TEST(what_slurm_cannot_be_given)
 {
     setup();
-    ck_assert_int_eq(sweep_finish(sweep_start(log_path, "run %s --out %s --launcher slurm --gflops none", file, out)),
-                     1);
+    ck_assert_int_eq(
+        sweep_finish(sweep_start(log_path, "run %s --out %s --launcher slurm --gflops none", file, out)), 1);
     holds(log_path, "--gflops none");
     ck_assert_int_eq(
-        sweep_finish(sweep_start(log_path, "run %s --out %s/50%% --launcher slurm --gflops 10", file, out)), 1);
+        sweep_finish(sweep_start(log_path, "run %s --out %s/50%% --launcher slurm --gflops 10", file, out)),
+        1);
     holds(log_path, "a meaning of its own");
     setenv("PATH", "/nowhere", 1);
-    ck_assert_int_eq(sweep_finish(sweep_start(log_path, "run %s --out %s --launcher slurm --gflops 10", file, out)),
-                     1);
+    ck_assert_int_eq(
+        sweep_finish(sweep_start(log_path, "run %s --out %s --launcher slurm --gflops 10", file, out)), 1);
     holds(log_path, "there is no sbatch here");
 }
 END_TEST
@@ -175,13 +178,15 @@ START_TEST(jobs_of_a_real_slurm)
     }
     ck_assert_int_eq(ask("%s", "squeue -h -r -o %F", job, sizeof job), 0);
     ask("scancel --batch --signal=TERM %s_0", job, said, sizeof said);
-    for (int i = 0; ask("squeue -h -r -j %s -o %%T", job, said, sizeof said) != 0 || strcmp(said, "PENDING"); i++) {
+    for (int i = 0; ask("squeue -h -r -j %s -o %%T", job, said, sizeof said) != 0 || strcmp(said, "PENDING");
+         i++) {
         ck_assert_msg(i < 150, "the task is %s, not queued again", said);
         sweep_nap(0.2);
     }
     json_decref(sweep_records(out, &lines, &oks));
     ck_assert_int_eq(lines, 0);
-    /* Slurm lets it wait two minutes, lest a node still knows the credential of the same second as revoked. */
+    /* Slurm lets it wait two minutes, lest a node still knows the credential of the same second as revoked.
+     */
     sweep_nap(3);
     ask("scontrol update JobId=%s StartTime=now", job, said, sizeof said);
     wait_for_jobs(240);
@@ -192,8 +197,9 @@ START_TEST(jobs_of_a_real_slurm)
     holds(in_out(name), "stopping after this step");
     holds(in_out(name), "resuming from");
 
-    ck_assert_int_eq(sweep_finish(sweep_start(log_path, "run %s --out %s %s --launcher slurm --gflops 50 --run open-s0 "
-                                                        "--sbatch=--partition=none",
+    ck_assert_int_eq(sweep_finish(sweep_start(log_path,
+                                              "run %s --out %s %s --launcher slurm --gflops 50 --run open-s0 "
+                                              "--sbatch=--partition=none",
                                               file, out, words)),
                      1);
     holds(log_path, "sbatch did not take");

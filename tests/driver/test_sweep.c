@@ -1,4 +1,5 @@
-/* Sweeps: side by side gives what one after the other gives; failures; memory; several runners on one folder. */
+/* Sweeps: side by side gives what one after the other gives; failures; memory; several runners on one folder.
+ */
 #include <pty.h>
 #include <signal.h>
 #include <stdio.h>
@@ -79,22 +80,26 @@ START_TEST(side_by_side_gives_the_same)
 }
 END_TEST
 
-/* Images that are not there, a loss that runs away, more memory than there is: three reasons; and the rest is done. */
+/* Images that are not there, a loss that runs away, more memory than there is: three reasons; and the rest is
+ * done. */
 static const char failing[] = "  absent: {data: {kind: folder, train: no/images, val: no/images}}\n"
                               "  wild: {train: {lr: 1000, weight_decay: 100}}\n"
                               "  large: {model: {img_size: 224, embed_dim: 384}, train: {batch_size: 64}}\n";
 
 START_TEST(the_others_go_on)
 {
-    static const char *const jobs[] = {"--jobs 2 --memory 700", "--threads 1 --run absent --run plain --run wild"};
+    static const char *const jobs[] = {"--jobs 2 --memory 700",
+                                       "--threads 1 --run absent --run plain --run wild"};
     for (int i = 0; i < 2; i++) {
         int lines, oks, again;
         setup(failing);
         for (int start = 0; start < 2; start++) {
-            ck_assert_int_eq(sweep_finish(sweep_start(log_path, "run %s --out %s %s", file, out, jobs[i])), 1);
+            ck_assert_int_eq(sweep_finish(sweep_start(log_path, "run %s --out %s %s", file, out, jobs[i])),
+                             1);
             json_t *records = sweep_records(out, &again, &oks);
             if (!start) lines = again;
-            ck_assert_int_eq(again, lines); /* the same failure is recorded once, what diverged is not repeated */
+            ck_assert_int_eq(again,
+                             lines); /* the same failure is recorded once, what diverged is not repeated */
             ck_assert_str_eq(text_of(records, "absent 0", "status"), "failed");
             ck_assert_ptr_nonnull(strstr(text_of(records, "absent 0", "reason"), "no/images"));
             ck_assert_str_eq(text_of(records, "wild 1", "status"), "diverged");
@@ -192,7 +197,8 @@ START_TEST(words_that_do_not_go_together)
                                            {"--launcher pbs", "slurm"},
                                            {"--jobs 2 --memory lots", "--memory"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        ck_assert_int_eq(sweep_finish(sweep_start(log_path, "run %s --out %s %s", file, out, wrong[i][0])), 1);
+        ck_assert_int_eq(sweep_finish(sweep_start(log_path, "run %s --out %s %s", file, out, wrong[i][0])),
+                         1);
         says(log_path, wrong[i][1]);
     }
     ck_assert_int_eq(sweep_finish(sweep_start(log_path, "status %s/none", out)), 1);
@@ -236,8 +242,8 @@ START_TEST(two_runners_share_the_work)
 }
 END_TEST
 
-/* A runner whose processes cannot be seen from here (another machine, here another table of processes) falls silent: its
- * run is taken over, and when it wakes up it finds out, and records nothing. */
+/* A runner whose processes cannot be seen from here (another machine, here another table of processes) falls
+ * silent: its run is taken over, and when it wakes up it finds out, and records nothing. */
 START_TEST(a_silent_runner_elsewhere_loses_its_run)
 {
     char command[3000], checkpoint[800], other[800];
@@ -271,7 +277,8 @@ START_TEST(a_silent_runner_elsewhere_loses_its_run)
     says(other, "resuming");
     kill(child[0], SIGCONT);
     ck_assert_int_eq(waitpid(a, &status, 0), a);
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 130, "%x:\n%s", (unsigned)status, sweep_said(log_path));
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 130, "%x:\n%s", (unsigned)status,
+                  sweep_said(log_path));
     json_decref(sweep_records(out, &lines, &oks));
     ck_assert_int_eq(lines, 1);
     unsetenv("SIM_CLAIM_STALE_S");

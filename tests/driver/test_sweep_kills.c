@@ -1,6 +1,7 @@
 /* A sweep that is killed again and again ends with the records of one that was not.
  *
- * SIM_KILLS=20 tests/driver/test_sweep_kills makes twenty kills in place of four; SIM_KILLS_SEED=N makes others. */
+ * SIM_KILLS=20 tests/driver/test_sweep_kills makes twenty kills in place of four; SIM_KILLS_SEED=N makes
+ * others. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,8 @@
 
 enum { MOST = 16, RUNS = 4 };
 enum way { PARENT, CHILD, ALL, ASKED, WAYS };
-static const char *const names[] = {"the parent", "a child", "parent and children", "the parent, asked to stop"};
+static const char *const names[] = {"the parent", "a child", "parent and children",
+                                    "the parent, asked to stop"};
 
 static char file[800], log_path[800];
 
