@@ -49,6 +49,8 @@ const struct sim_field sim_augment_fields[] = {
     F(same_view, SIM_FIELD_BOOL, 0, 0, NULL, "false", "crop and flip view 2 exactly as view 1"),
     F(same_size, SIM_FIELD_BOOL, 0, 0, NULL, "false",
       "crop view 2 in view 1's size, elsewhere: views differ by a shift (and flip), not in scale"),
+    F(same_colour, SIM_FIELD_BOOL, 0, 0, NULL, "false",
+      "colour view 2 exactly as view 1; with same_view the two views are the same pixels"),
     F(jitter, SIM_FIELD_REAL, 0, 1, NULL, "0.8", "probability of colour jitter"),
     F(brightness, SIM_FIELD_REAL, 0, 1, NULL, "0.4", "factor is uniform in 1 +- this"),
     F(contrast, SIM_FIELD_REAL, 0, 1, NULL, "0.4", "factor is uniform in 1 +- this"),

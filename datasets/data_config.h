@@ -29,6 +29,7 @@ struct sim_augment_config {
     double flip;                          /* probability, each view */
     int same_view;                        /* view 2 is cropped and flipped exactly as view 1 */
     int same_size;                        /* view 2's crop has view 1's size, at a place of its own */
+    int same_colour;                      /* view 2 takes view 1's jitter, grayscale, blur and solarize */
     double jitter, brightness, contrast, saturation, hue; /* probability; half-widths of the factors */
     double grayscale;
     double blur1, blur2, blur_sigma_min, blur_sigma_max;

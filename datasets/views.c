@@ -63,6 +63,14 @@ static void draw_colour(const struct sim_augment_config *c, struct sim_rng *r, i
     v->solarize = sim_rng_uniform(r) < (second ? c->solarize2 : c->solarize1);
 }
 
+/* The first view's colour operations in the second, which keeps its crop and flip. */
+static void take_colour(const struct sim_view *from, struct sim_view *to)
+{
+    const struct sim_view own = *to;
+    *to = *from;
+    to->flip = own.flip, to->i = own.i, to->j = own.j, to->h = own.h, to->w = own.w;
+}
+
 void sim_views_draw(const struct sim_augment_config *c, uint64_t seed, uint32_t epoch, uint64_t index, int w,
                     int h, struct sim_view view[2], float geometry[6])
 {
@@ -77,6 +85,7 @@ void sim_views_draw(const struct sim_augment_config *c, uint64_t seed, uint32_t 
     const struct sim_view *a = &view[0];
     struct sim_view *b = &view[1];
     if (c->same_view) b->flip = a->flip, b->i = a->i, b->j = a->j, b->h = a->h, b->w = a->w;
+    if (c->same_colour) take_colour(a, b);
 
     /* In double, then rounded once, as the official loader's float64 tuple is on its way to the device. */
     geometry[0] = (float)((double)(b->i - a->i) / a->h);

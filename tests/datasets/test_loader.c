@@ -274,6 +274,35 @@ START_TEST(jobs_tell_of_the_same_views)
 }
 END_TEST
 
+/* same_view with same_colour: the same pixels twice, finished by the loader or told of in jobs; either alone:
+ * no image has them. */
+START_TEST(one_view_is_used_twice)
+{
+    enum { VIEW = 3 * 16 * 16 };
+    for (int keys = 1; keys < 4; keys++) {
+        struct bench b;
+        struct sim_source views, jobs;
+        const struct sim_batch *x, *y;
+        int equal = 0;
+        bench_open(&b, 24, 6, 2);
+        b.augment.same_view = keys & 1, b.augment.same_colour = keys >> 1;
+        test_ok(sim_loader_open(&views, &b.loader));
+        b.loader.jobs = 1;
+        test_ok(sim_loader_open(&jobs, &b.loader));
+        for (int k = 0; k < 4; k++) {
+            test_ok(views.next(views.self, 0, k, &x));
+            test_ok(jobs.next(jobs.self, 0, k, &y));
+            same_as_jobs(&b, x, y);
+            for (int r = 0; r < 6; r++)
+                equal += memcmp(x->view1 + r * VIEW, x->view2 + r * VIEW, VIEW * sizeof(float)) == 0;
+        }
+        ck_assert_int_eq(equal, keys == 3 ? 24 : 0);
+        views.close(views.self);
+        jobs.close(jobs.self);
+    }
+}
+END_TEST
+
 START_TEST(decoded_images_are_cached_within_bounds)
 {
     struct bench b;
@@ -417,8 +446,8 @@ END_TEST
 static const struct sim_look plain = {.filter = SIM_RESAMPLE_BICUBIC};
 
 /* Images first .. first+count-1. */
-static sim_status read_range(struct sim_labelled *s, const struct sim_look *look, int64_t first, int64_t count,
-                             float *x, int32_t *label)
+static sim_status read_range(struct sim_labelled *s, const struct sim_look *look, int64_t first,
+                             int64_t count, float *x, int32_t *label)
 {
     int64_t index[64];
     for (int64_t k = 0; k < count; k++) index[k] = first + k;
@@ -601,7 +630,8 @@ static sim_status ramp_read(void *self, int64_t i, struct sim_image *out)
     (void)self, (void)i;
     SIM_TRY(sim_image_open(out, 240, 120));
     for (int p = 0; p < 240 * 120; p++)
-        out->rgb[3 * p] = (uint8_t)(p % 240), out->rgb[3 * p + 1] = (uint8_t)(p / 240), out->rgb[3 * p + 2] = 0;
+        out->rgb[3 * p] = (uint8_t)(p % 240), out->rgb[3 * p + 1] = (uint8_t)(p / 240),
+                     out->rgb[3 * p + 2] = 0;
     return SIM_OK;
 }
 
@@ -691,6 +721,7 @@ int main(void)
     tcase_add_test(training, batches_of_one_step_per_epoch);
     tcase_add_test(training, one_view_is_the_first_of_two);
     tcase_add_test(training, jobs_tell_of_the_same_views);
+    tcase_add_test(training, one_view_is_used_twice);
     tcase_add_test(training, decoded_images_are_cached_within_bounds);
     tcase_add_test(training, a_damaged_image_stops_the_batch_by_name);
     tcase_add_test(training, skipping_replaces_and_counts);

@@ -111,6 +111,42 @@ START_TEST(same_size_is_a_shift)
 }
 END_TEST
 
+static int same_place(const struct sim_view *a, const struct sim_view *b)
+{
+    return a->flip == b->flip && a->i == b->i && a->j == b->j && a->h == b->h && a->w == b->w;
+}
+
+static int same_colours(const struct sim_view *a, const struct sim_view *b)
+{
+    return a->jitter == b->jitter && memcmp(a->order, b->order, sizeof a->order) == 0 &&
+           memcmp(a->factor, b->factor, sizeof a->factor) == 0 && a->grayscale == b->grayscale &&
+           a->blur == b->blur && a->sigma == b->sigma && a->solarize == b->solarize;
+}
+
+/* Alone it leaves every crop, flip and geometry as they are without it, and all of view 1. */
+START_TEST(same_colour_is_the_first_views)
+{
+    struct sim_augment_config c = test_recipe(), free_colours = test_recipe();
+    int moved = 0, other_colours = 0;
+    c.same_colour = 1;
+    c.solarize1 = free_colours.solarize1 = 0.5; /* so that view 1 has some of everything to take over */
+    for (uint64_t index = 0; index < 500; index++) {
+        struct sim_view view[2], other[2];
+        float g[6], h[6];
+        sim_views_draw(&free_colours, 5, 2, index, 64, 48, other, h);
+        sim_views_draw(&c, 5, 2, index, 64, 48, view, g);
+        ck_assert(same_colours(&view[0], &view[1]));
+        ck_assert(same_place(&view[0], &other[0]) && same_colours(&view[0], &other[0]));
+        ck_assert(same_place(&view[1], &other[1]));
+        ck_assert_mem_eq(g, h, sizeof g);
+        moved += !same_place(&view[0], &view[1]);
+        other_colours += !same_colours(&view[1], &other[1]);
+    }
+    ck_assert_int_gt(moved, 490);
+    ck_assert_int_eq(other_colours, 500);
+}
+END_TEST
+
 /* method.md 1.6, 500 x 375 images, crop_min 0.08: 59 % of target centres lie inside view 1, 3.2 % of pairs
  * have none inside, 15 % all of them; the scale ratio reaches 4.2. */
 START_TEST(overlap_of_the_views_is_as_derived)
@@ -347,6 +383,7 @@ int main(void)
     tcase_set_timeout(masks, 60);
     tcase_add_test(views, geometry_maps_every_centre_to_the_same_source_point);
     tcase_add_test(views, same_view_is_the_identity);
+    tcase_add_test(views, same_colour_is_the_first_views);
     tcase_add_test(views, same_size_is_a_shift);
     tcase_add_test(views, overlap_of_the_views_is_as_derived);
     tcase_add_test(views, colour_is_drawn_with_the_given_probabilities);
