@@ -47,8 +47,9 @@ endif
 RANKS_SRC := $(filter-out core/ops/ranks/$(if $(filter 1,$(MPI)),mpi_absent,mpi).c,$(wildcard core/ops/ranks/*.c))
 $(O)/core/ops/ranks/mpi.o: CPPFLAGS += $(patsubst -I%,-isystem%,$(filter -I%,$(MPI_WORDS)))
 
-# core/ops/backends.c is in no archive: whoever links chooses the backends (below).
-sources  = $(filter-out core/ops/backends.c,$(wildcard $(1)/*.c)) \
+# These are in no archive: whoever links chooses the backends (below).
+CHOSEN   := core/ops/backends.c core/ops/plan_absent.c
+sources  = $(filter-out $(CHOSEN),$(wildcard $(1)/*.c)) \
            $(if $(filter core/ops,$(1)),$(wildcard core/ops/cpu/*.c) $(RANKS_SRC))
 objects  = $(patsubst %.c,$(O)/%.o,$(call sources,$(1)))
 # -iquote: "yaml.h" is ours, <yaml.h> the system's.
@@ -127,13 +128,13 @@ $(O)/%.host.o: %.cu
 	@mkdir -p $(@D)
 	$(CXX) $(CFLAGS) $(HOST_FLAGS) $(call includes,$(CUDA_ROOM) core/ops/cuda/shim) -MMD -MP -c -o $@ $<
 
-$(O)/core/ops/backends.o $(O)/core/ops/backends.cuda.o: INCLUDES = $(call includes,$(SEES_core/ops))
+$(CHOSEN:%.c=$(O)/%.o) $(O)/core/ops/backends.cuda.o: INCLUDES = $(call includes,$(SEES_core/ops))
 $(O)/core/ops/backends.cuda.o: core/ops/backends.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(BASE) $(CPPFLAGS) -DSIM_WITH_CUDA $(INCLUDES) -MMD -MP -c -o $@ $<
-BACKENDS_none := $(O)/core/ops/backends.o
+BACKENDS_none := $(O)/core/ops/backends.o $(O)/core/ops/plan_absent.o
 BACKENDS_cuda := $(O)/core/ops/backends.cuda.o $(O)/lib/core-ops-cuda.a
-BACKENDS_shim := $(O)/core/ops/backends.cuda.o $(O)/lib/core-ops-shim.a
+BACKENDS_shim := $(O)/core/ops/backends.cuda.o $(O)/core/ops/plan_absent.o $(O)/lib/core-ops-shim.a
 # What the program and the benchmarks have, and what tests have.
 BACKENDS      := $(BACKENDS_$(if $(filter 1,$(CUDA)),cuda,none))
 LIBS_BACKENDS := $(if $(filter 1,$(CUDA)),$(LIBS_cuda))
@@ -191,8 +192,8 @@ $(O)/%.o: %.c
 	$(CC) $(CFLAGS) $(BASE) $(CPPFLAGS) $(INCLUDES) -MMD -MP -c -o $@ $<
 
 # ------------------------------------------------------------------ tests
-# A test in tests/ROOM/ links the rooms that ROOM sees.  Each test_*.c is a Check program, with which
-# the room's other .c files are linked; tests/run adds them up.
+# A test in tests/ROOM/ links the rooms that ROOM sees.  Each test_*.c is a Check program, with which the room's
+# other .c files are linked, and what it uses of tests/support; tests/run adds them up.
 SEES_tests/base     := core/base
 SEES_tests/ops      := $(SEES_core/ops)
 SEES_tests/cuda     := $(SEES_core/train) $(filter-out core/base core/ops,$(CUDA_ROOM)) core/ops/cuda/shim datasets
@@ -206,15 +207,20 @@ test_bins   = $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/$(1)/test_*.c))
 test_common = $(patsubst %.c,$(O)/%.o,$(filter-out tests/$(1)/test_%,$(wildcard tests/$(1)/*.c))) \
               $(patsubst %.cu,$(O)/%.host.o,$(wildcard tests/$(1)/*.cu))
 test_linked = $(if $(filter core/ops,$(SEES_tests/$(1))),$(BACKENDS_TEST)) $(call archives,$(filter $(ROOMS),$(SEES_tests/$(1))))
+SUPPORT    := $(O)/lib/tests-support.a
 TEST_BINS  := $(foreach r,$(TEST_ROOMS),$(call test_bins,$(r)))
 
 define test_rules
-$(call test_bins,$(1)): $(O)/tests/%: $(O)/tests/%.o $(call test_common,$(1)) $(O)/tests/support/support.o $(call test_linked,$(1))
-	$(CC) $(CFLAGS) $(BASE) -o $$@ $$< $(call test_common,$(1)) $(O)/tests/support/support.o -Wl,--start-group $(call test_linked,$(1)) -Wl,--end-group $(LDFLAGS) -lcheck -lsubunit -lrt $(LIBS)
+$(call test_bins,$(1)): $(O)/tests/%: $(O)/tests/%.o $(call test_common,$(1)) $(SUPPORT) $(call test_linked,$(1))
+	$(CC) $(CFLAGS) $(BASE) -o $$@ $$< $(call test_common,$(1)) -Wl,--start-group $(SUPPORT) $(call test_linked,$(1)) -Wl,--end-group $(LDFLAGS) -lcheck -lsubunit -lrt $(LIBS)
 $(addsuffix .o,$(call test_bins,$(1))) $(call test_common,$(1)): INCLUDES = $(call includes,$(SEES_tests/$(1)) tests/support)
 endef
 $(foreach r,$(TEST_ROOMS),$(eval $(call test_rules,$(r))))
-$(O)/tests/support/support.o: INCLUDES = -Icore/base -Itests/support
+$(SUPPORT): $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
+	@mkdir -p $(@D); rm -f $@
+	@ar rcs $@ $^
+$(O)/tests/support/%.o: INCLUDES = $(call includes,core/base tests/support)
+$(O)/tests/support/recipe.o: INCLUDES = $(call includes,$(SEES_datasets) tests/support)
 .PRECIOUS: $(O)/%.o
 
 # ------------------------------------------------------------------ benchmarks
@@ -251,7 +257,7 @@ $(O)/gpu-$(1)/siameseim: $(MAIN) $(BACKENDS_$(1)) $(call archives,$(ROOMS))
 	$$(call gpu_link,$(1))
 $(O)/gpu-$(1)/gpu_bench: $(GPU_OBJECTS) $(BENCH_COMMON) $(BACKENDS_$(1)) $(call archives,$(ROOMS))
 	$$(call gpu_link,$(1))
-$(call gpu_tests,$(1)): $(O)/gpu-$(1)/test_%: $(O)/tests/ops/test_%.o $(call test_common,ops) $(O)/tests/support/support.o $(BACKENDS_$(1)) $(call archives,$(SEES_core/ops))
+$(call gpu_tests,$(1)): $(O)/gpu-$(1)/test_%: $(O)/tests/ops/test_%.o $(call test_common,ops) $(SUPPORT) $(BACKENDS_$(1)) $(call archives,$(SEES_core/ops))
 	$$(call gpu_link,$(1))
 endef
 $(foreach way,cuda shim,$(eval $(call gpu_rules,$(way))))

@@ -9,10 +9,11 @@
  * With FOLDER it also writes photo.jpg and views.json there, from which
  * peers/bench_pillow.py does the same operations with Pillow and torchvision: equal sums, comparable speeds.
  *
- *   decode       JPEG to RGB                        blur         Gaussian, sigma 1, on 224 x 224
- *   crop_resize  crops as drawn, bicubic to 224     two_views    all of it: decode, both views as SiameseIM's
- * recipe jitter       brightness, contrast, saturation,               draws them (method.md 1.6), normalised
- * to floats hue on 224 x 224
+ *   decode       JPEG to RGB
+ *   crop_resize  crops as drawn, bicubic to 224
+ *   jitter       brightness, contrast, saturation, hue on 224 x 224
+ *   blur         Gaussian, sigma 1, on 224 x 224
+ *   two_views    all of it: decode, both views as the published augmentation draws them, normalised to floats
  */
 #include <jansson.h>
 #include <math.h>
@@ -27,30 +28,14 @@
 #include "file.h"
 #include "images.h"
 #include "rng.h"
+#include "run_config.h"
 #include "views.h"
 
 enum { WIDTH = 500, HEIGHT = 375, SIZE = 224, VIEW_BYTES = SIZE * SIZE * 3, PAIRS = 32, ROUNDS = 7 };
 static const double round_s = 0.15;
 
-static const struct sim_augment_config recipe = {.crop_min = 0.08,
-                                                 .crop_max = 1,
-                                                 .ratio_min = 0.75,
-                                                 .filter = SIM_FILTER_BICUBIC,
-                                                 .flip = 0.5,
-                                                 .jitter = 0.8,
-                                                 .brightness = 0.4,
-                                                 .contrast = 0.4,
-                                                 .saturation = 0.2,
-                                                 .hue = 0.1,
-                                                 .grayscale = 0.2,
-                                                 .blur1 = 1,
-                                                 .blur2 = 0.1,
-                                                 .blur_sigma_min = 0.1,
-                                                 .blur_sigma_max = 2,
-                                                 .solarize1 = 0,
-                                                 .solarize2 = 0.2};
-
 struct bench {
+    struct sim_augment_config augment; /* as preset: the published one */
     unsigned char *jpeg;
     unsigned long jpeg_bytes;
     struct sim_image photo; /* decoded */
@@ -196,7 +181,7 @@ static sim_status op_two_views(struct bench *b, int n, int sum)
     sim_status s = SIM_OK;
     for (int k = 0; k < 2 && s == SIM_OK; k++) {
         float *to = b->floats + (size_t)k * VIEW_BYTES;
-        s = sim_view_make(&recipe, &b->views[n][k], &im, SIZE, b->out);
+        s = sim_view_make(&b->augment, &b->views[n][k], &im, SIZE, b->out);
         if (s == SIM_OK) sim_pixels_normalize(b->out, SIZE, SIZE, to);
         if (s == SIM_OK && sum) add(b, to, VIEW_BYTES * sizeof *to);
     }
@@ -236,12 +221,15 @@ static sim_status run(struct bench *b, const char *folder)
 {
     struct sim_image drawn;
     float geometry[6];
+    struct sim_run_config preset;
+    SIM_TRY(sim_fields_preset(sim_run_schema(), &preset));
+    b->augment = preset.augment;
     SIM_TRY(sim_image_open(&drawn, WIDTH, HEIGHT));
     draw_photo(drawn.rgb);
     encode_photo(b, drawn.rgb);
     sim_image_close(&drawn);
     for (uint64_t n = 0; n < PAIRS; n++)
-        sim_views_draw(&recipe, 0, 0, n, WIDTH, HEIGHT, b->views[n], geometry);
+        sim_views_draw(&b->augment, 0, 0, n, WIDTH, HEIGHT, b->views[n], geometry);
     if (folder) SIM_TRY(write_inputs(b, folder));
 
     SIM_TRY(sim_decode(b->jpeg, b->jpeg_bytes, "photo.jpg", &b->photo));

@@ -5,8 +5,6 @@
 #include "ops.h"
 #ifdef SIM_WITH_CUDA
 #include "cuda/cuda.h"
-#else
-#include "plan.h"
 #endif
 
 const char *sim_ops_built_in(void)
@@ -42,38 +40,3 @@ void sim_facts_built_in(struct sim_ops_facts *out)
     sim_cuda_libraries(out);
 #endif
 }
-
-#ifndef SIM_WITH_CUDA
-sim_status sim_planner_open(struct sim_planner **out, const char *device_json)
-{
-    (void)device_json;
-    *out = NULL;
-    return sim_fail(SIM_EINVAL, "planning for a GPU needs cuDNN, and this program was built without the CUDA "
-                                "Toolkit (make CUDA=1 CUDA_ROOT=... builds it in)");
-}
-
-/* Nothing below is reached: no planner is ever open. */
-void sim_planner_close(struct sim_planner *p)
-{
-    (void)p;
-}
-
-const char *sim_planner_device(const struct sim_planner *p)
-{
-    (void)p;
-    return "";
-}
-
-const char *sim_planner_library(const struct sim_planner *p)
-{
-    (void)p;
-    return "";
-}
-
-sim_status sim_planner_attention(struct sim_planner *p, enum sim_attention_pass pass,
-                                 const struct sim_attention_shape *s, struct sim_planned *out)
-{
-    (void)p, (void)pass, (void)s, (void)out;
-    return sim_fail(SIM_EINVAL, "no planner is open");
-}
-#endif

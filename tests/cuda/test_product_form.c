@@ -112,7 +112,7 @@ START_TEST(what_a_plan_depends_on)
     other[1].a = memory + 2; /* less aligned */
     other[2].beta = 1;       /* onto itself */
     other[3].beta = 1, other[3].residual = memory + 192;
-    other[4].out = SIM_DTYPE_BF16;
+    other[4].out = SIM_ELEMENT_BF16;
     other[5].ldc = 16;
     for (int i = 0; i < 6; i++) {
         struct sim_product_form f = form_of(&other[i], NULL);

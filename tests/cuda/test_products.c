@@ -29,17 +29,17 @@ struct numbers {
     void *at;
     double *value;
     int64_t count;
-    enum sim_dtype type;
+    enum sim_element type;
 };
 
-static size_t width(enum sim_dtype type)
+static size_t width(enum sim_element type)
 {
-    return type == SIM_DTYPE_BF16 ? 2 : 4;
+    return type == SIM_ELEMENT_BF16 ? 2 : 4;
 }
 
-static double rounded(double value, enum sim_dtype type)
+static double rounded(double value, enum sim_element type)
 {
-    return type == SIM_DTYPE_BF16 ? sim_bf16_widen(sim_bf16_round((float)value)) : (float)value;
+    return type == SIM_ELEMENT_BF16 ? sim_bf16_widen(sim_bf16_round((float)value)) : (float)value;
 }
 
 static uint64_t state = 1;
@@ -50,7 +50,7 @@ static double draw(void)
     return (double)(int64_t)(state >> 33) / (double)(1u << 30) - 1;
 }
 
-static struct numbers make(int64_t count, enum sim_dtype type, const double *values)
+static struct numbers make(int64_t count, enum sim_element type, const double *values)
 {
     struct numbers n = {ops.memory.take(ops.memory.context, (size_t)count * width(type)),
                         malloc((size_t)count * sizeof(double)), count, type};
@@ -58,7 +58,7 @@ static struct numbers make(int64_t count, enum sim_dtype type, const double *val
     ck_assert(n.at && n.value && bits);
     for (int64_t i = 0; i < count; i++) {
         n.value[i] = rounded(values ? values[i] : draw(), type);
-        if (type == SIM_DTYPE_BF16)
+        if (type == SIM_ELEMENT_BF16)
             ((uint16_t *)bits)[i] = sim_bf16_round((float)n.value[i]);
         else
             ((float *)bits)[i] = (float)n.value[i];
@@ -74,7 +74,8 @@ static void fetch(struct numbers *n)
     ck_assert_ptr_nonnull(bits);
     ops.download(&ops, bits, n->at, (size_t)n->count * width(n->type));
     for (int64_t i = 0; i < n->count; i++)
-        n->value[i] = n->type == SIM_DTYPE_BF16 ? sim_bf16_widen(((uint16_t *)bits)[i]) : ((float *)bits)[i];
+        n->value[i] =
+            n->type == SIM_ELEMENT_BF16 ? sim_bf16_widen(((uint16_t *)bits)[i]) : ((float *)bits)[i];
     free(bits);
 }
 
@@ -95,7 +96,7 @@ static void try(struct sim_product p, int added)
                   c_count = (p.batch - 1) * p.stride_c + p.m * p.ldc;
     struct numbers a = make(a_count, p.in, NULL), b = make(b_count, p.in, NULL),
                    out = make(c_count, p.out, NULL);
-    struct numbers residual = make(c_count, p.out, NULL), bias = make(p.n, SIM_DTYPE_F32, NULL);
+    struct numbers residual = make(c_count, p.out, NULL), bias = make(p.n, SIM_ELEMENT_F32, NULL);
     double *before = malloc((size_t)c_count * sizeof *before);
     memcpy(before, out.value, (size_t)c_count * sizeof *before);
     ops.weights_changed(&ops, bias.at, p.n);
@@ -107,7 +108,7 @@ static void try(struct sim_product p, int added)
     test_ok(ops.finish(&ops));
     fetch(&out);
     const double *from = p.residual ? residual.value : before;
-    const double bound = p.out == SIM_DTYPE_BF16 ? 1.0 / 256 : 1e-5;
+    const double bound = p.out == SIM_ELEMENT_BF16 ? 1.0 / 256 : 1e-5;
     for (int64_t t = 0; t < p.batch; t++)
         for (int64_t i = 0; i < p.m; i++)
             for (int64_t j = 0; j < p.ldc; j++) {
@@ -134,7 +135,7 @@ static void try(struct sim_product p, int added)
     drop(&a), drop(&b), drop(&out), drop(&residual), drop(&bias);
 }
 
-static void try_all(enum sim_dtype in, enum sim_dtype out)
+static void try_all(enum sim_element in, enum sim_element out)
 {
     static const int64_t shapes[][3] = {{1, 1, 1}, {7, 5, 3}, {16, 8, 33}, {3, 40, 17}};
     for (int s = 0; s < 4; s++)
@@ -166,7 +167,7 @@ static void try_all(enum sim_dtype in, enum sim_dtype out)
 START_TEST(in_fp32)
 {
     open_backend(SIM_PRECISION_FP32);
-    try_all(SIM_DTYPE_F32, SIM_DTYPE_F32);
+    try_all(SIM_ELEMENT_F32, SIM_ELEMENT_F32);
     close_backend();
 }
 END_TEST
@@ -174,8 +175,8 @@ END_TEST
 START_TEST(in_bf16)
 {
     open_backend(SIM_PRECISION_BF16);
-    try_all(SIM_DTYPE_BF16, SIM_DTYPE_BF16);
-    try_all(SIM_DTYPE_BF16, SIM_DTYPE_F32);
+    try_all(SIM_ELEMENT_BF16, SIM_ELEMENT_BF16);
+    try_all(SIM_ELEMENT_BF16, SIM_ELEMENT_F32);
     close_backend();
 }
 END_TEST
@@ -184,9 +185,10 @@ START_TEST(an_output_is_rounded_once)
 {
     /* 257 + 1 is a bfloat16; 257 is none, and would become 256. */
     open_backend(SIM_PRECISION_BF16);
-    struct numbers a = make(2, SIM_DTYPE_BF16, (double[]){256, 1}),
-                   b = make(2, SIM_DTYPE_BF16, (double[]){1, 1});
-    struct numbers out = make(1, SIM_DTYPE_BF16, (double[]){0}), bias = make(1, SIM_DTYPE_F32, (double[]){1});
+    struct numbers a = make(2, SIM_ELEMENT_BF16, (double[]){256, 1}),
+                   b = make(2, SIM_ELEMENT_BF16, (double[]){1, 1});
+    struct numbers out = make(1, SIM_ELEMENT_BF16, (double[]){0}),
+                   bias = make(1, SIM_ELEMENT_F32, (double[]){1});
     ops.weights_changed(&ops, bias.at, 1);
     sim_products_run(c, &(struct sim_product){.m = 1,
                                               .n = 1,
@@ -196,8 +198,8 @@ START_TEST(an_output_is_rounded_once)
                                               .ldc = 1,
                                               .batch = 1,
                                               .alpha = 1,
-                                              .in = SIM_DTYPE_BF16,
-                                              .out = SIM_DTYPE_BF16,
+                                              .in = SIM_ELEMENT_BF16,
+                                              .out = SIM_ELEMENT_BF16,
                                               .a = a.at,
                                               .b = b.at,
                                               .c = out.at,
@@ -213,7 +215,7 @@ END_TEST
 START_TEST(a_bias_outside_every_block_is_an_error)
 {
     open_backend(SIM_PRECISION_BF16);
-    struct numbers x = make(4, SIM_DTYPE_BF16, NULL), bias = make(2, SIM_DTYPE_F32, NULL);
+    struct numbers x = make(4, SIM_ELEMENT_BF16, NULL), bias = make(2, SIM_ELEMENT_F32, NULL);
     sim_products_run(c, &(struct sim_product){.m = 2,
                                               .n = 2,
                                               .k = 2,
@@ -222,8 +224,8 @@ START_TEST(a_bias_outside_every_block_is_an_error)
                                               .ldc = 2,
                                               .batch = 1,
                                               .alpha = 1,
-                                              .in = SIM_DTYPE_BF16,
-                                              .out = SIM_DTYPE_BF16,
+                                              .in = SIM_ELEMENT_BF16,
+                                              .out = SIM_ELEMENT_BF16,
                                               .a = x.at,
                                               .b = x.at,
                                               .c = x.at,

@@ -3,49 +3,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cuda.h"
 #include "loader.h"
-#include "objective.h"
 #include "ops.h"
+#include "recipe.h"
 #include "step.h"
 #include "support.h"
 
-/* Of cuda.h, which safetensors.h cannot stand beside: both have an enum sim_dtype. */
-sim_status sim_ops_cuda_open(struct sim_ops *out, const struct sim_device_options *options);
-
 enum { BATCH = 6, SIDE = 16, PATCH = 4, EPOCHS = 2 };
 
-static struct sim_images open_images(struct sim_data_config *data)
-{
-    struct sim_images images;
-    *data = (struct sim_data_config){.kind = SIM_DATA_PROCEDURAL,
-                                     .procedural_train_per_class = 1,
-                                     .procedural_val_per_class = 1,
-                                     .procedural_size = 24};
-    test_ok(sim_images_open(&images, data, SIM_TRAIN, 0));
-    return images;
-}
-
-static const struct sim_augment_config recipe = {.crop_min = 0.2,
-                                                 .crop_max = 1,
-                                                 .ratio_min = 0.75,
-                                                 .filter = SIM_FILTER_BICUBIC,
-                                                 .flip = 0.5,
-                                                 .jitter = 0.8,
-                                                 .brightness = 0.4,
-                                                 .contrast = 0.4,
-                                                 .saturation = 0.2,
-                                                 .hue = 0.1,
-                                                 .grayscale = 0.2,
-                                                 .blur1 = 1,
-                                                 .blur2 = 0.1,
-                                                 .blur_sigma_min = 0.1,
-                                                 .blur_sigma_max = 2,
-                                                 .solarize2 = 0.2};
 static const struct sim_mask_config blocks = {
     .kind = SIM_MASK_BLOCKWISE, .count = 9, .min_block = 4, .min_aspect = 0.3};
 
-/* The weights after two epochs; the caller frees. */
-static float *trained(int jobs, int64_t cache_mb, int graphs, int64_t *count, double *loss)
+/* A small model, and the images that it is shown. */
+struct training {
+    struct sim_ops ops;
+    struct sim_objective model;
+    struct sim_data_config data;
+    struct sim_augment_config augment;
+    struct sim_images images;
+    struct sim_source source;
+};
+
+/* jobs: the device makes the views.  The loader reads `t` as long as it is open. */
+static void open_training(struct training *t, const struct sim_device_options *options, int jobs,
+                          int64_t cache_mb)
 {
     static const struct sim_vit_config vit = {
         .img_size = SIDE, .patch_size = PATCH, .embed_dim = 16, .depth = 1, .num_heads = 2, .mlp_ratio = 2};
@@ -55,46 +37,59 @@ static float *trained(int jobs, int64_t cache_mb, int graphs, int64_t *count, do
                                                        .predictor_depth = 1,
                                                        .neg_weight = 0.02,
                                                        .momentum = 0.99};
-    static const struct sim_train_config training = {
-        .epochs = EPOCHS, .batch_size = BATCH, .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8};
-    const struct sim_device_options options = {.precision = SIM_PRECISION_FP32, .graphs = graphs};
-    struct sim_ops ops;
-    struct sim_objective model;
-    struct sim_optimiser optimiser;
-    struct sim_data_config data;
-    struct sim_images images = open_images(&data);
-    struct sim_source source;
-    data.cache_mb = cache_mb;
-    const struct sim_loader_config loader = {.images = &images,
-                                             .data = &data,
-                                             .augment = &recipe,
+    t->data = (struct sim_data_config){.kind = SIM_DATA_PROCEDURAL,
+                                       .procedural_train_per_class = 1,
+                                       .procedural_val_per_class = 1,
+                                       .procedural_size = 24,
+                                       .cache_mb = cache_mb};
+    t->augment = test_recipe();
+    const struct sim_loader_config loader = {.images = &t->images,
+                                             .data = &t->data,
+                                             .augment = &t->augment,
                                              .mask = &blocks,
                                              .batch_size = BATCH,
                                              .img_size = SIDE,
                                              .patch_size = PATCH,
                                              .workers = 2,
                                              .jobs = jobs};
-    test_ok(sim_ops_cuda_open(&ops, &options));
-    test_ok(sim_siameseim_open(&model, &ops, &vit, &config, BATCH, 7, 5));
-    test_ok(sim_optimiser_open(&optimiser, &model, &training));
-    test_ok(sim_loader_open(&source, &loader));
+    test_ok(sim_ops_cuda_open(&t->ops, options));
+    test_ok(sim_siameseim_open(&t->model, &t->ops, &vit, &config, BATCH, 7, 5));
+    test_ok(sim_images_open(&t->images, &t->data, SIM_TRAIN, 0));
+    test_ok(sim_loader_open(&t->source, &loader));
+}
+
+static void close_training(struct training *t)
+{
+    t->source.close(t->source.self);
+    t->model.close(&t->model);
+    sim_images_close(&t->images);
+    t->ops.close(&t->ops);
+}
+
+/* The weights after two epochs; the caller frees. */
+static float *trained(int jobs, int64_t cache_mb, int graphs, int64_t *count, double *loss)
+{
+    static const struct sim_train_config training = {
+        .epochs = EPOCHS, .batch_size = BATCH, .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8};
+    const struct sim_device_options options = {.precision = SIM_PRECISION_FP32, .graphs = graphs};
+    struct training t;
+    struct sim_optimiser optimiser;
+    open_training(&t, &options, jobs, cache_mb);
+    test_ok(sim_optimiser_open(&optimiser, &t.model, &training));
     for (int64_t e = 0; e < EPOCHS; e++)
-        for (int64_t s = 0; s < source.steps_per_epoch; s++) {
+        for (int64_t s = 0; s < t.source.steps_per_epoch; s++) {
             const struct sim_batch *batch;
             struct sim_step_result result;
-            test_ok(source.next(source.self, e, s, &batch));
+            test_ok(t.source.next(t.source.self, e, s, &batch));
             test_ok(sim_train_step(&optimiser, batch, 1e-3, 0.99, e, NULL, &result));
             *loss = result.loss;
         }
-    test_ok(sim_params_fetch(model.params, SIM_FETCH_VALUES));
-    *count = model.params->value_count;
+    test_ok(sim_params_fetch(t.model.params, SIM_FETCH_VALUES));
+    *count = t.model.params->value_count;
     float *values = malloc((size_t)*count * sizeof *values);
-    memcpy(values, model.params->host.value, (size_t)*count * sizeof *values);
-    source.close(source.self);
+    memcpy(values, t.model.params->host.value, (size_t)*count * sizeof *values);
     sim_optimiser_close(&optimiser);
-    model.close(&model);
-    sim_images_close(&images);
-    ops.close(&ops);
+    close_training(&t);
     return values;
 }
 
@@ -117,46 +112,21 @@ END_TEST
 
 START_TEST(batches_that_cannot_be)
 {
-    struct sim_ops ops;
-    struct sim_objective model;
-    const struct sim_vit_config vit = {
-        .img_size = SIDE, .patch_size = PATCH, .embed_dim = 16, .depth = 1, .num_heads = 2, .mlp_ratio = 2};
-    const struct sim_siameseim_config config = {.decoder_embed_dim = 16,
-                                                .decoder_num_heads = 2,
-                                                .projector_depth = 1,
-                                                .predictor_depth = 1,
-                                                .momentum = 0.99};
-    struct sim_data_config data;
-    struct sim_images images = open_images(&data);
-    struct sim_source source;
+    struct training t;
     const struct sim_batch *batch;
     int64_t key;
-    const struct sim_loader_config loader = {.images = &images,
-                                             .data = &data,
-                                             .augment = &recipe,
-                                             .mask = &blocks,
-                                             .batch_size = BATCH,
-                                             .img_size = SIDE,
-                                             .patch_size = PATCH,
-                                             .workers = 1,
-                                             .jobs = 1};
-    test_ok(sim_ops_cuda_open(&ops, NULL));
-    test_ok(sim_siameseim_open(&model, &ops, &vit, &config, BATCH, 7, 5));
-    test_ok(sim_loader_open(&source, &loader));
-    test_ok(source.next(source.self, 0, 0, &batch));
+    open_training(&t, NULL, 1, 0);
+    test_ok(t.source.next(t.source.self, 0, 0, &batch));
     struct sim_batch without = *batch;
     without.jobs2 = NULL;
-    test_fails(model.load(model.self, &without, 0, &key), "without jobs");
+    test_fails(t.model.load(t.model.self, &without, 0, &key), "without jobs");
     struct sim_view_jobs small = *batch->jobs1;
     small.size = 8;
     without.jobs1 = &small;
-    test_fails(model.load(model.self, &without, 0, &key), "views of 8 pixels");
-    ops.make_views = NULL;
-    test_fails(model.load(model.self, batch, 0, &key), "makes none");
-    source.close(source.self);
-    model.close(&model);
-    sim_images_close(&images);
-    ops.close(&ops);
+    test_fails(t.model.load(t.model.self, &without, 0, &key), "views of 8 pixels");
+    t.ops.make_views = NULL;
+    test_fails(t.model.load(t.model.self, batch, 0, &key), "makes none");
+    close_training(&t);
 }
 END_TEST
 

@@ -19,34 +19,29 @@ struct heads {
     int64_t count, tokens, head_dim, ld, width, stride, stride_out;
 };
 
-/* c (rows, cols) of a b, one for each of the batch. */
+/* A matrix for each of the batch. */
 struct operand {
     const void *at;
     int64_t ld, stride;
     enum sim_trans trans;
 };
 
-static void multiply(const struct heads *h, void *out, int64_t ld, int64_t stride, enum sim_dtype type,
+/* out (m, n) = a b, one for each of the batch. */
+static void multiply(const struct heads *h, void *out, int64_t ld, int64_t stride, enum sim_element type,
                      struct operand a, struct operand b, int64_t m, int64_t n, int64_t k)
 {
-    sim_products_run(h->c, &(struct sim_product){.ta = a.trans,
-                                                 .tb = b.trans,
-                                                 .m = m,
-                                                 .n = n,
-                                                 .k = k,
-                                                 .lda = a.ld,
-                                                 .ldb = b.ld,
-                                                 .ldc = ld,
-                                                 .batch = h->count,
-                                                 .stride_a = h->count > 1 ? a.stride : 0,
-                                                 .stride_b = h->count > 1 ? b.stride : 0,
-                                                 .stride_c = h->count > 1 ? stride : 0,
-                                                 .alpha = 1,
-                                                 .in = h->c->act,
-                                                 .out = type,
-                                                 .a = a.at,
-                                                 .b = b.at,
-                                                 .c = out});
+    struct sim_product p = sim_product_dense(h->c->act, a.trans, b.trans, m, n, k, a.at, b.at, out);
+    p.lda = a.ld;
+    p.ldb = b.ld;
+    p.ldc = ld;
+    p.out = type;
+    if (h->count > 1) {
+        p.batch = h->count;
+        p.stride_a = a.stride;
+        p.stride_b = b.stride;
+        p.stride_c = stride;
+    }
+    sim_products_run(h->c, &p);
 }
 
 /* Where a batch begins: q in qkv (k and v are `width` and twice that behind), out, and its rows of lse, which
@@ -107,7 +102,7 @@ static void forward_batch(const struct batch *b, void *argument)
     const int64_t n = h->tokens, d = h->head_dim;
     const unsigned char *q = f->qkv + (size_t)b->qkv * f->act_bytes, *k = q + (size_t)h->width * f->act_bytes,
                         *v = k + (size_t)h->width * f->act_bytes;
-    multiply(h, f->score, n, n * n, SIM_DTYPE_F32, (struct operand){q, h->ld, h->stride, SIM_N},
+    multiply(h, f->score, n, n * n, SIM_ELEMENT_F32, (struct operand){q, h->ld, h->stride, SIM_N},
              (struct operand){k, h->ld, h->stride, SIM_T}, n, n, d);
     sim_k_softmax(h->c->stream, h->c->act, f->p, f->lse ? f->lse + b->lse : NULL, b->lse_stride, f->score,
                   h->count, n, n, (float)(1.0 / sqrt((double)d)));
@@ -125,7 +120,7 @@ static void attention(const struct sim_ops *o, sim_act *out, float *lse, const s
         return;
     }
     /* probabilities of float32 take the scores' place */
-    const size_t each = sizeof(float) + (c->act == SIM_DTYPE_F32 ? 0 : o->act_bytes);
+    const size_t each = sizeof(float) + (c->act == SIM_ELEMENT_F32 ? 0 : o->act_bytes);
     const int64_t most = most_matrices(&s, each), elements = most * tokens * tokens;
     float *score = sim_cuda_scratch(c, (size_t)elements * each);
     if (!score) return;
@@ -134,7 +129,7 @@ static void attention(const struct sim_ops *o, sim_act *out, float *lse, const s
                         .out = (unsigned char *)out,
                         .lse = lse,
                         .score = score,
-                        .p = c->act == SIM_DTYPE_F32 ? score : score + elements};
+                        .p = c->act == SIM_ELEMENT_F32 ? score : score + elements};
     for_batches(c, &s, most, forward_batch, &f);
 }
 
@@ -163,8 +158,8 @@ static void backward_batch(const struct batch *b, void *argument)
                          g = {f->dout + (size_t)b->out * f->act_bytes, h->width, h->stride_out, SIM_N},
                          pt = {f->p, n, n * n, SIM_T}, ds = {f->ds, n, n * n, SIM_N},
                          dst = {f->ds, n, n * n, SIM_T};
-    multiply(h, f->score, n, n * n, SIM_DTYPE_F32, q, kt, n, n, d);
-    multiply(h, f->dp, n, n * n, SIM_DTYPE_F32, g, vt, n, n, d);
+    multiply(h, f->score, n, n * n, SIM_ELEMENT_F32, q, kt, n, n, d);
+    multiply(h, f->dp, n, n * n, SIM_ELEMENT_F32, g, vt, n, n, d);
     sim_k_softmax_backward(h->c->stream, h->c->act, f->p, f->ds, f->score, f->dp, f->lse + b->lse,
                            b->lse_stride, h->count, n, n, (float)(1.0 / sqrt((double)d)));
     multiply(h, to, h->ld, h->stride, h->c->act, ds, k, n, d, n);             /* dq */
@@ -182,7 +177,7 @@ static void attention_backward(const struct sim_ops *o, sim_act *dqkv, const sim
         sim_attention_fused_backward(c, dqkv, dout, qkv, out, lse, &s);
         return;
     }
-    const int apart = c->act != SIM_DTYPE_F32;
+    const int apart = c->act != SIM_ELEMENT_F32;
     const size_t each = 2 * (sizeof(float) + (apart ? o->act_bytes : 0));
     const int64_t most = most_matrices(&s, each), elements = most * tokens * tokens;
     float *score = sim_cuda_scratch(c, (size_t)elements * each);

@@ -205,7 +205,7 @@ sim_status sim_ops_cuda_open(struct sim_ops *out, const struct sim_device_option
     *out = (struct sim_ops){.context = c};
     if (!c) return sim_fail(SIM_ENOMEM, "no memory for the CUDA backend");
     c->precision = options->precision == SIM_PRECISION_AUTO ? SIM_PRECISION_BF16 : options->precision;
-    c->act = c->precision == SIM_PRECISION_BF16 ? SIM_DTYPE_BF16 : SIM_DTYPE_F32;
+    c->act = c->precision == SIM_PRECISION_BF16 ? SIM_ELEMENT_BF16 : SIM_ELEMENT_F32;
     c->deterministic = !options->fast;
     c->tune = options->tune;
     c->graphs = options->graphs;
@@ -225,7 +225,7 @@ sim_status sim_ops_cuda_open(struct sim_ops *out, const struct sim_device_option
         .precision = c->precision,
         .deterministic = c->deterministic,
         .discrete = 1,
-        .act_bytes = c->act == SIM_DTYPE_BF16 ? 2 : 4,
+        .act_bytes = c->act == SIM_ELEMENT_BF16 ? 2 : 4,
         .memory = {.take = take, .release = release, .context = c, .place = f->name, .says_why = 1},
         .ranks = options->ranks,
         .context = c,

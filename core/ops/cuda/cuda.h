@@ -9,7 +9,8 @@
 #include "facts.h"
 #include "ops.h"
 
-enum sim_dtype { SIM_DTYPE_F32, SIM_DTYPE_BF16 };
+/* What the numbers of a block on the device are. */
+enum sim_element { SIM_ELEMENT_F32, SIM_ELEMENT_BF16 };
 
 struct sim_products;  /* products.h */
 struct sim_attention; /* attention.h */
@@ -20,7 +21,7 @@ struct sim_cuda {
     sim_event reached;            /* for waits */
     char isa[16];                 /* "sm_90" */
     enum sim_precision precision; /* FP32, TF32 or BF16 */
-    enum sim_dtype act;           /* what a sim_act is */
+    enum sim_element act;         /* what a sim_act is */
     int deterministic, tune, graphs;
     struct sim_products *products;
     struct sim_attention *attention;

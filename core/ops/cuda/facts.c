@@ -40,7 +40,7 @@ static void describe(const struct sim_ops *o, struct sim_ops_facts *out)
         snprintf(out->device, sizeof out->device, "%s (%s)", d->name, o->isa);
     if (d->emulated)
         sim_facts_substitute(out, "the device is emulated on the host: no GPU was there, nothing is timed");
-    if (d->emulated || c->act != SIM_DTYPE_BF16)
+    if (d->emulated || c->act != SIM_ELEMENT_BF16)
         sim_facts_substitute(
             out, "attention is composed of products and a softmax in place of the fused form, which "
                  "there is on a GPU in bf16 only");

@@ -8,21 +8,10 @@ static void covariance(const struct sim_ops *o, float *out, const sim_act *t, in
 {
     struct sim_cuda *c = sim_cuda(o);
     const double all = (double)rows * sim_cuda_ranks_size(c);
-    sim_products_run(c, &(struct sim_product){.ta = SIM_T,
-                                              .tb = SIM_N,
-                                              .m = dim,
-                                              .n = dim,
-                                              .k = rows,
-                                              .lda = dim,
-                                              .ldb = dim,
-                                              .ldc = dim,
-                                              .batch = 1,
-                                              .alpha = (float)(1 / all),
-                                              .in = c->act,
-                                              .out = SIM_DTYPE_F32,
-                                              .a = t,
-                                              .b = t,
-                                              .c = out});
+    struct sim_product p = sim_product_dense(c->act, SIM_T, SIM_N, dim, dim, rows, t, t, out);
+    p.out = SIM_ELEMENT_F32;
+    p.alpha = (float)(1 / all);
+    sim_products_run(c, &p);
     sim_cuda_sum_floats_over_ranks(c, out, dim * dim);
 }
 
@@ -36,25 +25,13 @@ static void unigrad(const struct sim_ops *o, double *loss, sim_act *dp, const si
     const void *of_act = covariance_t;
     unsigned char *scratch = sim_cuda_scratch(c, parts + (size_t)(dim * dim) * o->act_bytes);
     if (!scratch) return;
-    if (c->act != SIM_DTYPE_F32) {
-        sim_k_convert(c->stream, scratch + parts, c->act, covariance_t, SIM_DTYPE_F32, dim * dim);
+    if (c->act != SIM_ELEMENT_F32) {
+        sim_k_convert(c->stream, scratch + parts, c->act, covariance_t, SIM_ELEMENT_F32, dim * dim);
         of_act = scratch + parts;
     }
-    sim_products_run(c, &(struct sim_product){.ta = SIM_N,
-                                              .tb = SIM_N,
-                                              .m = rows,
-                                              .n = dim,
-                                              .k = dim,
-                                              .lda = dim,
-                                              .ldb = dim,
-                                              .ldc = dim,
-                                              .batch = 1,
-                                              .alpha = 1,
-                                              .in = c->act,
-                                              .out = c->act,
-                                              .a = p,
-                                              .b = of_act,
-                                              .c = dp});
+    const struct sim_product by_covariance =
+        sim_product_dense(c->act, SIM_N, SIM_N, rows, dim, dim, p, of_act, dp);
+    sim_products_run(c, &by_covariance);
     sim_k_unigrad(c->stream, c->act, loss, dp, p, t, rows, dim, neg_weight, per / sim_cuda_ranks_size(c),
                   2 * per, scratch);
     sim_cuda_sum_over_ranks(c, loss, 1);

@@ -4,9 +4,9 @@
 #include <stdio.h>
 
 /* Of every matrix of a batch: 16 bytes are the widest access that any algorithm makes. */
-static int32_t alignment(const void *at, int64_t batch, int64_t stride, enum sim_dtype type)
+static int32_t alignment(const void *at, int64_t batch, int64_t stride, enum sim_element type)
 {
-    const uintptr_t element = type == SIM_DTYPE_BF16 ? 2 : 4;
+    const uintptr_t element = type == SIM_ELEMENT_BF16 ? 2 : 4;
     uintptr_t low = (uintptr_t)at & 15;
     if (batch > 1) low |= (uintptr_t)stride * element & 15;
     return low ? (int32_t)(low & -low) : 16;

@@ -9,22 +9,13 @@ static void gemm(const struct sim_ops *o, enum sim_trans ta, enum sim_trans tb, 
                  float beta, sim_act *out, int64_t ldc)
 {
     struct sim_cuda *c = sim_cuda(o);
-    sim_products_run(c, &(struct sim_product){.ta = ta,
-                                              .tb = tb,
-                                              .m = m,
-                                              .n = n,
-                                              .k = k,
-                                              .lda = lda,
-                                              .ldb = ldb,
-                                              .ldc = ldc,
-                                              .batch = 1,
-                                              .alpha = alpha,
-                                              .beta = beta,
-                                              .in = c->act,
-                                              .out = c->act,
-                                              .a = a,
-                                              .b = b,
-                                              .c = out});
+    struct sim_product p = sim_product_dense(c->act, ta, tb, m, n, k, a, b, out);
+    p.lda = lda;
+    p.ldb = ldb;
+    p.ldc = ldc;
+    p.alpha = alpha;
+    p.beta = beta;
+    sim_products_run(c, &p);
 }
 
 /* y = x w^T (+ bias) (+ residual). */
@@ -33,24 +24,11 @@ static void forward(struct sim_cuda *c, void *y, const void *residual, const voi
 {
     const void *weight = sim_cuda_weight(c, w);
     if (!weight) return;
-    sim_products_run(c, &(struct sim_product){.ta = SIM_N,
-                                              .tb = SIM_T,
-                                              .m = rows,
-                                              .n = out,
-                                              .k = in,
-                                              .lda = in,
-                                              .ldb = in,
-                                              .ldc = out,
-                                              .batch = 1,
-                                              .alpha = 1,
-                                              .beta = residual ? 1 : 0,
-                                              .in = c->act,
-                                              .out = c->act,
-                                              .a = x,
-                                              .b = weight,
-                                              .c = y,
-                                              .residual = residual,
-                                              .bias = bias});
+    struct sim_product p = sim_product_dense(c->act, SIM_N, SIM_T, rows, out, in, x, weight, y);
+    p.beta = residual ? 1 : 0;
+    p.residual = residual;
+    p.bias = bias;
+    sim_products_run(c, &p);
 }
 
 static void linear(const struct sim_ops *o, sim_act *y, const sim_act *x, const float *w, const float *bias,
@@ -82,21 +60,8 @@ static void linear_backward_input(const struct sim_ops *o, sim_act *dx, const si
     struct sim_cuda *c = sim_cuda(o);
     const void *weight = sim_cuda_weight(c, w);
     if (!weight) return;
-    sim_products_run(c, &(struct sim_product){.ta = SIM_N,
-                                              .tb = SIM_N,
-                                              .m = rows,
-                                              .n = in,
-                                              .k = out,
-                                              .lda = out,
-                                              .ldb = in,
-                                              .ldc = in,
-                                              .batch = 1,
-                                              .alpha = 1,
-                                              .in = c->act,
-                                              .out = c->act,
-                                              .a = dy,
-                                              .b = weight,
-                                              .c = dx});
+    const struct sim_product p = sim_product_dense(c->act, SIM_N, SIM_N, rows, in, out, dy, weight, dx);
+    sim_products_run(c, &p);
     if (slope) sim_k_gelu_backward(c->stream, c->act, dx, slope, rows * in);
 }
 
@@ -105,21 +70,9 @@ static void linear_backward_weight(const struct sim_ops *o, float *dw, float *db
                                    const sim_act *x, int64_t rows, int64_t in, int64_t out)
 {
     struct sim_cuda *c = sim_cuda(o);
-    sim_products_run(c, &(struct sim_product){.ta = SIM_T,
-                                              .tb = SIM_N,
-                                              .m = out,
-                                              .n = in,
-                                              .k = rows,
-                                              .lda = out,
-                                              .ldb = in,
-                                              .ldc = in,
-                                              .batch = 1,
-                                              .alpha = 1,
-                                              .in = c->act,
-                                              .out = SIM_DTYPE_F32,
-                                              .a = dy,
-                                              .b = x,
-                                              .c = dw});
+    struct sim_product p = sim_product_dense(c->act, SIM_T, SIM_N, out, in, rows, dy, x, dw);
+    p.out = SIM_ELEMENT_F32;
+    sim_products_run(c, &p);
     if (!db) return;
     void *scratch = sim_cuda_scratch(c, sim_k_column_sums_bytes(rows, out));
     if (!scratch) return;

@@ -12,12 +12,35 @@ struct sim_product {
     int64_t m, n, k, lda, ldb, ldc;
     int64_t batch, stride_a, stride_b, stride_c;
     float alpha, beta;
-    enum sim_dtype in, out; /* of a and b; of c */
+    enum sim_element in, out; /* of a and b; of c */
     const void *a, *b;
     void *c;
     const void *residual; /* laid out like c, not overlapping it but where it is c; NULL: c itself */
     const float *bias;    /* a parameter of (n), or NULL; added to a bf16 output as its bf16 copy */
 };
+
+/* out (m, n) = op(a) op(b), once: dense matrices whose elements are all `type`.  The caller changes what is
+ * otherwise. */
+static inline struct sim_product sim_product_dense(enum sim_element type, enum sim_trans ta,
+                                                   enum sim_trans tb, int64_t m, int64_t n, int64_t k,
+                                                   const void *a, const void *b, void *out)
+{
+    return (struct sim_product){.ta = ta,
+                                .tb = tb,
+                                .m = m,
+                                .n = n,
+                                .k = k,
+                                .lda = ta == SIM_N ? k : m,
+                                .ldb = tb == SIM_N ? n : k,
+                                .ldc = n,
+                                .batch = 1,
+                                .alpha = 1,
+                                .in = type,
+                                .out = type,
+                                .a = a,
+                                .b = b,
+                                .c = out};
+}
 
 /* handles, one workspace, the cache of plans by shape key */
 sim_status sim_products_open(struct sim_products **out, struct sim_cuda *c);

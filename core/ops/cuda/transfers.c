@@ -188,7 +188,7 @@ static void download(const struct sim_ops *o, void *to, const void *from, size_t
 
 static void read_act(const struct sim_ops *o, float *to, const sim_act *from, int64_t count)
 {
-    if (sim_cuda(o)->act == SIM_DTYPE_F32) {
+    if (sim_cuda(o)->act == SIM_ELEMENT_F32) {
         download(o, to, from, (size_t)count * sizeof *to);
         return;
     }

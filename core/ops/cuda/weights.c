@@ -72,7 +72,7 @@ static struct shadow *add(struct sim_cuda *c, const float *block, int64_t count)
         return NULL;
     }
     *s = (struct shadow){.next = c->shadows->first, .block = block, .count = count};
-    if (c->act == SIM_DTYPE_BF16) {
+    if (c->act == SIM_ELEMENT_BF16) {
         s->copy = sim_device_take(c->device, (size_t)count * sizeof *s->copy);
         if (!s->copy) {
             sim_cuda_fail(c, SIM_ENOMEM, "the parameters' bfloat16 copy: %s", sim_error_text());
@@ -93,5 +93,5 @@ void sim_cuda_weights_changed(const struct sim_ops *o, const float *block, int64
         sim_cuda_forget_weights(c, block, (size_t)count * sizeof *block);
         s = add(c, block, count);
     }
-    if (s && s->copy) sim_k_convert(c->stream, s->copy, SIM_DTYPE_BF16, block, SIM_DTYPE_F32, count);
+    if (s && s->copy) sim_k_convert(c->stream, s->copy, SIM_ELEMENT_BF16, block, SIM_ELEMENT_F32, count);
 }

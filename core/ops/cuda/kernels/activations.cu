@@ -39,20 +39,22 @@ template <class T, int V> __global__ void k_gelu_backward(T *dx, const T *x, int
         SIM_UNROLL for (int k = 0; k < V; k++) g[k] *= gelu_slope(v[k]);
         sim_store<V>(dx + i, g);
     } else {
-        for (int64_t k = i; k < count; k++) sim_narrow(dx + k, sim_widen(dx[k]) * gelu_slope(sim_widen(x[k])));
+        for (int64_t k = i; k < count; k++)
+            sim_narrow(dx + k, sim_widen(dx[k]) * gelu_slope(sim_widen(x[k])));
     }
 }
 
-void sim_k_gelu(sim_stream s, enum sim_dtype act, void *y, const void *x, int64_t count)
+void sim_k_gelu(sim_stream s, enum sim_element act, void *y, const void *x, int64_t count)
 {
     SIM_BY_TYPE(act, 0, sim_on_16(y, x), {
         SIM_LAUNCH((k_gelu<T, V>), sim_ceil(count, 256 * V), 256, 0, s, (T *)y, (const T *)x, count);
     });
 }
 
-void sim_k_gelu_backward(sim_stream s, enum sim_dtype act, void *dx, const void *x, int64_t count)
+void sim_k_gelu_backward(sim_stream s, enum sim_element act, void *dx, const void *x, int64_t count)
 {
     SIM_BY_TYPE(act, 0, sim_on_16(dx, x), {
-        SIM_LAUNCH((k_gelu_backward<T, V>), sim_ceil(count, 256 * V), 256, 0, s, (T *)dx, (const T *)x, count);
+        SIM_LAUNCH((k_gelu_backward<T, V>), sim_ceil(count, 256 * V), 256, 0, s, (T *)dx, (const T *)x,
+                   count);
     });
 }

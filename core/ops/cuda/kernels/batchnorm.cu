@@ -1,8 +1,8 @@
 /* Token BatchNorm: statistics of every column over all rows, so each direction reads its operands twice, once
  * for the sums and once to apply them: 6 bytes an element of bfloat16 forward, 10 backward.
  *
- * Sums of 8 rows are taken in float32 about their own mean, their totals in double about zero: raw sums add up
- * over blocks and ranks, and in double the variance survives means a million deviations away. */
+ * Sums of 8 rows are taken in float32 about their own mean, their totals in double about zero: raw sums add
+ * up over blocks and ranks, and in double the variance survives means a million deviations away. */
 #include "columns.h"
 
 /* The 8 rows from r0 of this lane's columns; rows past `to` are left as they are. */
@@ -10,7 +10,8 @@ template <class T, int V>
 static __device__ __forceinline__ void load_rows(float (&v)[SIM_COLUMN_ROWS][V], const T *x, int64_t r0,
                                                  int64_t to, int64_t dim)
 {
-    SIM_UNROLL for (int i = 0; i < SIM_COLUMN_ROWS; i++) if (r0 + i < to) sim_load<V>(v[i], x + (r0 + i) * dim);
+    SIM_UNROLL for (int i = 0; i < SIM_COLUMN_ROWS; i++) if (r0 + i < to)
+        sim_load<V>(v[i], x + (r0 + i) * dim);
 }
 
 /* ------------------------------------------------------------------ forward */
@@ -163,16 +164,16 @@ __global__ void __launch_bounds__(SIM_COLUMN_THREADS)
         sim_load<V>(g, dy + r * dim + column);
         sim_load<V>(v, x + r * dim + column);
         if (accumulate) sim_load<V>(before, out);
-        SIM_UNROLL for (int k = 0; k < V; k++)
-            g[k] = before[k] + scale[k] * (g[k] - m1[k] - (v[k] - mu[k]) * m2[k]);
+        SIM_UNROLL for (int k = 0; k < V; k++) g[k] =
+            before[k] + scale[k] * (g[k] - m1[k] - (v[k] - mu[k]) * m2[k]);
         sim_store<V>(out, g);
     }
 }
 
 /* ------------------------------------------------------------------ launchers */
 
-/* The grid of the passes that apply: 64 rows a block, so that reading the columns' parameters is 1 part in 8 of
- * a warp's work. */
+/* The grid of the passes that apply: 64 rows a block, so that reading the columns' parameters is 1 part in 8
+ * of a warp's work. */
 static dim3 apply_grid(int64_t rows, int64_t dim, int V)
 {
     return dim3((unsigned)sim_ceil(dim, SIM_WARP * V), (unsigned)sim_least(sim_ceil(rows, 64), 65535));
@@ -188,7 +189,7 @@ size_t sim_k_batchnorm_bytes(int64_t rows, int64_t dim)
     return (size_t)(sim_column_parts(rows, dim) * 2 * dim) * sizeof(double);
 }
 
-void sim_k_batchnorm_sums(sim_stream s, enum sim_dtype act, double *sums, const void *x, int64_t rows,
+void sim_k_batchnorm_sums(sim_stream s, enum sim_element act, double *sums, const void *x, int64_t rows,
                           int64_t dim, void *scratch)
 {
     const int64_t parts = sim_column_parts(rows, dim);
@@ -201,14 +202,14 @@ void sim_k_batchnorm_sums(sim_stream s, enum sim_dtype act, double *sums, const 
 }
 
 void sim_k_batchnorm_statistics(sim_stream s, float *mean, float *rstd, float *running_mean,
-                                float *running_var, const double *sums, int64_t count, int64_t dim, double eps,
-                                double momentum)
+                                float *running_var, const double *sums, int64_t count, int64_t dim,
+                                double eps, double momentum)
 {
     SIM_LAUNCH(k_batchnorm_statistics, sim_ceil(dim, 128), 128, 0, s, mean, rstd, running_mean, running_var,
                sums, count, dim, eps, momentum);
 }
 
-void sim_k_batchnorm_apply(sim_stream s, enum sim_dtype act, void *y, const void *x, const float *mean,
+void sim_k_batchnorm_apply(sim_stream s, enum sim_element act, void *y, const void *x, const float *mean,
                            const float *rstd, const float *w, const float *b, int64_t rows, int64_t dim)
 {
     SIM_BY_TYPE(act, dim, sim_on_16(y, x, mean, rstd, w, b), {
@@ -217,7 +218,7 @@ void sim_k_batchnorm_apply(sim_stream s, enum sim_dtype act, void *y, const void
     });
 }
 
-void sim_k_batchnorm_backward_sums(sim_stream s, enum sim_dtype act, double *sums, float *dw, float *db,
+void sim_k_batchnorm_backward_sums(sim_stream s, enum sim_element act, double *sums, float *dw, float *db,
                                    const void *dy, const void *x, const float *mean, const float *rstd,
                                    int64_t rows, int64_t dim, void *scratch)
 {
@@ -225,14 +226,14 @@ void sim_k_batchnorm_backward_sums(sim_stream s, enum sim_dtype act, double *sum
     double *const part = (double *)scratch;
     SIM_BY_TYPE(act, dim, sim_on_16(dy, x, mean, rstd), {
         SIM_LAUNCH((k_batchnorm_backward_sums<T, V>), sums_grid(parts, dim, V), SIM_COLUMN_THREADS,
-                   2 * SIM_COLUMN_THREADS * V * sizeof(double), s, part, (const T *)dy, (const T *)x, mean, rstd,
-                   rows, dim);
+                   2 * SIM_COLUMN_THREADS * V * sizeof(double), s, part, (const T *)dy, (const T *)x, mean,
+                   rstd, rows, dim);
     });
     sim_k_sum_parts_double(s, sums, part, parts, 2 * dim, 2 * dim, 1.0);
     SIM_LAUNCH(k_batchnorm_gradients, sim_ceil(dim, 128), 128, 0, s, dw, db, sums, dim);
 }
 
-void sim_k_batchnorm_backward_apply(sim_stream s, enum sim_dtype act, void *dx, int accumulate,
+void sim_k_batchnorm_backward_apply(sim_stream s, enum sim_element act, void *dx, int accumulate,
                                     const void *dy, const void *x, const float *mean, const float *rstd,
                                     const float *w, const double *sums, int64_t count, int64_t rows,
                                     int64_t dim)

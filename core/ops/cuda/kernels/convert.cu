@@ -1,4 +1,5 @@
-/* Conversions between element types, and sums of columns: bias gradients, and the second stage of other sums. */
+/* Conversions between element types, and sums of columns: bias gradients, and the second stage of other sums.
+ */
 #include "columns.h"
 
 /* ------------------------------------------------------------------ convert */
@@ -16,8 +17,7 @@ template <int V, class To, class From> __global__ void k_convert(To *to, const F
     }
 }
 
-template <class To, class From>
-static void convert(sim_stream s, void *to, const void *from, int64_t count)
+template <class To, class From> static void convert(sim_stream s, void *to, const void *from, int64_t count)
 {
     const bool wide = sim_on_16(to, from);
     To *const out = (To *)to;
@@ -28,10 +28,10 @@ static void convert(sim_stream s, void *to, const void *from, int64_t count)
         SIM_LAUNCH((k_convert<1, To, From>), sim_ceil(count, 256), 256, 0, s, out, in, count);
 }
 
-void sim_k_convert(sim_stream s, void *to, enum sim_dtype to_type, const void *from, enum sim_dtype from_type,
-                   int64_t count)
+void sim_k_convert(sim_stream s, void *to, enum sim_element to_type, const void *from,
+                   enum sim_element from_type, int64_t count)
 {
-    const bool to_bf16 = to_type == SIM_DTYPE_BF16, from_bf16 = from_type == SIM_DTYPE_BF16;
+    const bool to_bf16 = to_type == SIM_ELEMENT_BF16, from_bf16 = from_type == SIM_ELEMENT_BF16;
     if (to_bf16 && from_bf16)
         convert<__nv_bfloat16, __nv_bfloat16>(s, to, from, count);
     else if (to_bf16)
@@ -64,8 +64,8 @@ __global__ void __launch_bounds__(SIM_COLUMN_THREADS)
                               row = image * r.tokens + r.first + (r0 + i - image * r.count);
                 sim_load<V>(v[i], x + row * cols + column);
             }
-            SIM_UNROLL for (int i = 0; i < SIM_COLUMN_ROWS; i++)
-                SIM_UNROLL for (int k = 0; k < V; k++) eight[k] += v[i][k];
+            SIM_UNROLL for (int i = 0; i < SIM_COLUMN_ROWS; i++) SIM_UNROLL for (int k = 0; k < V; k++)
+                eight[k] += v[i][k];
             SIM_UNROLL for (int k = 0; k < V; k++) sum[0][k] += eight[k];
         }
     sim_column_store<1, V>(part + blockIdx.y * cols, cols, sum, cols, shared);
@@ -76,7 +76,7 @@ size_t sim_k_column_sums_bytes(int64_t rows, int64_t cols)
     return (size_t)(sim_column_parts(rows, cols) * cols) * sizeof(float);
 }
 
-void sim_k_column_sums(sim_stream s, enum sim_dtype act, float *out, const void *x, struct sim_k_rows r,
+void sim_k_column_sums(sim_stream s, enum sim_element act, float *out, const void *x, struct sim_k_rows r,
                        int64_t cols, void *scratch)
 {
     const int64_t parts = sim_column_parts(r.images * r.count, cols);
@@ -91,9 +91,10 @@ void sim_k_column_sums(sim_stream s, enum sim_dtype act, float *out, const void 
 
 /* ------------------------------------------------------------------ second stage */
 
-/* Column blockIdx.x * 32 + lane: warp w adds rows w, w + 32, ... in double, then the warps are added in order.
- * The shared rows are 33 long so that a column's 32 sums lie in 32 banks. */
-template <class N> __global__ void k_sum_parts(N *out, const N *part, int64_t parts, int64_t ld, int64_t cols, double factor)
+/* Column blockIdx.x * 32 + lane: warp w adds rows w, w + 32, ... in double, then the warps are added in
+ * order. The shared rows are 33 long so that a column's 32 sums lie in 32 banks. */
+template <class N>
+__global__ void k_sum_parts(N *out, const N *part, int64_t parts, int64_t ld, int64_t cols, double factor)
 {
     SIM_SHARED(double, sums, [SIM_WARP][SIM_WARP + 1]);
     const int lane = threadIdx.x % SIM_WARP, warp = threadIdx.x / SIM_WARP;

@@ -1,6 +1,6 @@
-/* Features of view 2's patch positions (method.md 1.4).  A row position depends on u alone and a column position
- * on v alone, so a block takes an image and 64 frequencies, encodes each position once, in double, and copies:
- * 2 bytes an element of bfloat16 written, next to nothing read. */
+/* Features of view 2's patch positions (method.md 1.4).  A row position depends on u alone and a column
+ * position on v alone, so a block takes an image and 64 frequencies, encodes each position once, in double,
+ * and copies: 2 bytes an element of bfloat16 written, next to nothing read. */
 #include "vectors.h"
 
 enum { FREQUENCIES = 64, THREADS = 256 };
@@ -27,7 +27,8 @@ __global__ void __launch_bounds__(THREADS)
 {
     SIM_DYNAMIC_SHARED(float, code);
     const int64_t image = blockIdx.x, first = (int64_t)blockIdx.y * FREQUENCIES,
-                  here = min((int64_t)FREQUENCIES, width - first), angles = 2 * grid + 2, tokens = grid * grid;
+                  here = min((int64_t)FREQUENCIES, width - first), angles = 2 * grid + 2,
+                  tokens = grid * grid;
     for (int64_t n = threadIdx.x; n < angles * here; n += THREADS) {
         const int64_t i = n / here, k = n - i * here;
         const double omega = 1.0 / pow(10000.0, (double)(first + k) / (double)width),
@@ -41,18 +42,20 @@ __global__ void __launch_bounds__(THREADS)
     for (int64_t n = threadIdx.x; n < tokens * 8 * here; n += THREADS) {
         const int64_t run = sim_quotient(n, here), k = n - run * here, token = run / 8, part = run % 8;
         const int64_t row = sim_quotient(token, grid), column = token - row * grid,
-                      i = part < 2 ? row : part < 4 ? grid + column : 2 * grid + (part >= 6);
+                      i = part < 2   ? row
+                          : part < 4 ? grid + column
+                                     : 2 * grid + (part >= 6);
         sim_narrow(out + run * width + k, code[(2 * i + part % 2) * here + k]);
     }
 }
 
-void sim_k_relative_features(sim_stream s, enum sim_dtype act, void *features, const float *geometry,
+void sim_k_relative_features(sim_stream s, enum sim_element act, void *features, const float *geometry,
                              int64_t batch, int64_t grid, int64_t dim, enum sim_features_mode mode)
 {
     const int64_t width = dim / 4;
     const dim3 blocks((unsigned)batch, (unsigned)sim_ceil(width, FREQUENCIES));
     const size_t bytes = (size_t)((2 * grid + 2) * 2 * sim_least(width, FREQUENCIES)) * sizeof(float);
-    if (act == SIM_DTYPE_BF16)
+    if (act == SIM_ELEMENT_BF16)
         SIM_LAUNCH(k_relative_features<__nv_bfloat16>, blocks, THREADS, bytes, s, (__nv_bfloat16 *)features,
                    geometry, grid, width, (int)mode);
     else

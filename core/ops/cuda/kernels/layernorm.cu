@@ -1,7 +1,8 @@
-/* LayerNorm.  A warp keeps a row in registers: it is read once and written once, 4 bytes an element of bfloat16
- * forward, 6 backward (8 where dx is added to), and the statistics are taken from the registers in two passes,
- * so that a mean far from zero costs no digits.  Rows too wide for that, and rows that do not lie on 16 bytes
- * and have more than 256 elements, are read again by a block for every pass: correct, and seldom needed. */
+/* LayerNorm.  A warp keeps a row in registers: it is read once and written once, 4 bytes an element of
+ * bfloat16 forward, 6 backward (8 where dx is added to), and the statistics are taken from the registers in
+ * two passes, so that a mean far from zero costs no digits.  Rows too wide for that, and rows that do not lie
+ * on 16 bytes and have more than 256 elements, are read again by a block for every pass: correct, and seldom
+ * needed. */
 #include "vectors.h"
 
 enum { ROW_WARPS = 4, ROW_THREADS = ROW_WARPS * SIM_WARP, WIDE_THREADS = 256 };
@@ -35,16 +36,17 @@ __global__ void __launch_bounds__(ROW_THREADS)
     const T *const in = x + row * dim;
     T *const out = y + row * dim;
     float v[STEPS][V] = {}, sum = 0, rest = 0, squares = 0;
-    SIM_UNROLL for (int i = 0; i < STEPS; i++) if (column_of<V>(i) < dim) sim_load<V>(v[i], in + column_of<V>(i));
+    SIM_UNROLL for (int i = 0; i < STEPS; i++) if (column_of<V>(i) < dim)
+        sim_load<V>(v[i], in + column_of<V>(i));
     SIM_UNROLL for (int i = 0; i < STEPS; i++) SIM_UNROLL for (int k = 0; k < V; k++) sum += v[i][k];
     float mu = sim_warp_sum(sum) / (float)dim;
     SIM_UNROLL for (int i = 0; i < STEPS; i++) if (column_of<V>(i) < dim)
         SIM_UNROLL for (int k = 0; k < V; k++)
-        {
-            const float d = v[i][k] - mu;
-            rest += d;
-            squares = fmaf(d, d, squares);
-        }
+    {
+        const float d = v[i][k] - mu;
+        rest += d;
+        squares = fmaf(d, d, squares);
+    }
     const float scale = finish_statistics(&mu, sim_warp_sum(squares), sim_warp_sum(rest), dim, eps);
     SIM_UNROLL for (int i = 0; i < STEPS; i++) if (column_of<V>(i) < dim)
     {
@@ -89,8 +91,8 @@ __global__ void __launch_bounds__(WIDE_THREADS)
 
 /* ------------------------------------------------------------------ backward */
 
-/* dx = rstd (g - mean(g) - xhat mean(g xhat)) with g = dy w.  A warp takes rows that are a whole grid apart and
- * keeps its columns' share of dw and db in registers; the block's warps then add theirs up in order into
+/* dx = rstd (g - mean(g) - xhat mean(g xhat)) with g = dy w.  A warp takes rows that are a whole grid apart
+ * and keeps its columns' share of dw and db in registers; the block's warps then add theirs up in order into
  * part (gridDim.x, 2, dim), dw first. */
 template <class T, int V, int STEPS, bool GRADIENTS>
 __global__ void __launch_bounds__(ROW_THREADS)
@@ -132,8 +134,8 @@ __global__ void __launch_bounds__(ROW_THREADS)
             float before[V] = {};
             T *const out = dx + row * dim + column_of<V>(i);
             if (accumulate) sim_load<V>(before, out);
-            SIM_UNROLL for (int k = 0; k < V; k++)
-                g[i][k] = before[k] + scale * (g[i][k] - s1 - hat[i][k] * s2);
+            SIM_UNROLL for (int k = 0; k < V; k++) g[i][k] =
+                before[k] + scale * (g[i][k] - s1 - hat[i][k] * s2);
             sim_store<V>(out, g[i]);
         }
     }
@@ -141,11 +143,11 @@ __global__ void __launch_bounds__(ROW_THREADS)
         for (int turn = 0; turn < ROW_WARPS; turn++) {
             SIM_UNROLL for (int i = 0; i < STEPS; i++) if (turn == warp && column_of<V>(i) < dim)
                 SIM_UNROLL for (int k = 0; k < V; k++)
-                {
-                    const int c = column_of<V>(i) + k;
-                    shared[c] = dw[i][k] + (turn ? shared[c] : 0);
-                    shared[dim + c] = db[i][k] + (turn ? shared[dim + c] : 0);
-                }
+            {
+                const int c = column_of<V>(i) + k;
+                shared[c] = dw[i][k] + (turn ? shared[c] : 0);
+                shared[dim + c] = db[i][k] + (turn ? shared[dim + c] : 0);
+            }
             __syncthreads();
         }
         for (int c = threadIdx.x; c < 2 * dim; c += ROW_THREADS)
@@ -213,21 +215,22 @@ __global__ void __launch_bounds__(WIDE_THREADS)
         }                                                                                                    \
     } while (0)
 
-void sim_k_layernorm(sim_stream s, enum sim_dtype act, void *y, float *mean, float *rstd, const void *x,
+void sim_k_layernorm(sim_stream s, enum sim_element act, void *y, float *mean, float *rstd, const void *x,
                      const float *w, const float *b, int64_t rows, int64_t dim, double eps)
 {
     SIM_BY_TYPE(act, dim, sim_on_16(y, x, w, b), {
         T *const out = (T *)y;
         const T *const in = (const T *)x;
-        BY_STEPS(dim, V,
-                 SIM_LAUNCH(k_layernorm_wide<T>, rows, WIDE_THREADS, 0, s, out, mean, rstd, in, w, b, dim, eps),
-                 SIM_LAUNCH((k_layernorm<T, V, STEPS>), sim_ceil(rows, ROW_WARPS), ROW_THREADS, 0, s, out, mean,
-                            rstd, in, w, b, rows, (int)dim, eps));
+        BY_STEPS(
+            dim, V,
+            SIM_LAUNCH(k_layernorm_wide<T>, rows, WIDE_THREADS, 0, s, out, mean, rstd, in, w, b, dim, eps),
+            SIM_LAUNCH((k_layernorm<T, V, STEPS>), sim_ceil(rows, ROW_WARPS), ROW_THREADS, 0, s, out, mean,
+                       rstd, in, w, b, rows, (int)dim, eps));
     });
 }
 
-/* Blocks, and so rows of partial sums: enough for 132 multiprocessors of 4 blocks, few enough that the partial
- * sums of a large batch are a small part of what is moved. */
+/* Blocks, and so rows of partial sums: enough for 132 multiprocessors of 4 blocks, few enough that the
+ * partial sums of a large batch are a small part of what is moved. */
 static int64_t backward_parts(int64_t rows)
 {
     return sim_least(sim_ceil(rows, ROW_WARPS), 528);
@@ -238,8 +241,8 @@ size_t sim_k_layernorm_backward_bytes(int64_t rows, int64_t dim)
     return (size_t)(backward_parts(rows) * 2 * dim) * sizeof(float);
 }
 
-void sim_k_layernorm_backward(sim_stream s, enum sim_dtype act, void *dx, int accumulate, float *dw, float *db,
-                              const void *dy, const void *x, const float *mean, const float *rstd,
+void sim_k_layernorm_backward(sim_stream s, enum sim_element act, void *dx, int accumulate, float *dw,
+                              float *db, const void *dy, const void *x, const float *mean, const float *rstd,
                               const float *w, int64_t rows, int64_t dim, void *scratch)
 {
     float *const part = dw ? (float *)scratch : nullptr;
@@ -248,17 +251,14 @@ void sim_k_layernorm_backward(sim_stream s, enum sim_dtype act, void *dx, int ac
         T *const out = (T *)dx;
         const T *const g = (const T *)dy;
         const T *const in = (const T *)x;
-        BY_STEPS(
-            dim, V,
-            SIM_LAUNCH(k_layernorm_backward_wide<T>, parts, WIDE_THREADS, 0, s, out, accumulate, part, g, in,
-                       mean, rstd, w, rows, dim),
-            if (dw)
-                SIM_LAUNCH((k_layernorm_backward<T, V, STEPS, true>), blocks, ROW_THREADS,
-                           (size_t)(2 * dim) * sizeof(float), s, out, accumulate, part, g, in, mean, rstd, w,
-                           rows, (int)dim);
-            else
-                SIM_LAUNCH((k_layernorm_backward<T, V, STEPS, false>), blocks, ROW_THREADS, 0, s, out,
-                           accumulate, part, g, in, mean, rstd, w, rows, (int)dim));
+        BY_STEPS(dim, V,
+                 SIM_LAUNCH(k_layernorm_backward_wide<T>, parts, WIDE_THREADS, 0, s, out, accumulate, part, g,
+                            in, mean, rstd, w, rows, dim),
+                 if (dw) SIM_LAUNCH((k_layernorm_backward<T, V, STEPS, true>), blocks, ROW_THREADS,
+                                    (size_t)(2 * dim) * sizeof(float), s, out, accumulate, part, g, in, mean,
+                                    rstd, w, rows, (int)dim);
+                 else SIM_LAUNCH((k_layernorm_backward<T, V, STEPS, false>), blocks, ROW_THREADS, 0, s, out,
+                                 accumulate, part, g, in, mean, rstd, w, rows, (int)dim));
     });
     if (!dw) return;
     sim_k_sum_parts(s, dw, part, parts, 2 * dim, dim);

@@ -6,9 +6,8 @@ enum { ROWS = 8, THREADS = ROWS * SIM_WARP };
 
 /* Moves 8 bytes an element of bfloat16. */
 template <class T, int V>
-__global__ void __launch_bounds__(THREADS)
-    k_unigrad(double *part, T *dp, const T *p, const T *t, int64_t rows, int64_t dim, double lambda,
-              float gradient)
+__global__ void __launch_bounds__(THREADS) k_unigrad(double *part, T *dp, const T *p, const T *t,
+                                                     int64_t rows, int64_t dim, double lambda, float gradient)
 {
     const int64_t row = (int64_t)blockIdx.x * ROWS + threadIdx.x / SIM_WARP;
     const int lane = threadIdx.x % SIM_WARP;
@@ -38,14 +37,14 @@ size_t sim_k_unigrad_bytes(int64_t rows)
     return (size_t)sim_ceil(rows, ROWS) * sizeof(double);
 }
 
-void sim_k_unigrad(sim_stream s, enum sim_dtype act, double *loss, void *dp, const void *p, const void *t,
+void sim_k_unigrad(sim_stream s, enum sim_element act, double *loss, void *dp, const void *p, const void *t,
                    int64_t rows, int64_t dim, double lambda, double factor, double gradient, void *scratch)
 {
     const int64_t parts = sim_ceil(rows, ROWS);
     double *const part = (double *)scratch;
     SIM_BY_TYPE(act, dim, sim_on_16(dp, p, t), {
-        SIM_LAUNCH((k_unigrad<T, V>), parts, THREADS, 0, s, part, (T *)dp, (const T *)p, (const T *)t, rows, dim,
-                   lambda, (float)gradient);
+        SIM_LAUNCH((k_unigrad<T, V>), parts, THREADS, 0, s, part, (T *)dp, (const T *)p, (const T *)t, rows,
+                   dim, lambda, (float)gradient);
     });
     sim_k_sum_parts_double(s, loss, part, parts, 1, 1, factor);
 }
@@ -88,18 +87,18 @@ size_t sim_k_cross_entropy_bytes(int64_t rows)
     return (size_t)sim_ceil(rows, ROWS) * sizeof(double);
 }
 
-void sim_k_cross_entropy(sim_stream s, enum sim_dtype act, double *loss, void *dlogits, const void *logits,
+void sim_k_cross_entropy(sim_stream s, enum sim_element act, double *loss, void *dlogits, const void *logits,
                          const float *target, int64_t rows, int64_t classes, double factor, double gradient,
                          void *scratch)
 {
     const int64_t parts = sim_ceil(rows, ROWS);
     double *const part = (double *)scratch;
     const float scale = (float)gradient;
-    if (act == SIM_DTYPE_BF16)
+    if (act == SIM_ELEMENT_BF16)
         SIM_LAUNCH(k_cross_entropy<__nv_bfloat16>, parts, THREADS, 0, s, part, (__nv_bfloat16 *)dlogits,
                    (const __nv_bfloat16 *)logits, target, rows, classes, scale);
     else
-        SIM_LAUNCH(k_cross_entropy<float>, parts, THREADS, 0, s, part, (float *)dlogits, (const float *)logits,
-                   target, rows, classes, scale);
+        SIM_LAUNCH(k_cross_entropy<float>, parts, THREADS, 0, s, part, (float *)dlogits,
+                   (const float *)logits, target, rows, classes, scale);
     sim_k_sum_parts_double(s, loss, part, parts, 1, 1, factor);
 }

@@ -20,7 +20,7 @@ __global__ void k_scale_residual(T *y, const T *x, const T *branch, const float 
     sim_store<V>(y + n * V, v);
 }
 
-void sim_k_scale_residual(sim_stream s, enum sim_dtype act, void *y, const void *x, const void *branch,
+void sim_k_scale_residual(sim_stream s, enum sim_element act, void *y, const void *x, const void *branch,
                           const float *gamma, const float *keep, int64_t batch, int64_t tokens, int64_t dim)
 {
     SIM_BY_TYPE(act, dim, sim_on_16(y, x, branch, gamma), {
@@ -67,7 +67,7 @@ size_t sim_k_scale_residual_backward_bytes(int64_t rows, int64_t dim)
     return (size_t)(sim_column_parts(rows, dim) * dim) * sizeof(float);
 }
 
-void sim_k_scale_residual_backward(sim_stream s, enum sim_dtype act, void *dbranch, float *dgamma,
+void sim_k_scale_residual_backward(sim_stream s, enum sim_element act, void *dbranch, float *dgamma,
                                    const void *dy, const void *branch, const float *gamma, const float *keep,
                                    int64_t batch, int64_t tokens, int64_t dim, void *scratch)
 {

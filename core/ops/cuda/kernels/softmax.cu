@@ -47,24 +47,24 @@ __global__ void k_softmax_backward(T *p, T *ds, const float *score, const float 
     }
 }
 
-void sim_k_softmax(sim_stream s, enum sim_dtype act, void *p, float *lse, int64_t lse_stride,
+void sim_k_softmax(sim_stream s, enum sim_element act, void *p, float *lse, int64_t lse_stride,
                    const float *score, int64_t matrices, int64_t rows, int64_t cols, float scale)
 {
     const int64_t all = matrices * rows, blocks = sim_ceil(all, ROWS);
-    if (act == SIM_DTYPE_BF16)
-        SIM_LAUNCH(k_softmax<__nv_bfloat16>, blocks, THREADS, 0, s, (__nv_bfloat16 *)p, lse, lse_stride, score,
-                   all, rows, cols, scale);
+    if (act == SIM_ELEMENT_BF16)
+        SIM_LAUNCH(k_softmax<__nv_bfloat16>, blocks, THREADS, 0, s, (__nv_bfloat16 *)p, lse, lse_stride,
+                   score, all, rows, cols, scale);
     else
-        SIM_LAUNCH(k_softmax<float>, blocks, THREADS, 0, s, (float *)p, lse, lse_stride, score, all, rows, cols,
-                   scale);
+        SIM_LAUNCH(k_softmax<float>, blocks, THREADS, 0, s, (float *)p, lse, lse_stride, score, all, rows,
+                   cols, scale);
 }
 
-void sim_k_softmax_backward(sim_stream s, enum sim_dtype act, void *p, void *ds, const float *score,
+void sim_k_softmax_backward(sim_stream s, enum sim_element act, void *p, void *ds, const float *score,
                             const float *dp, const float *lse, int64_t lse_stride, int64_t matrices,
                             int64_t rows, int64_t cols, float scale)
 {
     const int64_t all = matrices * rows, blocks = sim_ceil(all, ROWS);
-    if (act == SIM_DTYPE_BF16)
+    if (act == SIM_ELEMENT_BF16)
         SIM_LAUNCH(k_softmax_backward<__nv_bfloat16>, blocks, THREADS, 0, s, (__nv_bfloat16 *)p,
                    (__nv_bfloat16 *)ds, score, dp, lse, lse_stride, all, rows, cols, scale);
     else

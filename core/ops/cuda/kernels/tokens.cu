@@ -1,5 +1,5 @@
-/* Moving tokens about: patches in, positions added, rows taken and put back, the predictor's queries.  A thread
- * makes V elements of the output; bytes moved are those of the operands. */
+/* Moving tokens about: patches in, positions added, rows taken and put back, the predictor's queries.  A
+ * thread makes V elements of the output; bytes moved are those of the operands. */
 #include "vectors.h"
 
 enum { THREADS = 256 };
@@ -43,7 +43,7 @@ __global__ void k_patchify(T *rows, const float *images, const int32_t *index, i
     sim_store<V>(rows + n * V, v);
 }
 
-void sim_k_patchify(sim_stream s, enum sim_dtype act, void *rows, const float *images, const int32_t *index,
+void sim_k_patchify(sim_stream s, enum sim_element act, void *rows, const float *images, const int32_t *index,
                     int64_t batch, int64_t side, int64_t patch, int64_t taken)
 {
     const int64_t count = batch * taken * 3 * patch * patch;
@@ -76,13 +76,13 @@ __global__ void k_embed_tokens(T *y, const T *x, const float *cls, const float *
     sim_store<V>(y + n * V, v);
 }
 
-void sim_k_embed_tokens(sim_stream s, enum sim_dtype act, void *y, const void *x, const float *cls,
+void sim_k_embed_tokens(sim_stream s, enum sim_element act, void *y, const void *x, const float *cls,
                         const float *pos, const int32_t *index, int64_t batch, int64_t taken, int64_t dim)
 {
     const int64_t count = batch * (1 + taken) * dim;
     SIM_BY_TYPE(act, dim, sim_on_16(y, x, cls, pos), {
-        LAUNCH_PACKS((k_embed_tokens<T, V>), count, s, (T *)y, (const T *)x, cls, pos, index, count / V, taken,
-                     dim);
+        LAUNCH_PACKS((k_embed_tokens<T, V>), count, s, (T *)y, (const T *)x, cls, pos, index, count / V,
+                     taken, dim);
     });
 }
 
@@ -109,7 +109,7 @@ __global__ void k_join_queries(T *y, const T *z, const float *pos, const int32_t
     sim_store<V>(y + n * V, v);
 }
 
-void sim_k_join_queries(sim_stream s, enum sim_dtype act, void *y, const void *z, const float *pos,
+void sim_k_join_queries(sim_stream s, enum sim_element act, void *y, const void *z, const float *pos,
                         const int32_t *index, const float *mask_token, const void *where, int64_t batch,
                         int64_t taken, int64_t patches, int64_t dim)
 {
@@ -121,6 +121,13 @@ void sim_k_join_queries(sim_stream s, enum sim_dtype act, void *y, const void *z
 }
 
 /* ------------------------------------------------------------------ rows of images */
+
+/* Launches one of the kernels (y, x, packs, ...) below, whose y has `count` elements in rows of the
+ * caller's `dim`. */
+#define LAUNCH_ROWS(kernel, count, stream, act, y, x, ...)                                                   \
+    SIM_BY_TYPE(act, dim, sim_on_16(y, x), {                                                                 \
+        LAUNCH_PACKS((kernel<T, V>), count, stream, (T *)(y), (const T *)(x), (count) / V, __VA_ARGS__);     \
+    })
 
 template <class T, int V>
 __global__ void k_take_rows(T *y, const T *x, int64_t packs, int64_t tokens, int64_t first, int64_t count,
@@ -135,13 +142,10 @@ __global__ void k_take_rows(T *y, const T *x, int64_t packs, int64_t tokens, int
     sim_store<V>(y + n * V, v);
 }
 
-void sim_k_take_rows(sim_stream s, enum sim_dtype act, void *y, const void *x, int64_t batch, int64_t tokens,
-                     int64_t first, int64_t count, int64_t dim)
+void sim_k_take_rows(sim_stream s, enum sim_element act, void *y, const void *x, int64_t batch,
+                     int64_t tokens, int64_t first, int64_t count, int64_t dim)
 {
-    const int64_t all = batch * count * dim;
-    SIM_BY_TYPE(act, dim, sim_on_16(y, x), {
-        LAUNCH_PACKS((k_take_rows<T, V>), all, s, (T *)y, (const T *)x, all / V, tokens, first, count, dim);
-    });
+    LAUNCH_ROWS(k_take_rows, batch * count * dim, s, act, y, x, tokens, first, count, dim);
 }
 
 template <class T, int V>
@@ -157,13 +161,10 @@ __global__ void k_put_rows(T *y, const T *x, int64_t packs, int64_t tokens, int6
     sim_store<V>(y + n * V, v);
 }
 
-void sim_k_put_rows(sim_stream s, enum sim_dtype act, void *y, const void *x, int64_t batch, int64_t tokens,
+void sim_k_put_rows(sim_stream s, enum sim_element act, void *y, const void *x, int64_t batch, int64_t tokens,
                     int64_t first, int64_t count, int64_t dim)
 {
-    const int64_t all = batch * tokens * dim;
-    SIM_BY_TYPE(act, dim, sim_on_16(y, x), {
-        LAUNCH_PACKS((k_put_rows<T, V>), all, s, (T *)y, (const T *)x, all / V, tokens, first, count, dim);
-    });
+    LAUNCH_ROWS(k_put_rows, batch * tokens * dim, s, act, y, x, tokens, first, count, dim);
 }
 
 /* A thread adds up its columns over an image's rows, 16 at a time. */
@@ -190,13 +191,10 @@ __global__ void k_mean_rows(T *y, const T *x, int64_t packs, int64_t tokens, int
     sim_store<V>(y + n * V, total);
 }
 
-void sim_k_mean_rows(sim_stream s, enum sim_dtype act, void *y, const void *x, int64_t batch, int64_t tokens,
-                     int64_t first, int64_t count, int64_t dim)
+void sim_k_mean_rows(sim_stream s, enum sim_element act, void *y, const void *x, int64_t batch,
+                     int64_t tokens, int64_t first, int64_t count, int64_t dim)
 {
-    const int64_t all = batch * dim;
-    SIM_BY_TYPE(act, dim, sim_on_16(y, x), {
-        LAUNCH_PACKS((k_mean_rows<T, V>), all, s, (T *)y, (const T *)x, all / V, tokens, first, count, dim);
-    });
+    LAUNCH_ROWS(k_mean_rows, batch * dim, s, act, y, x, tokens, first, count, dim);
 }
 
 template <class T, int V>
@@ -211,11 +209,8 @@ __global__ void k_mean_rows_backward(T *dx, const T *dy, int64_t packs, int64_t 
     sim_store<V>(dx + n * V, v);
 }
 
-void sim_k_mean_rows_backward(sim_stream s, enum sim_dtype act, void *dx, const void *dy, int64_t batch,
+void sim_k_mean_rows_backward(sim_stream s, enum sim_element act, void *dx, const void *dy, int64_t batch,
                               int64_t tokens, int64_t dim)
 {
-    const int64_t all = batch * tokens * dim;
-    SIM_BY_TYPE(act, dim, sim_on_16(dx, dy), {
-        LAUNCH_PACKS((k_mean_rows_backward<T, V>), all, s, (T *)dx, (const T *)dy, all / V, tokens, dim);
-    });
+    LAUNCH_ROWS(k_mean_rows_backward, batch * tokens * dim, s, act, dx, dy, tokens, dim);
 }

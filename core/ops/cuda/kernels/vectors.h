@@ -143,11 +143,11 @@ template <class... P> static inline bool sim_on_16(P... pointers)
  * pointers allow it. */
 #define SIM_BY_TYPE(act, dim, aligned, ...)                                                                  \
     do {                                                                                                     \
-        if ((act) == SIM_DTYPE_BF16 && (aligned) && (dim) % sim_width<__nv_bfloat16>::value == 0) {          \
+        if ((act) == SIM_ELEMENT_BF16 && (aligned) && (dim) % sim_width<__nv_bfloat16>::value == 0) {        \
             using T = __nv_bfloat16;                                                                         \
             constexpr int V = sim_width<T>::value;                                                           \
             __VA_ARGS__;                                                                                     \
-        } else if ((act) == SIM_DTYPE_BF16) {                                                                \
+        } else if ((act) == SIM_ELEMENT_BF16) {                                                              \
             using T = __nv_bfloat16;                                                                         \
             constexpr int V = 1;                                                                             \
             __VA_ARGS__;                                                                                     \

@@ -34,7 +34,7 @@ struct sim_attention {
 sim_status sim_attention_open(struct sim_attention **out, struct sim_cuda *c)
 {
     *out = NULL;
-    if (c->act != SIM_DTYPE_BF16) return SIM_OK; /* composed of products */
+    if (c->act != SIM_ELEMENT_BF16) return SIM_OK; /* composed of products */
     SIM_TRY(sim_attention_check_version(cudnnGetVersion()));
     struct sim_attention *a = calloc(1, sizeof *a);
     if (!a) return sim_fail(SIM_ENOMEM, "no memory for attention's plans");
@@ -68,7 +68,7 @@ void sim_attention_close(struct sim_attention *a)
 int sim_attention_fused(struct sim_cuda *c, const struct sim_attention_shape *s)
 {
     (void)s;
-    return c->act == SIM_DTYPE_BF16;
+    return c->act == SIM_ELEMENT_BF16;
 }
 
 /* The plan for a pass over this shape, made at its first use; NULL, recorded, where there is none. */

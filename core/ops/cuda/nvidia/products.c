@@ -108,7 +108,7 @@ void sim_products_close(struct sim_products *p)
 
 static cudaDataType_t type_of(int32_t dtype)
 {
-    return dtype == SIM_DTYPE_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+    return dtype == SIM_ELEMENT_BF16 ? CUDA_R_16BF : CUDA_R_32F;
 }
 
 /* Each goes on only where all before it succeeded. */
@@ -148,7 +148,7 @@ static cublasStatus_t describe(struct plan *plan, const void *bias)
     const struct sim_product_form *f = &plan->form;
     const struct sim_product_columns columns = sim_product_columns(f);
     const cublasOperation_t transposition[] = {[SIM_N] = CUBLAS_OP_N, [SIM_T] = CUBLAS_OP_T};
-    const cublasComputeType_t compute = f->in == SIM_DTYPE_F32 && f->precision == SIM_PRECISION_TF32
+    const cublasComputeType_t compute = f->in == SIM_ELEMENT_F32 && f->precision == SIM_PRECISION_TF32
                                             ? CUBLAS_COMPUTE_32F_FAST_TF32
                                             : CUBLAS_COMPUTE_32F;
     const cublasOperation_t first = transposition[columns.first.trans],
@@ -328,7 +328,7 @@ void sim_products_run(struct sim_cuda *c, const struct sim_product *p)
     const void *bias = NULL;
     if (p->m == 0 || p->n == 0 || p->batch == 0) return;
     if (p->bias) {
-        bias = p->out == SIM_DTYPE_BF16 ? sim_cuda_weight(c, p->bias) : p->bias;
+        bias = p->out == SIM_ELEMENT_BF16 ? sim_cuda_weight(c, p->bias) : p->bias;
         if (!bias) return;
     }
     const struct sim_product_form form = sim_product_form(p, bias, c->precision);

@@ -32,21 +32,21 @@ const char *sim_products_library(void)
     return "";
 }
 
-static float read_number(const void *at, enum sim_dtype type, int64_t i)
+static float read_number(const void *at, enum sim_element type, int64_t i)
 {
-    return type == SIM_DTYPE_BF16 ? sim_bf16_widen(((const uint16_t *)at)[i]) : ((const float *)at)[i];
+    return type == SIM_ELEMENT_BF16 ? sim_bf16_widen(((const uint16_t *)at)[i]) : ((const float *)at)[i];
 }
 
-static void write_number(void *at, enum sim_dtype type, int64_t i, float value)
+static void write_number(void *at, enum sim_element type, int64_t i, float value)
 {
-    if (type == SIM_DTYPE_BF16)
+    if (type == SIM_ELEMENT_BF16)
         ((uint16_t *)at)[i] = sim_bf16_round(value);
     else
         ((float *)at)[i] = value;
 }
 
 /* A stored (rows, cols) matrix, densely packed. */
-static void gather(float *to, const void *from, enum sim_dtype type, int64_t first, int64_t rows,
+static void gather(float *to, const void *from, enum sim_element type, int64_t first, int64_t rows,
                    int64_t cols, int64_t ld)
 {
     for (int64_t i = 0; i < rows; i++)
@@ -63,8 +63,8 @@ static int multiply(const struct sim_product *p, const void *bias, int64_t b, fl
     gather(x, p->a, p->in, b * p->stride_a, p->ta == SIM_N ? p->m : p->k, a_cols, p->lda);
     gather(w, p->b, p->in, b * p->stride_b, p->tb == SIM_N ? p->k : p->n, b_cols, p->ldb);
     if (p->beta != 0) gather(y, residual, p->out, at, p->m, p->n, p->ldc);
-    /* tiles of rows are shared out; within a parallel region, as with one thread, oneDNN is serial: the number
-     * of threads changes no byte */
+    /* tiles of rows are shared out; within a parallel region, as with one thread, oneDNN is serial: the
+     * number of threads changes no byte */
     int refused = 0;
 #pragma omp parallel for reduction(| : refused)
     for (int64_t i = 0; i < p->m; i += TILE_ROWS)
@@ -105,7 +105,7 @@ void sim_products_run(struct sim_cuda *c, const struct sim_product *p)
     struct queued q = {.p = *p};
     if (p->m == 0 || p->n == 0 || p->batch == 0) return;
     if (p->bias) {
-        q.bias = p->out == SIM_DTYPE_BF16 ? sim_cuda_weight(c, p->bias) : p->bias;
+        q.bias = p->out == SIM_ELEMENT_BF16 ? sim_cuda_weight(c, p->bias) : p->bias;
         if (!q.bias) return;
     }
     sim_shim_queue(c->stream, work, &q, sizeof q);

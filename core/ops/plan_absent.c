@@ -1,4 +1,4 @@
-/* Planning needs cuDNN itself, which the host emulation does without. */
+/* plan.h without cuDNN: what every program links but the one over NVIDIA's libraries. */
 #include "plan.h"
 
 #include <stddef.h>
@@ -7,11 +7,11 @@ sim_status sim_planner_open(struct sim_planner **out, const char *device_json)
 {
     (void)device_json;
     *out = NULL;
-    return sim_fail(SIM_EINVAL,
-                    "the host emulation plays a device and plans for none: this needs the program "
-                    "that was built with the CUDA Toolkit and cuDNN");
+    return sim_fail(SIM_EINVAL, "planning for a GPU needs cuDNN, and this program was built without it "
+                                "(make CUDA=1 CUDA_ROOT=... CUDNN_ROOT=... builds it in)");
 }
 
+/* Nothing below is reached: no planner is ever open. */
 void sim_planner_close(struct sim_planner *p)
 {
     (void)p;
