@@ -91,7 +91,7 @@ IN_PLACE(contrast, sim_pixels_contrast(im->rgb, im->width, im->height, v->value[
 IN_PLACE(saturation, sim_pixels_saturation(im->rgb, im->width, im->height, v->value[FACTOR]))
 IN_PLACE(hue, sim_pixels_hue(im->rgb, im->width, im->height, v->value[FACTOR]))
 IN_PLACE(grey, sim_pixels_grayscale(im->rgb, im->width, im->height))
-IN_PLACE(solarise, sim_pixels_solarize(im->rgb, im->width, im->height))
+IN_PLACE(solarise, sim_pixels_solarize(im->rgb, im->width, im->height, SIM_SOLARIZE_HALF))
 #undef IN_PLACE
 
 static sim_status blur(struct sim_image *im, const struct values *v)

@@ -113,9 +113,9 @@ SIM_PIXEL int sim_mean_luma(uint64_t total, uint64_t count)
     return (int)((double)total / (double)count + 0.5);
 }
 
-SIM_PIXEL uint8_t sim_solarized(uint8_t v)
+SIM_PIXEL uint8_t sim_solarized(uint8_t v, int threshold)
 {
-    return v < 128 ? v : (uint8_t)(255 - v);
+    return v < threshold ? v : (uint8_t)(255 - v);
 }
 
 /* torchvision divides by 255, subtracts ImageNet's mean and divides by its deviation, each rounded. */

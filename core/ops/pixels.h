@@ -31,8 +31,26 @@ void sim_pixels_contrast(uint8_t *rgb, int w, int h, double factor);
 void sim_pixels_saturation(uint8_t *rgb, int w, int h, double factor);
 void sim_pixels_hue(uint8_t *rgb, int w, int h, double factor); /* factor in [-0.5, 0.5] turns */
 void sim_pixels_grayscale(uint8_t *rgb, int w, int h);
-void sim_pixels_solarize(uint8_t *rgb, int w, int h);                 /* threshold 128 */
+enum { SIM_SOLARIZE_HALF = 128 };
+void sim_pixels_solarize(uint8_t *rgb, int w, int h, int threshold);  /* values from there on are inverted */
 sim_status sim_pixels_blur(uint8_t *rgb, int w, int h, double sigma); /* Pillow's GaussianBlur */
+
+/* Maps of single bytes, after the image's own histogram where they say so (ImageOps). */
+void sim_pixels_invert(uint8_t *rgb, int w, int h);
+void sim_pixels_posterize(uint8_t *rgb, int w, int h, int bits); /* the upper 0 .. 8 bits are kept */
+void sim_pixels_add_below(uint8_t *rgb, int w, int h, int below,
+                          int add);                       /* values under `below` grow, to 255 */
+void sim_pixels_autocontrast(uint8_t *rgb, int w, int h); /* each channel is stretched from 0 to 255 */
+void sim_pixels_equalize(uint8_t *rgb, int w, int h);     /* each channel's histogram is made level */
+/* 0: under a 3 x 3 filter of weights 1 around 5, 1: as it is, above: sharper (ImageEnhance.Sharpness). */
+sim_status sim_pixels_sharpness(uint8_t *rgb, int w, int h, double factor);
+/* Output pixel (x, y) shows the place (a (x+1/2) + b (y+1/2) + c, d (x+1/2) + e (y+1/2) + f) of the image, m
+ * = a .. f, by cubic interpolation without antialiasing, or `fill` where that lies outside:
+ * Image.transform(AFFINE, BICUBIC). */
+sim_status sim_pixels_affine(uint8_t *rgb, int w, int h, const double m[6], const uint8_t fill[3]);
+/* Counter-clockwise about the centre: Image.rotate(degrees, BICUBIC), size kept.  Multiples of 90 degrees
+ * that fit move pixels without arithmetic, as Pillow does. */
+sim_status sim_pixels_rotate(uint8_t *rgb, int w, int h, double degrees, const uint8_t fill[3]);
 
 /* (h, w, 3) bytes -> (3, h, w) floats: /255, minus ImageNet's mean, over its deviation, as torchvision does.
  */

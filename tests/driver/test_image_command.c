@@ -80,8 +80,8 @@ START_TEST(operations)
     AFTER(sim_pixels_hue(rgb, W, H, -0.07), "hue factor=-0.07 IN OUT");
     AFTER(sim_pixels_grayscale(rgb, W, H), "grey IN OUT");
     AFTER(sim_pixels_grayscale(rgb, W, H), "grayscale IN OUT");
-    AFTER(sim_pixels_solarize(rgb, W, H), "solarise IN OUT");
-    AFTER(sim_pixels_solarize(rgb, W, H), "solarize IN OUT");
+    AFTER(sim_pixels_solarize(rgb, W, H, SIM_SOLARIZE_HALF), "solarise IN OUT");
+    AFTER(sim_pixels_solarize(rgb, W, H, SIM_SOLARIZE_HALF), "solarize IN OUT");
     AFTER(test_ok(sim_pixels_blur(rgb, W, H, 1.5)), "blur sigma=1.5 IN OUT");
 #undef AFTER
     fill(rgb);

@@ -1,6 +1,8 @@
-/* Image operations against Pillow 9.4: pixel by pixel on golden/image_ops.safetensors, and by hash on the
- * images of ops/pillow_pixels.txt (made by reference/pillow_pixels.py).  The tolerance is 0. */
+/* Image operations against Pillow 9.4, RandAugment's against timm upon it: pixel by pixel on golden/image_ops
+ * and golden/randaugment.safetensors, and by hash on the images of ops/pillow_pixels.txt (made by
+ * reference/pillow_pixels.py).  The tolerance is 0. */
 #include "pixels.h"
+#include "randaugment.h"
 #include "safetensors.h"
 #include "support.h"
 
@@ -58,7 +60,7 @@ static int apply(const char *op, uint8_t *rgb, int w, int h, double value)
     else if (!strcmp(op, "grayscale"))
         sim_pixels_grayscale(rgb, w, h);
     else if (!strcmp(op, "solarize"))
-        sim_pixels_solarize(rgb, w, h);
+        sim_pixels_solarize(rgb, w, h, SIM_SOLARIZE_HALF);
     else if (!strcmp(op, "blur"))
         test_ok(sim_pixels_blur(rgb, w, h, value));
     else
@@ -132,6 +134,68 @@ START_TEST(golden_cases)
 }
 END_TEST
 
+/* The operation of RandAugment of this name; SIM_RA_OPS where there is none. */
+static enum sim_randaugment_op randaugment_op(const char *name)
+{
+    int op = 0;
+    while (op < SIM_RA_OPS && strcmp(name, sim_randaugment_names[op])) op++;
+    return (enum sim_randaugment_op)op;
+}
+
+/* All fifteen, at the parameters that the file names. */
+START_TEST(golden_randaugment)
+{
+    struct sim_tensors *file;
+    test_ok(sim_tensors_open(&file, test_path("golden/randaugment.safetensors")));
+    const struct sim_tensor *image = sim_tensors_find(file, "image");
+    const int w = (int)image->shape[1], h = (int)image->shape[0];
+    json_t *specs = json_loads(sim_tensors_metadata(file, "spec"), 0, NULL), *spec, *value;
+    const char *name, *key;
+    int cases = 0, seen[SIM_RA_OPS + 1] = {0};
+    json_object_foreach(specs, name, spec)
+    {
+        char op[32];
+        snprintf(op, sizeof op, "%s", name);
+        op[strcspn(op, ".")] = 0;
+        struct sim_randaugment_step step = {.op = randaugment_op(op)};
+        json_object_foreach(spec, key, value)
+        {
+            if (strcmp(key, "below")) step.value = json_number_value(value);
+        }
+        uint8_t *rgb = guarded(image->data, (size_t)image->count);
+        test_ok(sim_randaugment_apply(&step, rgb, w, h));
+        same(rgb, sim_tensors_find(file, name)->data, (size_t)image->count, name);
+        release(rgb, (size_t)image->count, name);
+        cases++, seen[step.op] = 1;
+    }
+    ck_assert_int_eq(cases, 46);
+    for (int op = 0; op < SIM_RA_OPS; op++)
+        ck_assert_msg(seen[op], "no case of %s", sim_randaugment_names[op]);
+    json_decref(specs);
+    sim_tensors_close(file);
+}
+END_TEST
+
+/* timm's parameters at magnitudes 9, 10 and 0 (method.md 3.3). */
+START_TEST(randaugment_magnitudes)
+{
+    static const double nine[SIM_RA_OPS] = {0,    0,    0,    27,   1,    26,    99,   1.81,
+                                            1.81, 1.81, 1.81, 0.27, 0.27, 0.405, 0.405};
+    for (int op = 0; op < SIM_RA_OPS; op++) {
+        double v = sim_randaugment_value(op, 9, 0), back = sim_randaugment_value(op, 9, 1);
+        ck_assert_double_eq_tol(v, nine[op], 1e-12);
+        int factor = op >= SIM_RA_COLOR && op <= SIM_RA_SHARPNESS,
+            sign = op == SIM_RA_ROTATE || op >= SIM_RA_SHEAR_X;
+        ck_assert_double_eq_tol(back, factor ? 0.19 : sign ? -v : v, 1e-12);
+    }
+    ck_assert_double_eq(sim_randaugment_value(SIM_RA_POSTERIZE, 10, 0), 0);
+    ck_assert_double_eq(sim_randaugment_value(SIM_RA_SOLARIZE, 10, 0), 0);
+    ck_assert_double_eq(sim_randaugment_value(SIM_RA_COLOR, 10, 1), 0.1);
+    ck_assert_double_eq(sim_randaugment_value(SIM_RA_POSTERIZE, 0, 0), 4);
+    ck_assert_double_eq(sim_randaugment_value(SIM_RA_SOLARIZE, 0, 0), 256);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- hashes */
 
 /* As noise() in reference/pillow_pixels.py; "every" gives each colour once. */
@@ -179,6 +243,27 @@ static void hashed_crop(const char *line)
     free(src.rgb);
 }
 
+/* "ra.OP W H SEED VALUE HASH" */
+static void hashed_randaugment(const char *line)
+{
+    int w, h, seed;
+    char op[16];
+    struct sim_randaugment_step step;
+    uint64_t want;
+    ck_assert_int_eq(sscanf(line, "ra.%15s %d %d %d %lf %" SCNx64, op, &w, &h, &seed, &step.value, &want), 6);
+    step.op = randaugment_op(op);
+    char text[16];
+    snprintf(text, sizeof text, "%d", seed);
+    size_t bytes = (size_t)w * (size_t)h * 3;
+    uint8_t *plain = noise(w, h, text), *rgb;
+    for (size_t i = 0; i < bytes && seed >= 100; i++) plain[i] = (uint8_t)(plain[i] / 4 + 50);
+    rgb = guarded(plain, bytes);
+    test_ok(sim_randaugment_apply(&step, rgb, w, h));
+    expect_hash(rgb, bytes, want, line);
+    release(rgb, bytes, line);
+    free(plain);
+}
+
 /* "OP W H SEED [VALUE] HASH" */
 static void hashed_in_place(const char *line)
 {
@@ -208,12 +293,14 @@ START_TEST(hashes_of_pillow)
         if (line[0] == '#') continue;
         if (!strncmp(line, "crop_resize", 11))
             hashed_crop(line);
+        else if (!strncmp(line, "ra.", 3))
+            hashed_randaugment(line);
         else
             hashed_in_place(line);
         cases++;
     }
     fclose(f);
-    ck_assert_int_ge(cases, 500);
+    ck_assert_int_ge(cases, 900);
 }
 END_TEST
 
@@ -280,6 +367,8 @@ int main(void)
     TCase *c = tcase_create("pillow");
     tcase_set_timeout(c, 120);
     tcase_add_test(c, golden_cases);
+    tcase_add_test(c, golden_randaugment);
+    tcase_add_test(c, randaugment_magnitudes);
     tcase_add_test(c, hashes_of_pillow);
     tcase_add_test(c, flip_argument_is_hflip_then_crop);
     tcase_add_test(c, crop_at_the_last_pixel_reads_no_further);

@@ -1,6 +1,6 @@
 """Writes tests/ops/pillow_pixels.txt: hashes of what Pillow 9.4 and torchvision make of images of noise, many sizes.
 
-    python3 pillow_pixels.py > ../ops/pillow_pixels.txt      (needs pillow==9.4.0, torchvision, numpy, xxhash)
+    python3 pillow_pixels.py > ../ops/pillow_pixels.txt      (needs pillow==9.4.0, torchvision, timm, numpy, xxhash)
 
 golden/image_ops.safetensors holds pixels for a few cases of one image; this table covers odd sizes, wide blurs, flips,
 random factors and every one of the 2^24 colours, in a line each: operation, image, parameters, XXH64 of the result.
@@ -12,6 +12,7 @@ import PIL
 import torchvision
 import torchvision.transforms.functional as TF
 import xxhash
+from timm.data import auto_augment as timm
 from PIL import Image, ImageFilter
 
 FILTERS = {"bilinear": TF.InterpolationMode.BILINEAR, "bicubic": TF.InterpolationMode.BICUBIC}
@@ -71,15 +72,41 @@ def colours(rng):
     line(TF.adjust_saturation(every, 1.17), "saturation", 4096, 4096, "every", 1.17)
 
 
+def randaugment(rng):
+    """timm's functions; images of seeds from 100 on have a quarter of the range, for what looks at histograms."""
+    kw = {"resample": Image.BICUBIC, "fillcolor": (124, 116, 104)}
+    sign = lambda high: float(rng.uniform(-high, high))
+    apply = {"auto_contrast": (timm.auto_contrast, None), "equalize": (timm.equalize, None), "invert": (timm.invert, None),
+             "rotate": (lambda im, v: timm.rotate(im, v, **kw), lambda: sign(200)),
+             "posterize": (timm.posterize, lambda: int(rng.integers(0, 9))),
+             "solarize": (timm.solarize, lambda: int(rng.integers(0, 257))),
+             "solarize_add": (timm.solarize_add, lambda: int(rng.integers(0, 111))),
+             "sharpness": (timm.sharpness, lambda: float(rng.uniform(0, 2.5))),
+             "shear_x": (lambda im, v: timm.shear_x(im, v, **kw), lambda: sign(0.5)),
+             "shear_y": (lambda im, v: timm.shear_y(im, v, **kw), lambda: sign(0.5)),
+             "translate_x": (lambda im, v: timm.translate_x_rel(im, v, **kw), lambda: sign(0.6)),
+             "translate_y": (lambda im, v: timm.translate_y_rel(im, v, **kw), lambda: sign(0.6))}
+    for k, (w, h) in enumerate([(1, 1), (2, 5), (3, 3), (16, 1), (17, 19), (32, 32), (61, 47), (224, 224)]):
+        for seed in (k, 100 + k):
+            pixels = noise(w, h, seed)
+            image = Image.fromarray(pixels if seed < 100 else pixels // 4 + 50)
+            for name, (function, draw) in apply.items():
+                values = [None] if draw is None else [draw() for _ in range(2)]
+                for v in values + ([90, 180, -90, 360] if name == "rotate" else []):
+                    line(function(image) if v is None else function(image, v), "ra." + name, w, h, seed, repr(v or 0))
+
+
 def main():
     print(f"# Pillow {PIL.__version__}, torchvision {torchvision.__version__}; made by {sys.argv[0].split('/')[-1]}")
     print("# crop_resize W H SEED FLIP I J H W OUT_W OUT_H FILTER XXH64")
     print("# blur W H SEED SIGMA XXH64")
     print("# brightness|contrast|saturation|hue W H SEED FACTOR XXH64, grayscale W H SEED XXH64; SEED every: all colours")
+    print("# ra.OPERATION W H SEED VALUE XXH64: RandAugment's; SEED from 100 on: a quarter of the range")
     rng = np.random.default_rng(5)
     crops(rng)
     blurs(rng)
     colours(rng)
+    randaugment(np.random.default_rng(6))
 
 
 if __name__ == "__main__":

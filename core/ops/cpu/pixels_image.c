@@ -36,12 +36,6 @@ void sim_pixels_hflip(uint8_t *rgb, int w, int h)
     }
 }
 
-void sim_pixels_solarize(uint8_t *rgb, int w, int h)
-{
-    size_t n = (size_t)w * (size_t)h * 3;
-    for (size_t i = 0; i < n; i++) rgb[i] = sim_solarized(rgb[i]);
-}
-
 /* A byte has 256 values, so the divisions are made once per value; the tables cost as much as some 300
  * pixels. */
 void sim_pixels_normalize(const uint8_t *rgb, int w, int h, float *out)

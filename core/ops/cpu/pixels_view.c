@@ -13,6 +13,6 @@ sim_status sim_view_apply(const struct sim_view_style *style, const struct sim_v
     }
     if (v->grayscale) sim_pixels_grayscale(out, size, size);
     if (v->blur) SIM_TRY(sim_pixels_blur(out, size, size, v->sigma));
-    if (v->solarize) sim_pixels_solarize(out, size, size);
+    if (v->solarize) sim_pixels_solarize(out, size, size, SIM_SOLARIZE_HALF);
     return SIM_OK;
 }

@@ -9,7 +9,7 @@
 static __device__ __forceinline__ float sim_view_normalized(const struct sim_view_task &v, uint8_t byte,
                                                             float mean, float deviation)
 {
-    return sim_normalized(v.solarize ? sim_solarized(byte) : byte, mean, deviation);
+    return sim_normalized(v.solarize ? sim_solarized(byte, SIM_SOLARIZE_HALF) : byte, mean, deviation);
 }
 
 /* Pixel i of `pixels`. */
