@@ -139,8 +139,18 @@ static int is_point(const struct sim_run *run)
     return json_object_size(json_object_get(run->study, "axes")) > 0;
 }
 
-/* Against the runs before it: no folder twice, and no point of the grids twice.  A named run may be one of
- * the points: which of them it is can differ between scales. */
+/* A named run may be one of the points, and which of them can differ between scales: it then stands for the
+ * point, with its values on the axes, and is made once.  NULL: the point has no such run. */
+static struct sim_run *named_point(const struct appending *a, const struct sim_run *point)
+{
+    for (int i = a->first; i < a->e->count; i++) {
+        struct sim_run *other = &a->e->runs[i];
+        if (strcmp(other->config_hash, point->config_hash) == 0 && !is_point(other)) return other;
+    }
+    return NULL;
+}
+
+/* Against the runs before it: no folder twice, and no point of the grids twice. */
 static sim_status check_clash(const struct appending *a, const struct sim_own *own, const struct sim_yaml *at,
                               const struct sim_run *run)
 {
@@ -184,7 +194,13 @@ static sim_status append_run(void *context, const struct sim_own *own, const cha
             json_decref(run->study);
             return status;
         }
-        e->count++;
+        struct sim_run *named = own->axes ? named_point(a, run) : NULL;
+        if (named) {
+            json_decref(named->study); /* the point's says the same, and the values */
+            named->study = run->study;
+        } else {
+            e->count++;
+        }
     }
     return SIM_OK;
 }

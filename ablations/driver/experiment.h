@@ -12,11 +12,14 @@
  *   scales:                  # of mini, small, paper; --scale picks, the first is the default
  *     mini: {preset: mini, train: {epochs: 20}}
  *     paper: {preset: paper, seeds: [0], expected: 40 days of one GPU}
- *   axes:                    # every combination is a run: momentum-0.9, momentum-0.99 ...; or a list of such
- * maps siameseim.momentum: [0, 0.9, 0.99] runs:                    # named runs; without axes and runs: one,
- * named as the experiment untrained: {train: {epochs: 0}} claims:
+ *   axes:                    # every combination is a run, momentum-0.9 ...; or a list of such maps
+ *     siameseim.momentum: [0, 0.9, 0.99]
+ *   runs:                    # named runs; without axes and runs: one, named as the experiment
+ *     untrained: {train: {epochs: 0}}
+ *   claims:
  *     - {id: slow, text: A slow target is better., score: logistic, higher: momentum-0.99, lower: momentum-0}
  *
+ * A named run that equals a point of the grids stands for it, and is made once, under its own name.
  * A claim's side is a run, a list of runs, or a map of axis values that stands for all runs which have them;
  * its score one of eval.*, with pretrained (the default), untrained or lift behind it.  A run that was
  * written out (sim_run_write_yaml) has `study` in place of question, paper, scales, axes and claims: what its

@@ -110,6 +110,34 @@ START_TEST(a_grid_is_every_combination)
 }
 END_TEST
 
+/* `plain` is the point 0.9, which is not made again under a name of its own; it can still be meant by its
+ * value. */
+START_TEST(a_named_run_stands_for_its_point)
+{
+    static const char *const names[] = {"plain", "other", "momentum-0.99"};
+    test_ok(open_text("seeds: [4, 5]\nbase: {siameseim: {momentum: 0.9}}\n"
+                      "runs: {plain: {}, other: {model: {depth: 2}}}\n"
+                      "axes: {siameseim.momentum: [0.9, 0.99]}\nclaims:\n"
+                      "  - {id: c, text: t, score: knn, higher: {siameseim.momentum: 0.9}, lower: other}\n",
+                      NULL, NULL, NULL));
+    ck_assert_int_eq(e.count, 6);
+    for (int i = 0; i < 6; i++) {
+        const json_t *axes = json_object_get(e.runs[i].study, "axes");
+        ck_assert_str_eq(e.runs[i].name, names[i / 2]);
+        ck_assert_int_eq(e.runs[i].config.seed, 4 + i % 2);
+        ck_assert_uint_eq(json_object_size(axes), i / 2 == 1 ? 0 : 1);
+        if (i / 2 != 1)
+            ck_assert_double_eq(json_number_value(json_object_get(axes, "siameseim.momentum")),
+                                i < 2 ? 0.9 : 0.99);
+    }
+    sim_experiment_close(&e);
+    test_ok(open_text("runs: {plain: {}}\naxes: {siameseim.momentum: [0.5, 0.995]}\n", NULL, NULL, NULL));
+    ck_assert_int_eq(e.count, 2); /* where the file asks nothing, too */
+    ck_assert_uint_eq(json_object_size(json_object_get(e.runs[0].study, "axes")), 1);
+    sim_experiment_close(&e);
+}
+END_TEST
+
 START_TEST(several_grids_over_the_same_axes)
 {
     test_ok(open_text("axes:\n  - {model.depth: [1, 2], siameseim.online_ln: [false, true]}\n"
@@ -278,6 +306,7 @@ int main(void)
     TCase *right = tcase_create("right"), *wrong = tcase_create("wrong");
     tcase_add_test(right, presets_then_base_then_scale_then_run);
     tcase_add_test(right, a_grid_is_every_combination);
+    tcase_add_test(right, a_named_run_stands_for_its_point);
     tcase_add_test(right, several_grids_over_the_same_axes);
     tcase_add_test(right, the_study_of_a_record);
     tcase_add_test(right, a_run_written_out_keeps_its_scale);
