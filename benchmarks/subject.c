@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rng.h"
+#include "siameseim.h"
 
 /* As in the paper, projector and predictor split their width into more heads than the encoder: there 16 of 48 numbers
  * beside 12 of 64.  ViT-S keeps the 48; ViT-Ti, whose 192 would make 4, takes 6. */

@@ -37,9 +37,11 @@ static sim_status print_run(const struct sim_run *run, const char *of, int plain
 static sim_status print_defaults(const struct sim_words *sets, int plain)
 {
     struct sim_run run = {.experiment = "defaults", .name = "defaults", .folder = "defaults"};
-    SIM_TRY(sim_fields_preset(sim_run_schema(), &run.config));
-    for (int i = 0; i < sets->count; i++)
-        SIM_TRY(sim_fields_set_pair(sim_run_schema(), &run.config, sets->word[i]));
+    for (int pass = 0; pass < 2; pass++) { /* the defaults are those of the objective that the pairs say */
+        SIM_TRY(sim_run_config_preset(&run.config, run.config.pretrain.objective));
+        for (int i = 0; i < sets->count; i++)
+            SIM_TRY(sim_fields_set_pair(sim_run_schema(), &run.config, sets->word[i]));
+    }
     SIM_TRY(sim_run_config_check(&run.config));
     SIM_TRY(sim_run_config_hash(&run.config, run.config_hash));
     return print_run(&run, "the defaults", plain);

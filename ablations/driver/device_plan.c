@@ -5,8 +5,6 @@
 #include <string.h>
 
 #include "file.h"
-#include "objective.h"
-#include "siameseim_shapes.h"
 
 enum { MOST_JSON_BYTES = 1 << 20, ANSWERS = 256 };
 
@@ -98,14 +96,15 @@ static sim_status print_run(struct table *t, const struct sim_run *run)
     struct sim_attention_use uses[SIM_ATTENTION_USES + 1];
     struct sim_cost cost;
     char activations[24], state[24], scratch[24];
-    int64_t hidden, most = 0;
+    struct sim_pretrain_job job;
+    int64_t most = 0;
     if (c->train.batch_size % t->ranks)
         return sim_fail(SIM_EINVAL, "train.batch_size: %lld images are no multiple of --ranks %lld",
                         (long long)c->train.batch_size, (long long)t->ranks);
     const int64_t images = c->train.batch_size / t->ranks;
-    SIM_TRY(sim_mask_hidden(&c->mask, grid, &hidden));
-    SIM_TRY(sim_siameseim_cost(&cost, &c->model, &c->siameseim, images, patches - hidden, fused ? 2 : 4));
-    int count = sim_siameseim_attention(uses, &c->model, &c->siameseim, images, patches - hidden);
+    SIM_TRY(sim_run_config_cost(c, images, &cost));
+    SIM_TRY(sim_run_config_job(c, images, &job));
+    int count = sim_objective_kind_of(&c->pretrain)->attention(uses, &job);
     uses[count++] = (struct sim_attention_use){
         "evaluation",
         {c->eval.batch_size, 1 + patches, c->model.num_heads, c->model.embed_dim / c->model.num_heads},

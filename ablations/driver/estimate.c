@@ -41,12 +41,8 @@ sim_status sim_estimate_run(const struct sim_run *run, const struct sim_estimate
                             struct sim_estimate *out)
 {
     const struct sim_run_config *c = &run->config;
-    int64_t grid = c->model.img_size / c->model.patch_size, hidden;
     memset(out, 0, sizeof *out);
-    SIM_TRY(sim_mask_hidden(&c->mask, grid, &hidden));
-    SIM_TRY(
-        sim_siameseim_cost(&out->cost, &c->model, &c->siameseim, c->train.batch_size, grid * grid - hidden,
-                           c->compute.precision == SIM_PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float)));
+    SIM_TRY(sim_run_config_cost(c, c->train.batch_size, &out->cost));
     out->images = from->images;
     if (!out->images) SIM_TRY(count_images(run, &out->images));
     out->steps = c->train.epochs * (out->images / c->train.batch_size);

@@ -20,21 +20,29 @@ static const struct sim_yaml *find_key(const struct sim_yaml *map, const char *d
 {
     char section[64];
     const char *dot = strchr(dotted, '.');
-    if (!map || map->kind != SIM_YAML_MAP || !dot || (size_t)(dot - dotted) >= sizeof section) return NULL;
+    if (!map || map->kind != SIM_YAML_MAP || !sim_fields_find(sim_run_schema(), dotted)) return NULL;
+    if (!dot) return sim_yaml_find(map, dotted);
     snprintf(section, sizeof section, "%.*s", (int)(dot - dotted), dotted);
     map = sim_yaml_find(map, section);
     return map && map->kind == SIM_YAML_MAP ? sim_yaml_find(map, dot + 1) : NULL;
 }
 
+/* Whether the layer is for runs of this objective. */
+static int is_for(const struct sim_layer *layer, int objective)
+{
+    return layer->objective < 0 || layer->objective == objective;
+}
+
 /* Where the key got its value, the last word first: the run's own keys, its axes, then the layers. */
-static int find_origin(const struct sim_reader *r, const struct sim_own *own, const char *key, char *where,
-                       int size)
+static int find_origin(const struct sim_reader *r, const struct sim_own *own, int objective, const char *key,
+                       char *where, int size)
 {
     const struct sim_yaml *node = find_key(own->map, key);
     const struct sim_yaml_file *yaml = r->yaml;
     for (int i = 0; i < own->axes && !node; i++)
         if (strcmp(own->axis[i]->key, key) == 0) node = own->value[i];
     for (int i = r->layers - 1; i >= 0 && !node; i--) {
+        if (!is_for(&r->layer[i], objective)) continue;
         node = find_key(r->layer[i].map, key);
         yaml = r->layer[i].yaml;
     }
@@ -44,18 +52,18 @@ static int find_origin(const struct sim_reader *r, const struct sim_own *own, co
 
 /* A failed check of the resolved configuration names the key at fault, then the keys it does not agree with:
  * says where the first of them that the user set was set. */
-static sim_status locate(const struct sim_reader *r, const struct sim_own *own, const char *name,
+static sim_status locate(const struct sim_reader *r, const struct sim_own *own, const struct sim_run *run,
                          sim_status code)
 {
     char sentence[2048], where[SIM_WHERE_BYTES], *rest;
     snprintf(sentence, sizeof sentence, "%s", sim_error_text());
     for (char *key = strtok_r(sentence, " :,;", &rest); key; key = strtok_r(NULL, " :,;", &rest)) {
         for (int i = 0; i < r->set_count; i++)
-            if (pair_is(r->sets[i], key)) return sim_context(code, "--set %s: run %s", r->sets[i], name);
-        if (find_origin(r, own, key, where, sizeof where))
-            return sim_context(code, "%s: run %s", where, name);
+            if (pair_is(r->sets[i], key)) return sim_context(code, "--set %s: run %s", r->sets[i], run->name);
+        if (find_origin(r, own, run->config.pretrain.objective, key, where, sizeof where))
+            return sim_context(code, "%s: run %s", where, run->name);
     }
-    return sim_context(code, "%s: run %s", sim_yaml_path(r->yaml), name);
+    return sim_context(code, "%s: run %s", sim_yaml_path(r->yaml), run->name);
 }
 
 /* Applies a layer's keys, section by section, but for those that are none of the configuration. */
@@ -70,22 +78,86 @@ static sim_status apply(const struct sim_layer *layer, struct sim_run_config *ou
     return SIM_OK;
 }
 
-sim_status sim_reader_resolve(const struct sim_reader *r, const struct sim_own *own, int64_t seed,
-                              struct sim_run_config *out)
+/* As if the run's objective were this one. */
+static sim_status resolve_as(const struct sim_reader *r, const struct sim_own *own, int objective,
+                             struct sim_run_config *out)
 {
     const struct sim_schema *schema = sim_run_schema();
     char where[SIM_WHERE_BYTES];
     memset(out, 0, sizeof *out);
-    SIM_TRY(sim_fields_preset(schema, out));
+    SIM_TRY(sim_run_config_preset(out, objective));
     for (int i = 0; i < r->layers; i++)
-        if (r->layer[i].map->kind == SIM_YAML_MAP) SIM_TRY(apply(&r->layer[i], out));
+        if (r->layer[i].map->kind == SIM_YAML_MAP && is_for(&r->layer[i], objective))
+            SIM_TRY(apply(&r->layer[i], out));
     if (own->map && own->map->kind == SIM_YAML_MAP) SIM_TRY(sim_yaml_apply(r->yaml, own->map, schema, out));
     for (int i = 0; i < own->axes; i++) {
         sim_yaml_where(r->yaml, own->value[i], where, sizeof where);
         SIM_TRY(sim_fields_set(schema, out, own->axis[i]->key, own->value[i]->text, where));
     }
-    out->seed = seed;
     for (int i = 0; i < r->set_count; i++) SIM_TRY(sim_fields_set_pair(schema, out, r->sets[i]));
+    return SIM_OK;
+}
+
+sim_status sim_reader_resolve(const struct sim_reader *r, const struct sim_own *own, int64_t seed,
+                              struct sim_run_config *out)
+{
+    SIM_TRY(resolve_as(r, own, SIM_OBJECTIVE_SIAMESEIM, out)); /* which objective? */
+    if (out->pretrain.objective != SIM_OBJECTIVE_SIAMESEIM)
+        SIM_TRY(resolve_as(r, own, out->pretrain.objective, out));
+    int seeded = 0;
+    for (int i = 0; i < r->set_count; i++) seeded |= pair_is(r->sets[i], "seed");
+    if (!seeded) out->seed = seed;
+    return SIM_OK;
+}
+
+/* ------------------------------------------------------------------ keys of other objectives */
+/* A run's own keys are of its own objective.  What several runs share, in `base`, scales and --set, is of the
+ * objective of one of them at least; presets may serve runs of any. */
+
+static sim_status check_own(const struct sim_reader *r, const struct sim_own *own, const struct sim_run *run)
+{
+    const char *objective = sim_objective_kind_of(&run->config.pretrain)->name;
+    for (const struct sim_yaml *node = own->map ? own->map->child : NULL; node; node = node->next)
+        if (!sim_run_config_takes(&run->config, node->key))
+            return sim_reader_fail_key(r, node, "%.80s: run %s pre-trains %s, which has no such keys",
+                                       node->key, run->name, objective);
+    for (int i = 0; i < own->axes; i++)
+        if (!sim_run_config_takes(&run->config, own->axis[i]->key))
+            return sim_reader_fail_key(r, own->axis[i], "%.80s: run %s pre-trains %s, which has no such key",
+                                       own->axis[i]->key, run->name, objective);
+    return SIM_OK;
+}
+
+/* Whether one of the runs from `first` on takes this key or section. */
+static int is_taken(const struct sim_experiment *e, int first, const char *key)
+{
+    int taken = 0;
+    for (int i = first; i < e->count; i++) taken |= sim_run_config_takes(&e->runs[i].config, key);
+    return taken;
+}
+
+static sim_status check_shared(const struct sim_reader *r, const struct sim_experiment *e, int first)
+{
+    for (int i = 0; i < r->layers; i++) {
+        const struct sim_layer *layer = &r->layer[i];
+        if (layer->yaml != r->yaml || layer->map->kind != SIM_YAML_MAP) continue;
+        for (const struct sim_yaml *node = layer->map->child; node; node = node->next)
+            if (!sim_layer_reserves(layer, node->key) && !is_taken(e, first, node->key))
+                return sim_reader_fail_key(r, node, "%.80s: no run of this file pre-trains %.80s", node->key,
+                                           node->key);
+    }
+    return SIM_OK;
+}
+
+static sim_status check_sets(const struct sim_experiment *e, const char *const *sets, int set_count)
+{
+    for (int i = 0; i < set_count; i++) {
+        char key[128];
+        snprintf(key, sizeof key, "%.*s", (int)strcspn(sets[i], "="), sets[i]);
+        if (!is_taken(e, 0, key))
+            return sim_fail(SIM_EINVAL, "--set %s: no run pre-trains %.*s", sets[i], (int)strcspn(key, "."),
+                            key);
+    }
     return SIM_OK;
 }
 
@@ -122,13 +194,14 @@ static sim_status fill_run(const struct sim_reader *r, const struct sim_own *own
     snprintf(run->name, sizeof run->name, "%s", name);
     snprintf(run->file, sizeof run->file, "%s", sim_yaml_path(r->yaml));
     SIM_TRY(sim_reader_resolve(r, own, seed, &run->config));
+    SIM_TRY(check_own(r, own, run));
     note_replaced(r, own->map, run);
     if (one_seed)
         snprintf(run->folder, sizeof run->folder, "%s", name);
     else
         snprintf(run->folder, sizeof run->folder, "%s-s%lld", name, (long long)run->config.seed);
     sim_status status = sim_run_config_check(&run->config);
-    if (status != SIM_OK) return locate(r, own, name, status);
+    if (status != SIM_OK) return locate(r, own, run, status);
     SIM_TRY(sim_run_config_hash(&run->config, run->config_hash));
     return sim_study_make(r, own, run);
 }
@@ -216,6 +289,7 @@ static sim_status read_file(struct sim_experiment *e, const char *path, const ch
     for (const struct sim_yaml *run = r.runs ? r.runs->child : NULL; run && status == SIM_OK; run = run->next)
         status = append_run(&a, &(struct sim_own){.map = run}, run->key, run);
     if (status == SIM_OK && r.axes) status = sim_axes_each(&r, append_run, &a);
+    if (status == SIM_OK) status = check_shared(&r, e, a.first);
     if (status == SIM_OK) status = sim_claims_check(&r, e, a.first);
     sim_reader_close(&r);
     return status;
@@ -229,6 +303,7 @@ sim_status sim_experiment_open(struct sim_experiment *out, const char *const *fi
     memset(out, 0, sizeof *out);
     for (int i = 0; i < file_count && status == SIM_OK; i++)
         status = read_file(out, files[i], scale, sets, set_count);
+    if (status == SIM_OK) status = check_sets(out, sets, set_count);
     if (status != SIM_OK) sim_experiment_close(out);
     return status;
 }

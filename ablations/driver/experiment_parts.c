@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "nearest.h"
 
@@ -136,26 +137,40 @@ static sim_status read_seeds(struct sim_reader *r, const struct sim_yaml *map)
 
 /* ------------------------------------------------------------------ presets, base, scale */
 
-/* Opens presets/NAME.yaml beside the file, where the map names one. */
-static sim_status open_preset(struct sim_reader *r, int which, const struct sim_yaml *map)
+/* One file of a preset as a layer; objective as in struct sim_layer. */
+static sim_status open_layer(struct sim_reader *r, const char *path, int objective)
+{
+    SIM_TRY(sim_yaml_open(&r->preset[r->presets], path));
+    const struct sim_yaml *root = sim_yaml_root(r->preset[r->presets]);
+    r->layer[r->layers++] = (struct sim_layer){r->preset[r->presets++], root, 0, objective};
+    if (root->kind != SIM_YAML_MAP || sim_yaml_find(root, "seed"))
+        return sim_fail(SIM_EINVAL, "%s: a preset is a map of configuration keys without a seed", path);
+    if (objective >= 0 && sim_yaml_find(root, "objective"))
+        return sim_fail(SIM_EINVAL, "%s: in the folder of an objective, a preset does not choose one", path);
+    return SIM_OK;
+}
+
+/* Opens presets/NAME.yaml beside the file, where the map names one, and what the objectives lay over it,
+ * presets/OBJECTIVE/NAME.yaml. */
+static sim_status open_preset(struct sim_reader *r, const struct sim_yaml *map)
 {
     const struct sim_yaml *node = sim_yaml_find(map, "preset");
     const char *file = sim_yaml_path(r->yaml), *slash = strrchr(file, '/');
-    char path[SIM_TEXT_BYTES + SIM_NAME_BYTES + 16], where[SIM_WHERE_BYTES];
+    const int folder = slash ? (int)(slash - file) + 1 : 0;
+    char path[SIM_TEXT_BYTES + 2 * SIM_NAME_BYTES + 16], where[SIM_WHERE_BYTES];
     if (!node) return SIM_OK;
     if (node->kind != SIM_YAML_SCALAR) return sim_reader_fail(r, node, "the name of a preset belongs here");
     SIM_TRY(sim_reader_name(r, node, "preset", node->text));
-    if (snprintf(path, sizeof path, "%.*spresets/%s.yaml", slash ? (int)(slash - file) + 1 : 0, file,
-                 node->text) >= (int)sizeof path)
+    if (folder + 2 * SIM_NAME_BYTES + 16 >= (int)sizeof path)
         return sim_reader_fail(r, node, "the preset's path is too long");
-    sim_status status = sim_yaml_open(&r->preset[which], path);
-    if (status == SIM_OK) {
-        const struct sim_yaml *root = sim_yaml_root(r->preset[which]);
-        const struct sim_yaml *seed = sim_yaml_find(root, "seed");
-        r->layer[r->layers++] = (struct sim_layer){r->preset[which], root, 0};
-        if (root->kind == SIM_YAML_MAP && !seed) return SIM_OK;
-        status = sim_fail(SIM_EINVAL, "%s: a preset is a map of configuration keys without a seed", path);
+    snprintf(path, sizeof path, "%.*spresets/%s.yaml", folder, file, node->text);
+    sim_status status = open_layer(r, path, -1);
+    for (int k = 0; k < SIM_OBJECTIVES && status == SIM_OK; k++) {
+        snprintf(path, sizeof path, "%.*spresets/%s/%s.yaml", folder, file, sim_objective_kinds[k].name,
+                 node->text);
+        if (access(path, F_OK) == 0) status = open_layer(r, path, k);
     }
+    if (status == SIM_OK) return SIM_OK;
     sim_yaml_where(r->yaml, node, where, sizeof where);
     return sim_context(status, "%s: preset %s", where, node->text);
 }
@@ -192,11 +207,11 @@ static sim_status read_layers(struct sim_reader *r, const struct sim_yaml *root,
     const struct sim_yaml *base = sim_yaml_find(root, "base"), *scale;
     SIM_TRY(choose_scale(r, sim_yaml_find(root, "scales"), asked, &scale));
     if (base) SIM_TRY(sim_reader_overrides(r, base));
-    if (base) SIM_TRY(open_preset(r, 0, base));
-    if (scale) SIM_TRY(open_preset(r, 1, scale));
-    if (base) r->layer[r->layers++] = (struct sim_layer){r->yaml, base, 1};
+    if (base) SIM_TRY(open_preset(r, base));
+    if (scale) SIM_TRY(open_preset(r, scale));
+    if (base) r->layer[r->layers++] = (struct sim_layer){r->yaml, base, 1, -1};
     if (!scale) return SIM_OK;
-    r->layer[r->layers++] = (struct sim_layer){r->yaml, scale, 3};
+    r->layer[r->layers++] = (struct sim_layer){r->yaml, scale, 3, -1};
     SIM_TRY(sim_reader_text(r, scale, "expected", r->expected, sizeof r->expected));
     return read_seeds(r, scale);
 }
@@ -264,7 +279,7 @@ sim_status sim_reader_open(struct sim_reader *r, const char *path, const char *s
 
 void sim_reader_close(struct sim_reader *r)
 {
-    for (int i = 0; i < 2; i++) sim_yaml_close(r->preset[i]);
+    for (int i = 0; i < r->presets; i++) sim_yaml_close(r->preset[i]);
     sim_yaml_close(r->yaml);
     json_decref(r->claims_json);
     json_decref(r->axes_json);

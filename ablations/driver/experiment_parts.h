@@ -21,15 +21,18 @@ struct sim_layer {
     const struct sim_yaml_file *yaml;
     const struct sim_yaml *map;
     int reserved;
+    int objective; /* of whose runs it is alone; -1: of all */
 };
 
+/* A preset, and what each objective lays over it. */
+#define SIM_PRESET_FILES (1 + SIM_OBJECTIVES)
 /* Presets of base and scale, base, scale. */
-#define SIM_LAYERS 4
+#define SIM_LAYERS (2 * SIM_PRESET_FILES + 2)
 
 struct sim_reader {
-    struct sim_yaml_file *yaml, *preset[2];
+    struct sim_yaml_file *yaml, *preset[2 * SIM_PRESET_FILES];
     struct sim_layer layer[SIM_LAYERS]; /* (layers) the later wins */
-    int layers;
+    int layers, presets;
     const struct sim_yaml *runs, *axes, *claims; /* NULL where the file has none */
     char name[SIM_NAME_BYTES], about[SIM_TEXT_BYTES], expected[SIM_TEXT_BYTES];
     char question[SIM_TEXT_BYTES], paper[SIM_TEXT_BYTES], scale[SIM_NAME_BYTES];
@@ -79,7 +82,7 @@ int sim_layer_reserves(const struct sim_layer *layer, const char *key);
 
 /* ------------------------------------------------------------------ experiment.c */
 
-/* The configuration of a run: presets, base, scale, its own keys, --set. */
+/* The configuration of a run: its objective's defaults, presets, base, scale, its own keys, --set. */
 sim_status sim_reader_resolve(const struct sim_reader *r, const struct sim_own *own, int64_t seed,
                               struct sim_run_config *out);
 

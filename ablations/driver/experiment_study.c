@@ -17,11 +17,12 @@ static json_t *value_of(const struct sim_run_config *config, const char *key)
 {
     char *text = NULL, section[64];
     const char *dot = strchr(key, '.');
-    if (!dot || sim_fields_dump_json(sim_run_schema(), config, &text) != SIM_OK) return NULL;
+    if (sim_fields_dump_json(sim_run_schema(), config, &text) != SIM_OK) return NULL;
     json_t *all = json_loads(text, 0, NULL);
     free(text);
-    snprintf(section, sizeof section, "%.*s", (int)(dot - key), key);
-    json_t *v = json_incref(json_object_get(json_object_get(all, section), dot + 1));
+    snprintf(section, sizeof section, "%.*s", (int)strcspn(key, "."), key);
+    json_t *v = json_object_get(all, section);
+    v = json_incref(dot ? json_object_get(v, dot + 1) : v);
     json_decref(all);
     return v;
 }
@@ -36,7 +37,7 @@ static sim_status values_json(const struct sim_reader *r, const struct sim_yaml 
     for (const struct sim_yaml *node = map->child; node; node = node->next) {
         if (node->kind != SIM_YAML_SCALAR)
             return sim_reader_fail(r, node, "%.80s: one value belongs here", node->key);
-        if (!strchr(node->key, '.'))
+        if (!strchr(node->key, '.') && strcmp(node->key, sim_objective_field.key) != 0)
             return sim_reader_fail_key(r, node, "%.80s is no axis: axes are keys such as siameseim.momentum",
                                        node->key);
         sim_yaml_where(r->yaml, node, where, sizeof where);

@@ -59,7 +59,7 @@ sim_status sim_run_write_yaml(const struct sim_run *run, int with_help, char **o
 {
     char *keys = NULL;
     size_t size = 0;
-    SIM_TRY(sim_fields_dump_yaml(sim_run_schema(), &run->config, with_help, &keys));
+    SIM_TRY(sim_fields_dump_yaml(sim_run_schema_of(&run->config), &run->config, with_help, &keys));
     FILE *f = open_memstream(out, &size);
     if (!f) {
         free(keys);

@@ -48,7 +48,7 @@ static json_t *object_of(const struct pair *pairs)
 static json_t *config_json(const struct sim_run *run)
 {
     char *text = NULL;
-    if (sim_fields_dump_json(sim_run_schema(), &run->config, &text) != SIM_OK) return NULL;
+    if (sim_fields_dump_json(sim_run_schema_of(&run->config), &run->config, &text) != SIM_OK) return NULL;
     json_t *o = json_loads(text, 0, NULL);
     free(text);
     return o;

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "objective.h"
 #include "procedural.h"
 
 #define PROGRAM_BYTES (INT64_C(192) << 20) /* code, libraries, batches under way, features to score */
@@ -127,12 +126,8 @@ static int64_t cache_bytes(const struct sim_data_config *d)
 sim_status sim_room_need(const struct sim_run *run, const char *backend, int64_t *bytes)
 {
     const struct sim_run_config *c = &run->config;
-    int64_t grid = c->model.img_size / c->model.patch_size, hidden;
     struct sim_cost cost;
-    SIM_TRY(sim_mask_hidden(&c->mask, grid, &hidden));
-    SIM_TRY(
-        sim_siameseim_cost(&cost, &c->model, &c->siameseim, c->train.batch_size, grid * grid - hidden,
-                           c->compute.precision == SIM_PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float)));
+    SIM_TRY(sim_run_config_cost(c, c->train.batch_size, &cost));
     *bytes = PROGRAM_BYTES + cache_bytes(&c->data);
     if (strcmp(backend, "cpu") == 0) *bytes += cost.activation_bytes + cost.state_bytes;
     return SIM_OK;

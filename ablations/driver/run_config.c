@@ -7,18 +7,19 @@ static const struct sim_field seed_fields[] = {
      "keys every random draw of the run; an experiment's `seeds` list sets it"},
 };
 
-const struct sim_schema *sim_run_schema(void)
+/* All sections in their order, those of the objectives in `first` .. `end` - 1 of the table; returns how
+ * many. */
+static int fill(struct sim_section *out, int first, int end)
 {
 /* clang-format off */
 #define SECTION(name, rows, n, about) {#name, rows, n, offsetof(struct sim_run_config, name), about}
     /* clang-format on */
-    enum { SECTIONS = 9 };
-    static struct sim_section sections[SECTIONS];
-    static const struct sim_schema schema = {sections, SECTIONS, sizeof(struct sim_run_config)};
-    const struct sim_section filled[SECTIONS] = {
+    const struct sim_section before[] = {
         {"", seed_fields, 1, offsetof(struct sim_run_config, seed), ""},
+        {"", &sim_objective_field, 1, offsetof(struct sim_run_config, pretrain), ""},
         SECTION(model, sim_vit_fields, sim_vit_field_count, "the encoder"),
-        SECTION(siameseim, sim_siameseim_fields, sim_siameseim_field_count, "the pre-training objective"),
+    };
+    const struct sim_section after[] = {
         SECTION(mask, sim_mask_fields, sim_mask_field_count, "patches hidden in view 1"),
         SECTION(augment, sim_augment_fields, sim_augment_field_count, "how the two views are drawn"),
         SECTION(data, sim_data_fields, sim_data_field_count, "where images come from"),
@@ -26,10 +27,56 @@ const struct sim_schema *sim_run_schema(void)
         SECTION(eval, sim_eval_fields, sim_eval_field_count, "how the frozen encoder is scored"),
         SECTION(compute, sim_compute_fields, sim_compute_field_count, "what a device computes in"),
     };
-    if (!sections[0].fields) /* the counts are constants of other files, so the table is filled once, here */
-        for (int i = SECTIONS - 1; i >= 0; i--) sections[i] = filled[i];
-    return &schema;
 #undef SECTION
+    int count = 0;
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++) out[count++] = before[i];
+    for (int i = first; i < end; i++) {
+        const struct sim_objective_kind *k = &sim_objective_kinds[i];
+        out[count++] = (struct sim_section){k->name, k->fields, *k->field_count,
+                                            offsetof(struct sim_run_config, pretrain) + k->offset, k->about};
+    }
+    for (size_t i = 0; i < sizeof after / sizeof *after; i++) out[count++] = after[i];
+    return count;
+}
+
+/* Of one objective, or of all (objective SIM_OBJECTIVES).  Field counts are constants of other files, so each
+ * schema is filled when it is first asked for; its count, written last, says that it is. */
+static const struct sim_schema *schema_of(int objective)
+{
+    enum { SECTIONS = 9 };
+    static struct sim_section sections[SIM_OBJECTIVES + 1][SECTIONS + SIM_OBJECTIVES];
+    static struct sim_schema schemas[SIM_OBJECTIVES + 1];
+    struct sim_schema *s = &schemas[objective];
+    if (s->count) return s;
+    const int all = objective == SIM_OBJECTIVES;
+    s->sections = sections[objective], s->size_bytes = sizeof(struct sim_run_config);
+    s->count = fill(sections[objective], all ? 0 : objective, all ? SIM_OBJECTIVES : objective + 1);
+    return s;
+}
+
+const struct sim_schema *sim_run_schema(void)
+{
+    return schema_of(SIM_OBJECTIVES);
+}
+
+const struct sim_schema *sim_run_schema_of(const struct sim_run_config *c)
+{
+    return schema_of(c->pretrain.objective);
+}
+
+int sim_run_config_takes(const struct sim_run_config *c, const char *key)
+{
+    const struct sim_schema *s = sim_run_schema_of(c);
+    return sim_fields_is_section(s, key) || sim_fields_find(s, key);
+}
+
+sim_status sim_run_config_preset(struct sim_run_config *out, int objective)
+{
+    SIM_TRY(sim_fields_preset(sim_run_schema(), out));
+    out->pretrain.objective = objective;
+    for (const struct sim_key_value *d = sim_objective_kinds[objective].defaults; d->key; d++)
+        SIM_TRY(sim_fields_set(sim_run_schema(), out, d->key, d->value, sim_objective_kinds[objective].name));
+    return SIM_OK;
 }
 
 /* low <= high of a pair of augment keys. */
@@ -73,11 +120,12 @@ static sim_status check_data(const struct sim_run_config *c)
 
 sim_status sim_run_config_check(const struct sim_run_config *c)
 {
-    int64_t hidden, grid;
-    SIM_TRY(sim_siameseim_config_check(&c->siameseim, &c->model));
+    struct sim_pretrain_job job;
+    SIM_TRY(sim_vit_config_check(&c->model));
+    SIM_TRY(sim_run_config_job(c, c->train.batch_size, &job));
+    SIM_TRY(sim_objective_kind_of(&c->pretrain)->check(&c->pretrain, &c->model, job.hidden));
     SIM_TRY(sim_train_config_check(&c->train));
-    grid = c->model.img_size / c->model.patch_size;
-    SIM_TRY(sim_mask_hidden(&c->mask, grid, &hidden));
+    const int64_t grid = c->model.img_size / c->model.patch_size;
     if (c->mask.kind == SIM_MASK_BLOCKWISE && c->mask.min_block > grid * grid)
         return sim_fail(
             SIM_EINVAL,
@@ -98,11 +146,25 @@ sim_status sim_run_config_check(const struct sim_run_config *c)
     return check_data(c);
 }
 
+sim_status sim_run_config_job(const struct sim_run_config *c, int64_t images, struct sim_pretrain_job *out)
+{
+    *out = (struct sim_pretrain_job){.vit = &c->model, .config = &c->pretrain, .batch = images};
+    return sim_mask_hidden(&c->mask, c->model.img_size / c->model.patch_size, &out->hidden);
+}
+
+sim_status sim_run_config_cost(const struct sim_run_config *c, int64_t images, struct sim_cost *out)
+{
+    struct sim_pretrain_job job;
+    SIM_TRY(sim_run_config_job(c, images, &job));
+    return sim_objective_kind_of(&c->pretrain)
+        ->cost(out, &job, c->compute.precision == SIM_PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float));
+}
+
 sim_status sim_run_config_hash(const struct sim_run_config *c, char out[17])
 {
     struct sim_run_config bare = *c;
     bare.data.workers = bare.data.cache_mb = 0;
     bare.train.save_every_epochs = bare.train.save_every_steps = 0;
     bare.compute.cuda_graph = bare.compute.tune = 0;
-    return sim_fields_hash(sim_run_schema(), &bare, out);
+    return sim_fields_hash(sim_run_schema_of(c), &bare, out);
 }

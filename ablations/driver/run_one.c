@@ -240,11 +240,10 @@ static sim_status score_pretrained(struct work *w)
 static sim_status open_objective(struct work *w)
 {
     const struct sim_run_config *c = &w->run->config;
-    int64_t grid = c->model.img_size / c->model.patch_size, hidden;
-    SIM_TRY(sim_mask_hidden(&c->mask, grid, &hidden));
-    SIM_TRY(sim_siameseim_open(&w->objective, &w->session->ops, &c->model, &c->siameseim,
-                               c->train.batch_size / sim_ranks_size(w->session->ranks), grid * grid - hidden,
-                               (uint64_t)c->seed));
+    struct sim_pretrain_job job;
+    SIM_TRY(sim_run_config_job(c, c->train.batch_size / sim_ranks_size(w->session->ranks), &job));
+    SIM_TRY(sim_objective_kind_of(&c->pretrain)
+                ->open(&w->objective, &w->session->ops, &job, (uint64_t)c->seed));
     const struct sim_cost *cost = &w->objective.cost;
     struct sim_record *r = &w->record;
     r->parameters = cost->parameters, r->trainable = cost->trainable;
@@ -252,9 +251,9 @@ static sim_status open_objective(struct work *w)
     r->memory_bytes = cost->activation_bytes + cost->state_bytes;
     sim_session_say(
         w->session,
-        "model: %.2f M parameters (%.2f M trained, %.2f M momentum copies), %.3g GFLOP per image, "
+        "%s: %.2f M parameters (%.2f M trained, %.2f M momentum copies), %.3g GFLOP per image, "
         "%.0f MiB for activations, %.0f MiB for weights and optimiser",
-        1e-6 * (double)cost->parameters, 1e-6 * (double)cost->trainable, 1e-6 * (double)cost->momentum_copies,
+        w->objective.name, 1e-6 * (double)cost->parameters, 1e-6 * (double)cost->trainable, 1e-6 * (double)cost->momentum_copies,
         r->gflop_per_image, (double)cost->activation_bytes / 1048576, (double)cost->state_bytes / 1048576);
     return SIM_OK;
 }
@@ -397,6 +396,7 @@ static sim_status all_stages(struct work *w)
                                            .seed = (uint64_t)c->seed,
                                            .rank = ranks ? ranks->rank : 0,
                                            .ranks = sim_ranks_size(ranks),
+                                           .one_view = sim_objective_kind_of(&c->pretrain)->views == 1,
                                            .jobs = w->session->ops.make_views != NULL,
                                            .workers = c->data.workers ? (int)c->data.workers
                                                                       : w->session->machine.threads};

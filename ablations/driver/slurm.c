@@ -9,7 +9,6 @@
 
 #include "file.h"
 #include "images.h"
-#include "objective.h"
 #include "procedural.h"
 #include "progress.h"
 #include "record.h"
@@ -48,11 +47,9 @@ static int64_t count_images(const struct sim_run *run)
 static sim_status minutes_of(const struct sim_run *run, double gflops, int64_t *out)
 {
     const struct sim_run_config *c = &run->config;
-    int64_t grid = c->model.img_size / c->model.patch_size, hidden, images = count_images(run);
+    const int64_t images = count_images(run);
     struct sim_cost cost;
-    SIM_TRY(sim_mask_hidden(&c->mask, grid, &hidden));
-    SIM_TRY(sim_siameseim_cost(&cost, &c->model, &c->siameseim, c->train.batch_size, grid * grid - hidden,
-                               sizeof(float)));
+    SIM_TRY(sim_run_config_cost(c, c->train.batch_size, &cost));
     double seconds = (double)c->train.epochs * (double)images * 1e-9 * cost.flop_per_image / (SHARE * gflops);
     double minutes = LEAST_MINUTES + SLACK * seconds / 60;
     *out = images && minutes < MOST_MINUTES ? (int64_t)minutes : MOST_MINUTES;

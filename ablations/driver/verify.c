@@ -18,7 +18,8 @@ struct watch {
     sim_status status;
 };
 
-/* Of several ranks each runs its share of the ground truth's batch, `batch` / size images from this one on. */
+/* Of several ranks each runs its share of the ground truth's batch, `batch` / size images from this one on.
+ */
 static int64_t first_image(const struct sim_ops *ops, int64_t batch)
 {
     return ops->ranks ? batch / ops->ranks->size * ops->ranks->rank : 0;
@@ -26,7 +27,8 @@ static int64_t first_image(const struct sim_ops *ops, int64_t batch)
 
 static void take_share(const struct sim_ops *ops, const struct sim_case *c, struct sim_batch *b)
 {
-    const int64_t first = first_image(ops, b->size), side = c->vit.img_size, grid = side / c->vit.patch_size;
+    const int64_t first = first_image(ops, b->size), side = c->config.model.img_size,
+                  grid = side / c->config.model.patch_size;
     b->view1 += first * 3 * side * side, b->view2 += first * 3 * side * side;
     b->mask += first * grid * grid, b->geometry += first * 6;
     b->size /= sim_ranks_size(ops->ranks);
@@ -163,11 +165,12 @@ sim_status sim_verify(const struct sim_ops *ops, const char *folder,
     struct sim_optimiser optimiser = {0};
     SIM_TRY(sim_case_open(&c, folder));
     const int64_t ranks = sim_ranks_size(ops->ranks);
+    const struct sim_pretrain_job job = {&c.config.model, &c.config.pretrain, c.batch / ranks, c.hidden};
     sim_status s = SIM_OK;
     if (c.batch % ranks)
         s = sim_fail(SIM_EINVAL, "its batch of %ld does not divide by %ld ranks", (long)c.batch, (long)ranks);
-    if (s == SIM_OK) s = sim_siameseim_open(&o, ops, &c.vit, &c.c, c.batch / ranks, c.max_visible, 0);
-    if (s == SIM_OK) s = sim_optimiser_open(&optimiser, &o, &c.train);
+    if (s == SIM_OK) s = sim_objective_kind_of(&c.config.pretrain)->open(&o, ops, &job, 0);
+    if (s == SIM_OK) s = sim_optimiser_open(&optimiser, &o, &c.config.train);
     if (s == SIM_OK) s = walk(&c, &o, &optimiser, verdict);
     if (s != SIM_OK) s = sim_context(s, "%s", folder);
     sim_optimiser_close(&optimiser);

@@ -7,109 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "verify_config.h"
+
 /* ------------------------------------------------------------------ metadata */
-
-struct reader {
-    json_t *config;
-    const char *folder;
-    sim_status status;
-};
-
-static json_t *member(struct reader *r, const char *key)
-{
-    json_t *v = json_object_get(r->config, key);
-    if (!v && r->status == SIM_OK)
-        r->status =
-            sim_fail(SIM_EFORMAT, "%s/steps.safetensors: the configuration in the metadata lacks \"%s\"",
-                     r->folder, key);
-    return v;
-}
-
-static int64_t whole(struct reader *r, const char *key)
-{
-    json_t *v = member(r, key);
-    if (v && (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > 1 << 20) &&
-        r->status == SIM_OK)
-        r->status = sim_fail(SIM_EFORMAT, "%s/steps.safetensors: \"%s\" is no whole number from 0 to 1048576",
-                             r->folder, key);
-    return json_integer_value(v);
-}
-
-static double real(struct reader *r, const char *key)
-{
-    json_t *v = member(r, key);
-    if (v && !json_is_number(v) && r->status == SIM_OK)
-        r->status = sim_fail(SIM_EFORMAT, "%s/steps.safetensors: \"%s\" is no number", r->folder, key);
-    return json_number_value(v);
-}
-
-static int choice(struct reader *r, const char *key, const char *const *names)
-{
-    json_t *v = member(r, key);
-    const char *text = json_is_string(v)  ? json_string_value(v)
-                       : json_is_true(v)  ? "true"
-                       : json_is_false(v) ? "false"
-                                          : "";
-    for (int i = 0; names[i]; i++)
-        if (strcmp(names[i], text) == 0) return i;
-    if (v && r->status == SIM_OK)
-        r->status =
-            sim_fail(SIM_EFORMAT, "%s/steps.safetensors: \"%s\" is \"%s\", which is none of %s, %s ...",
-                     r->folder, key, text, names[0], names[1]);
-    return 0;
-}
 
 static sim_status read_config(struct sim_case *c, const char *folder)
 {
-    static const char *const norms[] = {"bn", "ln", NULL}, *const switches[] = {"false", "true", NULL},
-                             *const positions[] = {"full", "no_scale", "none", NULL},
-                             *const losses[] = {"dense", "global", NULL},
-                             *const targets[] = {"ln", "none", NULL};
-    const char *objective = sim_tensors_metadata(c->steps, "objective"),
-               *text = sim_tensors_metadata(c->steps, "config");
-    if (!objective || strcmp(objective, "siameseim") != 0 || !text)
-        return sim_fail(
-            SIM_EFORMAT, "%s/steps.safetensors: objective \"%s\" %s; this command verifies siameseim", folder,
-            objective ? objective : "(none)", text ? "is not known here" : "without a configuration");
-    json_error_t error;
-    struct reader r = {.config = json_loads(text, 0, &error), .folder = folder};
-    if (!json_is_object(r.config)) {
-        json_decref(r.config);
-        return sim_fail(SIM_EFORMAT, "%s/steps.safetensors: the configuration is no JSON object: %s", folder,
-                        error.text);
-    }
-    c->vit = (struct sim_vit_config){.img_size = whole(&r, "img"),
-                                     .patch_size = whole(&r, "patch"),
-                                     .embed_dim = whole(&r, "dim"),
-                                     .depth = whole(&r, "depth"),
-                                     .num_heads = whole(&r, "heads"),
-                                     .mlp_ratio = whole(&r, "mlp_ratio"),
-                                     .init_values = real(&r, "layer_scale")};
-    c->c = (struct sim_siameseim_config){.decoder_embed_dim = whole(&r, "dec_dim"),
-                                         .decoder_num_heads = whole(&r, "dec_heads"),
-                                         .projector_depth = whole(&r, "projector_depth"),
-                                         .predictor_depth = whole(&r, "predictor_depth"),
-                                         .projector_norm = choice(&r, "projector_norm", norms),
-                                         .predictor_norm = choice(&r, "predictor_norm", norms),
-                                         .online_ln = choice(&r, "online_ln", switches),
-                                         .train_patch_embed = choice(&r, "train_patch_embed", switches),
-                                         .relative_position = choice(&r, "relative_position", positions),
-                                         .loss = choice(&r, "loss", losses),
-                                         .neg_weight = real(&r, "neg_weight"),
-                                         .momentum = 0.995};
-    if (json_object_get(r.config, "target_norm")) /* older ground truth knows the paper's only */
-        c->c.target_norm = choice(&r, "target_norm", targets);
-    json_decref(r.config);
-    if (r.status == SIM_OK &&
-        (c->vit.img_size < 1 || c->vit.patch_size < 1 || c->vit.embed_dim < 1 || c->vit.num_heads < 1 ||
-         c->vit.mlp_ratio < 1 || c->c.decoder_embed_dim < 1 || c->c.decoder_num_heads < 1))
-        return sim_fail(SIM_EFORMAT, "%s/steps.safetensors: a size in the configuration is zero", folder);
-    if (r.status == SIM_OK && (c->vit.depth < 1 || c->vit.depth > 100 || c->c.projector_depth > 100 ||
-                               c->c.predictor_depth > 100 || c->c.predictor_depth < 1))
-        return sim_fail(SIM_EFORMAT, "%s/steps.safetensors: a depth in the configuration is outside 1 to 100",
-                        folder);
-    SIM_TRY(r.status);
-    return sim_siameseim_config_check(&c->c, &c->vit);
+    char file[4096];
+    snprintf(file, sizeof file, "%s/steps.safetensors", folder);
+    return sim_verify_config(&c->config, sim_tensors_metadata(c->steps, "objective"),
+                             sim_tensors_metadata(c->steps, "config"), file);
 }
 
 static sim_status number(const struct sim_case *c, const char *folder, const char *key, int which,
@@ -132,12 +39,11 @@ static sim_status number(const struct sim_case *c, const char *folder, const cha
 
 static sim_status read_optimiser(struct sim_case *c, const char *folder)
 {
-    c->train = (struct sim_train_config){0};
-    SIM_TRY(number(c, folder, "weight_decay", 0, &c->train.weight_decay));
-    SIM_TRY(number(c, folder, "clip", 0, &c->train.clip_grad));
-    SIM_TRY(number(c, folder, "betas", 0, &c->train.beta1));
-    SIM_TRY(number(c, folder, "betas", 1, &c->train.beta2));
-    return number(c, folder, "eps", 0, &c->train.eps);
+    SIM_TRY(number(c, folder, "weight_decay", 0, &c->config.train.weight_decay));
+    SIM_TRY(number(c, folder, "clip", 0, &c->config.train.clip_grad));
+    SIM_TRY(number(c, folder, "betas", 0, &c->config.train.beta1));
+    SIM_TRY(number(c, folder, "betas", 1, &c->config.train.beta2));
+    return number(c, folder, "eps", 0, &c->config.train.eps);
 }
 
 static sim_status read_zeros(struct sim_case *c, const char *folder)
@@ -181,8 +87,8 @@ static sim_status tensor_of(const struct sim_case *c, const char *name, int64_t 
 
 sim_status sim_case_batch(const struct sim_case *c, int64_t s, struct sim_batch *out)
 {
-    const int64_t grid = c->vit.img_size / c->vit.patch_size;
-    const int64_t image[] = {c->batch, 3, c->vit.img_size, c->vit.img_size}, mask[] = {c->batch, grid * grid},
+    const int64_t side = c->config.model.img_size, grid = side / c->config.model.patch_size;
+    const int64_t image[] = {c->batch, 3, side, side}, mask[] = {c->batch, grid * grid},
                   geom[] = {c->batch, 6};
     const void *v1, *v2, *m, *g;
     SIM_TRY(tensor_of(c, "x1", s, SIM_F32, 4, image, &v1));
@@ -214,15 +120,17 @@ static sim_status read_steps(struct sim_case *c, const char *folder)
     SIM_TRY(series(c, "grad_norm", &c->grad_norm));
     SIM_TRY(series(c, "lr", &c->lr));
     SIM_TRY(series(c, "momentum", &c->momentum));
-    const int64_t grid = c->vit.img_size / c->vit.patch_size;
+    const int64_t grid = c->config.model.img_size / c->config.model.patch_size;
+    c->hidden = grid * grid;
     for (int64_t s = 0; s < c->count; s++) {
         struct sim_batch b;
-        int64_t visible = 0;
+        int64_t hidden = 0;
         SIM_TRY(sim_case_batch(c, s, &b));
-        for (int64_t i = 0; i < grid * grid; i++) visible += !b.mask[i];
-        if (visible > c->max_visible) c->max_visible = visible;
+        for (int64_t i = 0; i < grid * grid; i++) hidden += b.mask[i] != 0;
+        if (hidden < c->hidden) c->hidden = hidden;
     }
-    return SIM_OK;
+    return sim_objective_kind_of(&c->config.pretrain)
+        ->check(&c->config.pretrain, &c->config.model, c->hidden);
 }
 
 /* ------------------------------------------------------------------ files */

@@ -3,16 +3,14 @@
 #define SIM_VERIFY_CASE_H
 
 #include "batch_tensors.h"
+#include "run_config.h"
 #include "safetensors.h"
-#include "siameseim_config.h"
-#include "train_config.h"
 
 struct sim_case {
     struct sim_tensors *init, *steps, *step0, *final;
-    struct sim_vit_config vit;
-    struct sim_siameseim_config c;
-    struct sim_train_config train;                  /* weight decay, betas, eps, clip */
-    int64_t batch, max_visible, count;              /* count: steps */
+    struct sim_run_config
+        config; /* the objective's, the model's, and of `train` weight decay, betas, eps, clip */
+    int64_t batch, hidden, count; /* hidden: of the step that hides the fewest patches; count: steps */
     const double *loss, *grad_norm, *lr, *momentum; /* (count) */
     char **zero; /* names of tensors whose true gradient is zero, NULL-terminated */
 };

@@ -1,11 +1,11 @@
 /* A pre-training objective: a model with its parameter table, and one call that makes the loss and every
- * gradient. core/train drives it without knowing which one it is. */
+ * gradient. core/train drives it without knowing which one it is; objectives.h lists those there are. */
 #ifndef SIM_OBJECTIVE_H
 #define SIM_OBJECTIVE_H
 
 #include "batch_tensors.h"
 #include "params.h"
-#include "siameseim_config.h"
+#include "plan.h"
 
 /* What a step costs, from shapes alone. */
 struct sim_cost {
@@ -15,6 +15,15 @@ struct sim_cost {
     double flop_per_image;   /* matrix products of one training step, multiply-add = 2 */
     int64_t activation_bytes, state_bytes; /* activations; weights + gradients + Adam's moments */
 };
+
+/* An attention that a step runs: what a device must have a plan for. */
+struct sim_attention_use {
+    const char *where; /* "online encoder" */
+    struct sim_attention_shape shape;
+    int trained; /* 1: a backward follows */
+};
+
+enum { SIM_ATTENTION_USES = 8 }; /* at most, of one objective */
 
 /* Receives activations by the names of the reference ("online.blocks.0", "pred", ...); shape has 3 numbers;
  * the data is the backend's (read_act).
@@ -43,16 +52,5 @@ struct sim_objective {
     void (*compute)(void *self, struct sim_scalars *scalars, const struct sim_trace *trace);
     void (*close)(struct sim_objective *o);
 };
-
-/* SiameseIM for batches of exactly batch_size images of which at most max_visible patches are visible in
- * view 1. Weights are initialised from seed.  close() releases everything. */
-sim_status sim_siameseim_open(struct sim_objective *out, const struct sim_ops *ops,
-                              const struct sim_vit_config *vit, const struct sim_siameseim_config *c,
-                              int64_t batch_size, int64_t max_visible, uint64_t seed);
-
-/* The cost of the same without allocating it, on a backend with such activations. */
-sim_status sim_siameseim_cost(struct sim_cost *out, const struct sim_vit_config *vit,
-                              const struct sim_siameseim_config *c, int64_t batch_size, int64_t visible,
-                              size_t act_bytes);
 
 #endif

@@ -4,7 +4,7 @@
 #ifndef SIM_SIAMESEIM_MODEL_H
 #define SIM_SIAMESEIM_MODEL_H
 
-#include "objective.h"
+#include "siameseim.h"
 #include "vit.h"
 
 struct sim_linear_rows {

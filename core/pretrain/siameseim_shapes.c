@@ -1,4 +1,5 @@
-#include "siameseim_shapes.h"
+/* The attention that SiameseIM runs, as shapes. */
+#include "siameseim.h"
 
 int sim_siameseim_attention(struct sim_attention_use out[SIM_ATTENTION_USES],
                             const struct sim_vit_config *vit, const struct sim_siameseim_config *c,
@@ -11,7 +12,7 @@ int sim_siameseim_attention(struct sim_attention_use out[SIM_ATTENTION_USES],
     const struct {
         struct sim_attention_use use;
         int64_t depth, tokens;
-    } all[SIM_ATTENTION_USES] = {
+    } all[] = {
         {{"online encoder", encoder, 1}, vit->depth, 1 + visible},
         {{"online projector", decoder, 1}, c->projector_depth, 1 + visible},
         {{"predictor", decoder, 1}, c->predictor_depth, 1 + visible + patches},
@@ -19,7 +20,7 @@ int sim_siameseim_attention(struct sim_attention_use out[SIM_ATTENTION_USES],
         {{"target projector", decoder, 0}, c->projector_depth, 1 + patches},
     };
     int count = 0;
-    for (int i = 0; i < SIM_ATTENTION_USES; i++) {
+    for (int i = 0; i < (int)(sizeof all / sizeof *all); i++) {
         if (all[i].depth == 0) continue;
         out[count] = all[i].use;
         out[count++].shape.tokens = all[i].tokens;

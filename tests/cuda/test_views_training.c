@@ -7,6 +7,7 @@
 #include "loader.h"
 #include "ops.h"
 #include "recipe.h"
+#include "siameseim.h"
 #include "step.h"
 #include "support.h"
 

@@ -100,8 +100,8 @@ START_TEST(a_grid_is_every_combination)
         const json_t *axes = json_object_get(run->study, "axes");
         ck_assert_uint_eq(json_object_size(axes), i < 2 ? 0 : 2); /* named runs stand beside the grid */
         if (i < 2) continue;
-        ck_assert_double_eq(run->config.siameseim.momentum, i < 6 ? 0 : 0.99);
-        ck_assert_int_eq(run->config.siameseim.loss, i / 2 % 2 ? SIM_LOSS_DENSE : SIM_LOSS_GLOBAL);
+        ck_assert_double_eq(run->config.pretrain.siameseim.momentum, i < 6 ? 0 : 0.99);
+        ck_assert_int_eq(run->config.pretrain.siameseim.loss, i / 2 % 2 ? SIM_LOSS_DENSE : SIM_LOSS_GLOBAL);
         ck_assert_double_eq(json_number_value(json_object_get(axes, "siameseim.momentum")), i < 6 ? 0 : 0.99);
         ck_assert_str_eq(json_string_value(json_object_get(axes, "siameseim.loss")),
                          i / 2 % 2 ? "dense" : "global");

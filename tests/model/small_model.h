@@ -4,7 +4,7 @@
 
 #define SIM_ACT float /* the CPU backend's, whose memory the tests read */
 #include "batch.h"
-#include "objective.h"
+#include "siameseim.h"
 #include "support.h"
 #include "train_config.h"
 

@@ -1,7 +1,6 @@
 /* The list of attention that a step runs, against a step that is watched. */
 #include <string.h>
 
-#include "siameseim_shapes.h"
 #include "small_model.h"
 
 enum { MOST = 64 };
