@@ -158,7 +158,8 @@ static sim_status take(struct bench *b)
                                              .m = b->block + 2 * b->floats + at,
                                              .v = b->block + 3 * b->floats + at,
                                              .count = left < EACH ? left : EACH,
-                                             .weight_decay = 0.05};
+                                             .weight_decay = 0.05,
+                                             .lr_scale = 1};
     }
     const struct sim_scalars scalars = {.in = {1e-6, 0.99, 0.1, 0.05}, .grad_scale = 1};
     o->upload(o, b->scalars, &scalars, sizeof scalars);

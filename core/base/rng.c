@@ -55,6 +55,25 @@ double sim_rng_normal(struct sim_rng *r)
     return sqrt(-2.0 * log(u)) * cos(6.283185307179586476925 * v);
 }
 
+/* The logarithm of a Gamma(a) variable: Marsaglia and Tsang (2000), whose rejection wants a >= 1, at a + 1;
+ * what that is too large by is a power of a uniform number.  As a logarithm, because for small a it may be
+ * too small for a double. */
+static double log_gamma_variate(struct sim_rng *r, double a)
+{
+    const double d = a + 1 - 1.0 / 3, c = 1 / sqrt(9 * d), shrink = log(1.0 - sim_rng_uniform(r)) / a;
+    for (;;) {
+        double x = sim_rng_normal(r), u = 1.0 - sim_rng_uniform(r), v = 1 + c * x;
+        v = v * v * v;
+        if (v > 0 && log(u) < 0.5 * x * x + d - d * v + d * log(v)) return log(d * v) + shrink;
+    }
+}
+
+double sim_rng_beta(struct sim_rng *r, double a, double b)
+{
+    double x = log_gamma_variate(r, a), y = log_gamma_variate(r, b);
+    return 1 / (1 + exp(y - x));
+}
+
 uint32_t sim_rng_below(struct sim_rng *r, uint32_t n)
 {
     /* Lemire's multiply-shift with rejection of the short remainder. */

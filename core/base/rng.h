@@ -20,7 +20,10 @@ enum sim_purpose {
     SIM_PURPOSE_SIGN_FLIP,  /* of a permutation test; index = number of differences */
     SIM_PURPOSE_PROBE_VIEW, /* crop and flip of an image that a probe is trained on */
     SIM_PURPOSE_PROBE,      /* of a trained probe: view 0 its weights, 1 the order of the rows in an epoch */
-    SIM_PURPOSE_FEW_SHOT    /* which images a few-shot score is fitted to */
+    SIM_PURPOSE_FEW_SHOT,   /* which images a few-shot score is fitted to */
+    SIM_PURPOSE_FINETUNE,   /* of fine-tuning: view 0 the order of the images in an epoch */
+    SIM_PURPOSE_FINETUNE_VIEW, /* of an image: view 0 crop and flip, 1 RandAugment, 2 erasing */
+    SIM_PURPOSE_MIX            /* how a group of images is mixed; index = group of the epoch */
 };
 
 struct sim_rng {
@@ -36,6 +39,7 @@ uint32_t sim_rng_u32(struct sim_rng *r);
 double sim_rng_uniform(struct sim_rng *r);                              /* [0, 1), 53 bits */
 double sim_rng_between(struct sim_rng *r, double low, double high);     /* low + (high - low) * uniform */
 double sim_rng_normal(struct sim_rng *r);                               /* mean 0, variance 1 (Box-Muller) */
+double sim_rng_beta(struct sim_rng *r, double a, double b);             /* in [0, 1]; a, b > 0 */
 uint32_t sim_rng_below(struct sim_rng *r, uint32_t n);                  /* 0..n-1 without bias; n >= 1 */
 void sim_rng_permutation(struct sim_rng *r, uint32_t n, uint32_t *out); /* Fisher-Yates over 0..n-1 */
 

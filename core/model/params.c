@@ -41,6 +41,7 @@ int sim_params_add(struct sim_params *p, int flags, enum sim_init init, double i
                             .gradient = -1,
                             .init = init,
                             .init_value = init_value,
+                            .lr_scale = 1,
                             .partner = partner,
                             .offset = p->value_count};
     va_list args;
@@ -243,7 +244,8 @@ sim_status sim_params_trained(const struct sim_params *p, double weight_decay, s
                                  .m = p->moment1 + row->gradient,
                                  .v = p->moment2 + row->gradient,
                                  .count = row->count,
-                                 .weight_decay = row->flags & SIM_ROW_DECAYED ? (float)weight_decay : 0};
+                                 .weight_decay = row->flags & SIM_ROW_DECAYED ? (float)weight_decay : 0,
+                                 .lr_scale = row->lr_scale};
     }
     *out = s;
     return SIM_OK;

@@ -32,7 +32,8 @@ struct sim_param {
     int64_t gradient; /* offset in `gradient`, `moment1`, `moment2`; -1: not trained */
     enum sim_init init;
     double init_value;
-    int partner; /* momentum rows: the online row that EMA follows; -1 */
+    double lr_scale; /* of the learning rate; 1 unless set after the row was added */
+    int partner;     /* momentum rows: the online row that EMA follows; -1 */
 };
 
 struct sim_counter { /* num_batches_tracked: int64 scalars of the state_dict */
@@ -98,8 +99,8 @@ static inline float *sim_gradient(const struct sim_params *p, int row)
  * are passed over. */
 void sim_gradients_ready(const struct sim_params *p, int first, int last);
 
-/* Segments for the passes: the trained rows (decay as given to decayed rows), and the momentum pairs.  The
- * caller frees. */
+/* Segments for the passes: the trained rows (decay as given to decayed rows, their lr_scale), and the
+ * momentum pairs.  The caller frees. */
 sim_status sim_params_trained(const struct sim_params *p, double weight_decay, struct sim_segment **out,
                               int *count);
 sim_status sim_params_momentum(const struct sim_params *p, struct sim_segment **out, int *count);

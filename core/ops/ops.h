@@ -48,6 +48,8 @@ struct sim_segment {
     float *m, *v;   /* (count) Adam's moments; NULL where not asked for */
     int64_t count;
     float weight_decay;
+    double
+        lr_scale; /* AdamW's rate here, of the step's: 1, or less where layers nearer the input move less */
 };
 
 /* What a step reads and leaves besides tensors.  One lies in the backend's memory, so that a step never waits
@@ -256,8 +258,8 @@ struct sim_ops {
      * is 0; s->halted is set where the loss or the norm is not finite, or, without clipping, the norm is past
      * 1e19, whose square Adam's second moment cannot hold. */
     void (*clip)(const struct sim_ops *o, struct sim_scalars *s, double clip_grad);
-    /* PyTorch's AdamW: decoupled decay, bias correction, eps outside the root; nothing where s->halted.  s in
-     * the backend's memory. */
+    /* PyTorch's AdamW: decoupled decay, bias correction, eps outside the root, at every segment's share of
+     * the rate (lr_scale); nothing where s->halted.  s in the backend's memory. */
     void (*adamw)(const struct sim_ops *o, const struct sim_segment *s, int count,
                   const struct sim_scalars *scalars, const struct sim_adamw *h);
     /* p = m p + (1 - m) g, m = scalars->in.momentum; nothing where scalars->halted. */

@@ -59,6 +59,29 @@ START_TEST(uniform_and_normal_have_their_moments)
 }
 END_TEST
 
+/* Mean a / (a + b), variance a b / ((a + b)^2 (a + b + 1)). */
+START_TEST(beta_has_its_moments)
+{
+    static const double shapes[][2] = {{1, 1}, {0.8, 0.8}, {0.05, 0.05}, {1e-3, 1e-3}, {2.5, 7}, {30, 0.4}};
+    enum { COUNT = 60000 };
+    for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
+        const double a = shapes[k][0], b = shapes[k][1], mean = a / (a + b),
+                     variance = a * b / ((a + b) * (a + b) * (a + b + 1));
+        struct sim_rng r = sim_rng_make(10, SIM_PURPOSE_TEST, 0, k, 0);
+        double sum = 0, squares = 0;
+        for (int i = 0; i < COUNT; i++) {
+            double x = sim_rng_beta(&r, a, b);
+            ck_assert(x >= 0 && x <= 1);
+            sum += x - mean, squares += (x - mean) * (x - mean);
+        }
+        ck_assert_msg(fabs(sum / COUNT) < 5 * sqrt(variance / COUNT), "mean of Beta(%g, %g) off by %g", a, b,
+                      sum / COUNT);
+        ck_assert_msg(fabs(squares / COUNT - variance) < 0.05 * variance, "variance of Beta(%g, %g): %g", a,
+                      b, squares / COUNT);
+    }
+}
+END_TEST
+
 /* 3 of 4 values of a 32-bit word fall short of a multiple of 3 * 2^30: a biased draw would show at once. */
 START_TEST(integers_have_no_bias)
 {
@@ -105,6 +128,7 @@ int main(void)
     tcase_add_test(c, philox_known_answers);
     tcase_add_test(c, streams_differ_in_every_part_of_the_key);
     tcase_add_test(c, uniform_and_normal_have_their_moments);
+    tcase_add_test(c, beta_has_its_moments);
     tcase_add_test(c, integers_have_no_bias);
     tcase_add_test(c, permutations_are_uniform);
     suite_add_tcase(s, c);

@@ -210,7 +210,7 @@ static void ema_call(struct trial *t, const struct sim_ops *o)
 /* ---- adamw: buffers p, m, v of each segment, then the gradients of each step */
 
 enum { ADAM_P, ADAM_M, ADAM_V, ADAM_STATES };
-static const double decays[SEGMENTS] = {0, 0.05, 0.3};
+static const double decays[SEGMENTS] = {0, 0.05, 0.3}, rates[SEGMENTS] = {1, 0.4225, 0};
 
 struct adamw_case {
     struct sim_adamw h;
@@ -262,15 +262,16 @@ static void adamw_reference(struct trial *t)
         for (int64_t step = 1; step <= STEPS; step++) {
             const struct adamw_case one = adamw_of(t, step);
             const struct sim_adamw h = one.h;
+            const double lr = one.lr * rates[i];
             const double *g = trial_real(t, adamw_gradient(i, step));
             for (int64_t k = 0; k < t->n[i]; k++) {
                 double gk = g[k] * one.grad_scale;
-                p[k] *= 1 - one.lr * (double)(float)decays[i];
+                p[k] *= 1 - lr * (double)(float)decays[i];
                 m[k] = h.beta1 * m[k] + (1 - h.beta1) * gk;
                 v[k] = h.beta2 * v[k] + (1 - h.beta2) * gk * gk;
                 double correction1 = 1 - pow(h.beta1, (double)step),
                        correction2 = 1 - pow(h.beta2, (double)step);
-                p[k] -= one.lr / correction1 * m[k] / (sqrt(v[k]) / sqrt(correction2) + h.eps);
+                p[k] -= lr / correction1 * m[k] / (sqrt(v[k]) / sqrt(correction2) + h.eps);
             }
         }
     }
@@ -291,7 +292,8 @@ static void adamw_call(struct trial *t, const struct sim_ops *o)
                                         .v = trial_f(t, adamw_state(i, ADAM_V)),
                                         .g = trial_f(t, adamw_gradient(i, step)),
                                         .count = t->n[i],
-                                        .weight_decay = (float)decays[i]};
+                                        .weight_decay = (float)decays[i],
+                                        .lr_scale = rates[i]};
         o->upload(o, t->scalars, &scalars, sizeof scalars);
         o->adamw(o, s, SEGMENTS, t->scalars, &one.h);
     }
@@ -516,8 +518,9 @@ START_TEST(products_see_what_passes_wrote)
                 u, (struct sim_scalars){
                        .in = {.lr = 0.1, .momentum = 0.5, .correction1 = 0.1, .correction2 = 0.05},
                        .grad_scale = 1});
-            const struct sim_segment list[] = {{p + FIRST, slope + FIRST, m + FIRST, v + FIRST, COUNT, 0.1f},
-                                               {p + SECOND, slope + SECOND, m + SECOND, v + SECOND, MORE, 0}};
+            const struct sim_segment list[] = {
+                {p + FIRST, slope + FIRST, m + FIRST, v + FIRST, COUNT, 0.1f, 1},
+                {p + SECOND, slope + SECOND, m + SECOND, v + SECOND, MORE, 0, 1}};
             o->weights_changed(o, p, BLOCK);
             for (int turn = 0; turn < 2; turn++) { /* the second finds the list on the device */
                 if (pass == 0)

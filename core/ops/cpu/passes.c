@@ -95,7 +95,7 @@ static void adamw(const struct sim_ops *o, const struct sim_segment *s, int coun
         const struct sim_segment *one = &s[list[n].segment];
         int64_t at = list[n].first;
         c->k.flat_adamw(one->p + at, one->g + at, one->m + at, one->v + at, list[n].count, h, scalars,
-                        one->weight_decay);
+                        scalars->in.lr * one->lr_scale, one->weight_decay);
     }
     free(list);
 }

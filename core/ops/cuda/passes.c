@@ -64,6 +64,7 @@ static void translate(struct sim_cuda *c, struct sim_k_segment *to, const struct
     to->count = s->count;
     to->first_chunk = first_chunk;
     to->weight_decay = s->weight_decay;
+    to->lr_scale = s->lr_scale;
 }
 
 /* A list with room on the device; NULL: the failure is kept. */

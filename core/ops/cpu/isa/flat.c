@@ -74,13 +74,13 @@ static double flat_squares(const float *g, int64_t count)
 }
 
 static void flat_adamw(float *p, const float *g, float *m, float *v, int64_t count, const struct sim_adamw *h,
-                       const struct sim_scalars *s, float weight_decay)
+                       const struct sim_scalars *s, double lr, float weight_decay)
 {
     const float b1 = (float)h->beta1, b2 = (float)h->beta2, c1 = (float)(1 - h->beta1),
                 c2 = (float)(1 - h->beta2);
-    const float decay = (float)(1.0 - s->in.lr * (double)weight_decay), gs = (float)s->grad_scale,
+    const float decay = (float)(1.0 - lr * (double)weight_decay), gs = (float)s->grad_scale,
                 eps = (float)h->eps;
-    const float step = (float)(s->in.lr / s->in.correction1);
+    const float step = (float)(lr / s->in.correction1);
     const float root = (float)(1.0 / sqrt(s->in.correction2));
 #pragma omp simd
     for (int64_t i = 0; i < count; i++) {

@@ -70,7 +70,7 @@ struct sim_kernels {
     /* ---- flat pieces of the parameter block */
     double (*flat_squares)(const float *g, int64_t count);
     void (*flat_adamw)(float *p, const float *g, float *m, float *v, int64_t count, const struct sim_adamw *h,
-                       const struct sim_scalars *s, float weight_decay);
+                       const struct sim_scalars *s, double lr, float weight_decay);
     void (*flat_ema)(float *p, const float *g, int64_t count, double momentum);
 };
 

@@ -133,6 +133,7 @@ struct sim_k_segment {
     void *shadow; /* p in bfloat16, written where p is, or NULL */
     int64_t count, first_chunk;
     float weight_decay;
+    double lr_scale;
 };
 
 /* On the device: the segments, and of every chunk the segment it belongs to. */

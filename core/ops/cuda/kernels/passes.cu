@@ -115,7 +115,7 @@ __global__ void __launch_bounds__(THREADS)
     if (scalars->halted) return;
     const chunk c = chunk_of_block(list);
     if (threadIdx.x == 0) {
-        const double lr = scalars->in.lr;
+        const double lr = scalars->in.lr * c.s.lr_scale;
         step = {(float)h.beta1,
                 (float)h.beta2,
                 (float)(1 - h.beta1),
