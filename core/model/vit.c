@@ -58,6 +58,27 @@ void sim_stack_backward(const struct sim_ops *o, struct sim_params *p, struct si
     }
 }
 
+int sim_token_add(struct sim_params *p, int flags, int partner, int64_t dim, const char *name)
+{
+    return sim_params_add(p, flags, SIM_INIT_NORMAL, 0.02, partner, 3, (int64_t[]){1, 1, dim}, "%s", name);
+}
+
+int sim_positions_add(struct sim_params *p, int64_t patches, int64_t dim, const char *name)
+{
+    return sim_params_add(p, 0, SIM_INIT_POSITIONS, 0, -1, 3, (int64_t[]){1, 1 + patches, dim}, "%s", name);
+}
+
+void sim_patch_embed_add(struct sim_params *p, struct sim_embedding *e, int flags,
+                         const struct sim_embedding *partner, const char *prefix)
+{
+    const int64_t fan_in = 3 * e->patch_size * e->patch_size;
+    e->w = sim_params_add(p, flags, SIM_INIT_XAVIER, 0, partner ? partner->w : -1, 4,
+                          (int64_t[]){e->dim, 3, e->patch_size, e->patch_size}, "%s.proj.weight", prefix);
+    /* quirk 1: the bias keeps PyTorch's convolution default and, frozen with the weight, stays non-zero */
+    e->b = sim_params_add(p, flags & ~SIM_ROW_DECAYED, SIM_INIT_FAN_IN, (double)fan_in,
+                          partner ? partner->b : -1, 1, &e->dim, "%s.proj.bias", prefix);
+}
+
 void sim_embedding_plan(struct sim_embedding *e, const struct sim_ops *o, struct sim_arena *a, int64_t batch,
                         int64_t taken)
 {

@@ -29,7 +29,8 @@ void sim_stack_close(struct sim_stack *s);
 sim_act *sim_stack_forward(const struct sim_ops *o, struct sim_params *p, struct sim_stack *s, sim_act *x,
                            int64_t batch, int64_t tokens,
                            void (*after)(void *context, int block, const sim_act *z), void *context);
-/* d as in sim_block_backward, through every block from the last; each block's gradients are declared ready. */
+/* d as in sim_block_backward, through every block from the last; each block's gradients are declared ready.
+ */
 void sim_stack_backward(const struct sim_ops *o, struct sim_params *p, struct sim_stack *s, int64_t batch,
                         int64_t tokens, struct sim_block_scratch *scratch, sim_act *d);
 
@@ -42,12 +43,21 @@ struct sim_embedding {
     sim_act *tokens; /* (B, 1 + V, D) */
 };
 
+/* Rows of the front of an encoder, and of a decoder: a token (1, 1, D), N(0, 0.02); the fixed position table
+ * (1, 1 + patches, D); PREFIX.proj.weight and .bias, whose numbers and shape *e takes and gives.  flags and
+ * partner as for sim_params_add. */
+int sim_token_add(struct sim_params *p, int flags, int partner, int64_t dim, const char *name);
+int sim_positions_add(struct sim_params *p, int64_t patches, int64_t dim, const char *name);
+void sim_patch_embed_add(struct sim_params *p, struct sim_embedding *e, int flags,
+                         const struct sim_embedding *partner, const char *prefix);
+
 void sim_embedding_plan(struct sim_embedding *e, const struct sim_ops *o, struct sim_arena *a, int64_t batch,
                         int64_t taken);
 /* images (B, 3, S, S) -> tokens (B, 1 + V, D); index (B, V) or NULL for all patches. */
 sim_act *sim_embedding_forward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,
                                const float *images, const int32_t *index, int64_t batch, int64_t taken);
-/* Gradients of cls_token and, where trained, of the patch projection, declared ready; x is used as scratch. */
+/* Gradients of cls_token and, where trained, of the patch projection, declared ready; x is used as scratch.
+ */
 void sim_embedding_backward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,
                             const sim_act *d, int64_t batch, int64_t taken);
 

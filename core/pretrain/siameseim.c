@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rng.h"
+#include "drop_path.h"
 #include "view_jobs.h"
 
 #define TEACHER_EPS 1e-5 /* LayerNorm without affine on targets, and on predictions with online_ln */
@@ -62,33 +62,6 @@ static sim_status read_mask(struct sim_siameseim *m, const uint8_t *mask)
     return SIM_OK;
 }
 
-/* Drop-path factors of both branches of every online block: 0, or 1 / (probability of staying). */
-static void draw_drop_path(struct sim_siameseim *m, const struct sim_batch *batch, int64_t epoch)
-{
-    const int64_t depth = m->vit.depth;
-    for (int64_t i = 0; m->host_keep && i < depth; i++) {
-        double rate = depth > 1 ? m->vit.drop_path_rate * (double)i / (double)(depth - 1) : 0;
-        float *keep = m->host_keep + 2 * i * m->batch;
-        if (rate <= 0) continue;
-        for (int64_t b = 0; b < m->batch; b++)
-            for (int branch = 0; branch < 2; branch++) {
-                uint64_t sample = batch->index ? (uint64_t)batch->index[b] : (uint64_t)b;
-                struct sim_rng r = sim_rng_make(m->seed, SIM_PURPOSE_DROP_PATH, (uint32_t)epoch, sample,
-                                                (uint32_t)(2 * i + branch));
-                keep[branch * m->batch + b] = sim_rng_uniform(&r) < rate ? 0.0f : (float)(1.0 / (1.0 - rate));
-            }
-    }
-}
-
-/* Where the blocks find the drop-path factors. */
-static void place_drop_path(struct sim_siameseim *m, const float *keep)
-{
-    for (int64_t i = 1; keep && i < m->vit.depth; i++) { /* the first block's rate is 0 */
-        m->online.blocks.saved[i].keep1 = keep + 2 * i * m->batch;
-        m->online.blocks.saved[i].keep2 = keep + (2 * i + 1) * m->batch;
-    }
-}
-
 /* One view of the batch where the step reads it: as it came, or made there from its jobs. */
 static sim_status bring_view(struct sim_siameseim *m, const float **view, float *staging,
                              const float *finished, const struct sim_view_jobs *jobs)
@@ -119,14 +92,16 @@ static sim_status load(void *self, const struct sim_batch *batch, int64_t epoch,
         return sim_fail(SIM_EINVAL, "a batch of %ld images for a model planned for %ld", (long)batch->size,
                         (long)m->batch);
     SIM_TRY(read_mask(m, batch->mask));
-    draw_drop_path(m, batch, epoch);
+    if (m->host_keep) sim_drop_path_draw(m->host_keep, &m->vit, m->seed, epoch, batch->index, m->batch);
     SIM_TRY(bring_view(m, &m->view1, m->staging.view1, batch->view1, batch->jobs1));
     SIM_TRY(bring_view(m, &m->view2, m->staging.view2, batch->view2, batch->jobs2));
     m->geometry = o->stage(o, m->staging.geometry, batch->geometry, size * 6 * sizeof(float));
     m->index = o->stage(o, m->staging.index, m->host_index, size * (size_t)m->visible * sizeof *m->index);
     if (m->host_keep)
-        place_drop_path(
-            m, o->stage(o, m->staging.keep, m->host_keep, 2 * (size_t)m->vit.depth * size * sizeof(float)));
+        sim_drop_path_place(
+            &m->online.blocks,
+            o->stage(o, m->staging.keep, m->host_keep, 2 * (size_t)m->vit.depth * size * sizeof(float)), 1,
+            m->batch); /* the first block's rate is 0 */
     sim_params_count_batch(&m->params);
     *key = m->visible;
     return SIM_OK;
@@ -202,29 +177,23 @@ static void loss_and_gradient(struct sim_siameseim *m, double *loss)
 
 /* ------------------------------------------------------------------ backward */
 
-static void backward_linear(struct sim_siameseim *m, const struct sim_linear_rows *r, sim_act *dx,
-                            const sim_act *dy, const sim_act *x, int64_t rows, int64_t in, int64_t out)
-{
-    m->ops->linear_backward_weight(m->ops, sim_gradient(&m->params, r->w), sim_gradient(&m->params, r->b), dy,
-                                   x, rows, in, out);
-    if (dx) m->ops->linear_backward_input(m->ops, dx, dy, sim_value(&m->params, r->w), NULL, rows, in, out);
-    sim_gradients_ready(&m->params, r->w, r->b);
-}
-
 static void backward(struct sim_siameseim *m, const sim_act *encoded)
 {
     const struct sim_ops *o = m->ops;
     const int64_t batch = m->batch, visible = m->visible, l = m->patches, d = m->vit.embed_dim,
                   dd = m->c.decoder_embed_dim;
-    backward_linear(m, &m->decoder_pred, m->d_queries, m->d_pred, m->queries, batch * l, dd, dd);
+    sim_linear_backward(o, &m->params, &m->decoder_pred, m->d_queries, m->d_pred, m->queries, batch * l, dd,
+                        dd);
     o->put_rows(o, m->d_joined, m->d_queries, batch, 1 + visible + l, 1 + visible, l, dd);
     sim_stack_backward(o, &m->params, &m->predictor, batch, 1 + visible + l, &m->scratch, m->d_joined);
     o->join_queries_backward(o, m->d_z, sim_gradient(&m->params, m->mask_token), m->d_place, m->d_joined,
                              batch, visible, l, dd);
     sim_gradients_ready(&m->params, m->mask_token, m->mask_token);
-    backward_linear(m, &m->decoder_pos_mlp, NULL, m->d_place, m->features, batch * l, 2 * dd, dd);
+    sim_linear_backward(o, &m->params, &m->decoder_pos_mlp, NULL, m->d_place, m->features, batch * l, 2 * dd,
+                        dd);
     sim_stack_backward(o, &m->params, &m->online.projector, batch, 1 + visible, &m->scratch, m->d_z);
-    backward_linear(m, &m->online.decoder_embed, m->d_tokens, m->d_z, encoded, batch * (1 + visible), d, dd);
+    sim_linear_backward(o, &m->params, &m->online.decoder_embed, m->d_tokens, m->d_z, encoded,
+                        batch * (1 + visible), d, dd);
     sim_stack_backward(o, &m->params, &m->online.blocks, batch, 1 + visible, &m->scratch, m->d_tokens);
     sim_embedding_backward(o, &m->params, &m->online.embedding, m->d_tokens, batch, visible);
 }

@@ -22,39 +22,6 @@ sim_status sim_siameseim_describe(struct sim_siameseim *m, const struct sim_vit_
 
 /* ------------------------------------------------------------------ rows */
 
-static int token_row(struct sim_params *p, int flags, int partner, int64_t dim, const char *name)
-{
-    return sim_params_add(p, flags, SIM_INIT_NORMAL, 0.02, partner, 3, (int64_t[]){1, 1, dim}, "%s", name);
-}
-
-static int position_row(struct sim_params *p, int64_t patches, int64_t dim, const char *name)
-{
-    return sim_params_add(p, 0, SIM_INIT_POSITIONS, 0, -1, 3, (int64_t[]){1, 1 + patches, dim}, "%s", name);
-}
-
-static struct sim_linear_rows linear_rows(struct sim_params *p, int flags,
-                                          const struct sim_linear_rows *partner, int64_t out, int64_t in,
-                                          const char *name)
-{
-    struct sim_linear_rows r;
-    r.w = sim_params_add(p, flags, SIM_INIT_XAVIER, 0, partner ? partner->w : -1, 2, (int64_t[]){out, in},
-                         "%s.weight", name);
-    r.b = sim_params_add(p, flags & ~SIM_ROW_DECAYED, SIM_INIT_CONSTANT, 0, partner ? partner->b : -1, 1,
-                         &out, "%s.bias", name);
-    return r;
-}
-
-static void patch_rows(struct sim_params *p, struct sim_embedding *e, int flags,
-                       const struct sim_embedding *partner, const char *prefix)
-{
-    const int64_t fan_in = 3 * e->patch_size * e->patch_size;
-    e->w = sim_params_add(p, flags, SIM_INIT_XAVIER, 0, partner ? partner->w : -1, 4,
-                          (int64_t[]){e->dim, 3, e->patch_size, e->patch_size}, "%s.proj.weight", prefix);
-    /* quirk 1: the bias keeps PyTorch's convolution default and, frozen with the weight, stays non-zero */
-    e->b = sim_params_add(p, flags & ~SIM_ROW_DECAYED, SIM_INIT_FAN_IN, (double)fan_in,
-                          partner ? partner->b : -1, 1, &e->dim, "%s.proj.bias", prefix);
-}
-
 void sim_siameseim_add_rows(struct sim_siameseim *m)
 {
     struct sim_params *p = &m->params;
@@ -74,27 +41,27 @@ void sim_siameseim_add_rows(struct sim_siameseim *m)
                                                            .patches = m->patches,
                                                            .dim = d};
     sim_params_start(p);
-    on->embedding.cls = token_row(p, trained, -1, d, "cls_token"); /* quirk 4: tokens are decayed */
-    on->embedding.pos = mm->embedding.pos = position_row(p, m->patches, d, "pos_embed");
-    m->mask_token = token_row(p, trained, -1, dd, "mask_token");
-    m->decoder_pos = position_row(p, m->patches, dd, "decoder_pos_embed");
-    mm->embedding.cls = token_row(p, 0, on->embedding.cls, d, "mm_cls_token");
-    m->mm_mask_token = token_row(p, 0, m->mask_token, dd, "mm_mask_token"); /* followed, never used */
+    on->embedding.cls = sim_token_add(p, trained, -1, d, "cls_token"); /* quirk 4: tokens are decayed */
+    on->embedding.pos = mm->embedding.pos = sim_positions_add(p, m->patches, d, "pos_embed");
+    m->mask_token = sim_token_add(p, trained, -1, dd, "mask_token");
+    m->decoder_pos = sim_positions_add(p, m->patches, dd, "decoder_pos_embed");
+    mm->embedding.cls = sim_token_add(p, 0, on->embedding.cls, d, "mm_cls_token");
+    m->mm_mask_token = sim_token_add(p, 0, m->mask_token, dd, "mm_mask_token"); /* followed, never used */
 
-    patch_rows(p, &on->embedding, m->c.train_patch_embed ? trained : 0, NULL, "patch_embed");
+    sim_patch_embed_add(p, &on->embedding, m->c.train_patch_embed ? trained : 0, NULL, "patch_embed");
     sim_stack_add(&on->blocks, p, &encoder, (int)m->vit.depth, trained, m->vit.init_values, NULL, "blocks");
-    on->decoder_embed = linear_rows(p, trained, NULL, dd, d, "decoder_embed");
+    on->decoder_embed = sim_linear_add(p, trained, NULL, dd, d, "decoder_embed");
     sim_stack_add(&on->projector, p, &projector, (int)m->c.projector_depth, trained, 0, NULL,
                   "projector_decoder_blocks");
     sim_stack_add(&m->predictor, p, &predictor, (int)m->c.predictor_depth, trained, 0, NULL,
                   "predictor_decoder_blocks");
-    m->decoder_pred = linear_rows(p, trained, NULL, dd, dd, "decoder_pred");
-    m->decoder_pos_mlp = linear_rows(p, trained, NULL, dd, 2 * dd, "decoder_pos_mlp");
+    m->decoder_pred = sim_linear_add(p, trained, NULL, dd, dd, "decoder_pred");
+    m->decoder_pos_mlp = sim_linear_add(p, trained, NULL, dd, 2 * dd, "decoder_pos_mlp");
 
-    patch_rows(p, &mm->embedding, 0, &on->embedding, "mm_patch_embed");
+    sim_patch_embed_add(p, &mm->embedding, 0, &on->embedding, "mm_patch_embed");
     sim_stack_add(&mm->blocks, p, &encoder, (int)m->vit.depth, 0, m->vit.init_values, &on->blocks,
                   "mm_blocks");
-    mm->decoder_embed = linear_rows(p, 0, &on->decoder_embed, dd, d, "mm_decoder_embed");
+    mm->decoder_embed = sim_linear_add(p, 0, &on->decoder_embed, dd, d, "mm_decoder_embed");
     sim_stack_add(&mm->projector, p, &projector, (int)m->c.projector_depth, 0, 0, &on->projector,
                   "mm_projector_decoder_blocks");
 }

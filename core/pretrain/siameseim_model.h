@@ -4,12 +4,9 @@
 #ifndef SIM_SIAMESEIM_MODEL_H
 #define SIM_SIAMESEIM_MODEL_H
 
+#include "linear.h"
 #include "siameseim.h"
 #include "vit.h"
-
-struct sim_linear_rows {
-    int w, b;
-};
 
 /* One branch, online or momentum: image to projector output. */
 struct sim_branch {
