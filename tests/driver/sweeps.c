@@ -3,9 +3,6 @@
 #include <check.h>
 #include <ctype.h>
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,35 +37,6 @@ const char *sweep_file(const char *folder, const char *more_runs)
         more_runs);
     test_ok(sim_file_write(path, text, strlen(text)));
     return path;
-}
-
-pid_t sweep_start(const char *log, const char *format, ...)
-{
-    char line[4096], *words[64];
-    int count = 1;
-    const char *tool = getenv("SIM_TOOL");
-    va_list args;
-    va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    words[0] = (char *)(tool ? tool : "build/siameseim");
-    for (char *w = strtok(line, " "); w && count < 63; w = strtok(NULL, " ")) words[count++] = w;
-    words[count] = NULL;
-    pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child > 0) return child;
-    int out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    dup2(out, 1), dup2(out, 2);
-    execvp(words[0], words);
-    fprintf(stderr, "cannot start %s: %s\n", words[0], strerror(errno));
-    _exit(126);
-}
-
-int sweep_finish(pid_t p)
-{
-    int status;
-    ck_assert_int_eq(waitpid(p, &status, 0), p);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 int sweep_running(pid_t p)

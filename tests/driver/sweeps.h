@@ -8,9 +8,6 @@
 /* A small experiment file under `folder` with two runs of two seeds, a checkpoint after every step. */
 const char *sweep_file(const char *folder, const char *more_runs);
 
-/* Starts $SIM_TOOL with these words; its words go to LOG, appended. */
-pid_t sweep_start(const char *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
-int sweep_finish(pid_t p);         /* exit status, 128 + signal */
 int sweep_running(pid_t p);        /* it has not ended */
 char *sweep_said(const char *log); /* all it said; the caller frees it */
 int sweep_count(const char *text, const char *word);

@@ -1,16 +1,15 @@
 /* Every file under ablations/: resolved at every scale, planned, and run for two steps at tiny size; what its
  * records then state is what `results` needs to judge its claims. */
 #include <glob.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "experiment.h"
 #include "records.h"
 #include "status.h"
 #include "support.h"
+#include "tool.h"
 
 /* Two steps of two images' worth of everything, whatever the file is about.  Its runs keep what they are. */
 #define TINY                                                                                                 \
@@ -23,29 +22,10 @@
     "--set eval.linear=false --set eval.few_shot=false"
 
 static glob_t files;
-static char said[1 << 16];
 
 static void find_files(void)
 {
     ck_assert_int_eq(glob(test_path("../ablations/*.yaml"), 0, NULL, &files), 0);
-}
-
-/* The program's exit status; its words in `said`.  before: what the shell sets for it. */
-static int tool(const char *before, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static int tool(const char *before, const char *format, ...)
-{
-    char arguments[3000], line[4000];
-    const char *path = getenv("SIM_TOOL");
-    va_list args;
-    va_start(args, format);
-    vsnprintf(arguments, sizeof arguments, format, args);
-    va_end(args);
-    snprintf(line, sizeof line, "%s %s %s 2>&1", before, path ? path : "build/siameseim", arguments);
-    FILE *f = popen(line, "r");
-    ck_assert_ptr_nonnull(f);
-    said[fread(said, 1, sizeof said - 1, f)] = 0;
-    int status = pclose(f);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 /* The experiments of issue and paper, each with its question, its claims and three scales. */
@@ -132,10 +112,11 @@ START_TEST(planned_and_run_for_two_steps)
     test_ok(sim_experiment_open(&e, &file, 1, NULL, &seed, 1));
     snprintf(out, sizeof out, "%s", test_scratch());
     /* Out of gnuplot's sight: drawing every run takes longer than running it.  The report is drawn below. */
-    ck_assert_msg(tool("PATH=/nonexistent", "run %s --out %s --threads 1 --quiet " TINY, file, out) == 1 &&
-                      strstr(said, "the runs are done, but the report"),
-                  "%s: %s", file, said);
-    ck_assert_msg(tool("", "report %s --out %s", out, out) == 0, "%s: %s", file, said);
+    ck_assert_msg(
+        tool_behind("env PATH=/nonexistent", "run %s --out %s --threads 1 --quiet " TINY, file, out) == 1 &&
+            strstr(said, "the runs are done, but the report"),
+        "%s: %s", file, said);
+    ck_assert_msg(tool("report %s --out %s", out, out) == 0, "%s: %s", file, said);
     snprintf(path, sizeof path, "%s/records.jsonl", out);
     test_ok(sim_run_records_read(&r, path));
     ck_assert_int_eq(r.count, e.count);
@@ -152,7 +133,7 @@ START_TEST(planned_and_run_for_two_steps)
                           "claim %s speaks of runs that no record has", one->study.claims[c].id);
     }
     /* what is recorded is seen by plan, which is of the same configuration */
-    ck_assert_msg(tool("", "plan %s --gflops 100 --out %s " TINY, file, out) == 0, "%s", said);
+    ck_assert_msg(tool("plan %s --gflops 100 --out %s " TINY, file, out) == 0, "%s", said);
     snprintf(path, sizeof path, "\n%d recorded already", e.count);
     ck_assert_msg(strstr(said, path) != NULL, "\"%s\" is missing in:\n%s", path, said);
     sim_run_records_close(&r);

@@ -1,16 +1,11 @@
 /* The built program, end to end: $SIM_TOOL (default build/siameseim) on ablations/smoke.yaml and on files
  * made here. */
-#include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "claim.h"
@@ -19,73 +14,7 @@
 #include "safetensors.h"
 #include "status.h"
 #include "support.h"
-
-static char said[65536]; /* what the last command printed, both streams */
-
-/* Starts the program in the background; arguments are separated by spaces, output goes to LOG. */
-static pid_t start(const char *log, const char *arguments)
-{
-    char line[4096], *words[64];
-    int count = 0;
-    const char *tool = getenv("SIM_TOOL");
-    snprintf(line, sizeof line, "%s %s", tool ? tool : "build/siameseim", arguments);
-    for (char *w = strtok(line, " "); w && count < 63; w = strtok(NULL, " ")) words[count++] = w;
-    words[count] = NULL;
-    pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child > 0) return child;
-    int out = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    dup2(out, 1), dup2(out, 2);
-    execv(words[0], words);
-    fprintf(stderr, "cannot start %s: %s\n", words[0], strerror(errno));
-    _exit(126);
-}
-
-static int finish(pid_t child, const char *log)
-{
-    int status;
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    FILE *f = fopen(log, "r");
-    ck_assert_ptr_nonnull(f);
-    said[fread(said, 1, sizeof said - 1, f)] = 0;
-    fclose(f);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-/* Runs the program to its end; returns the exit status and leaves its words in `said`. */
-static int tool(const char *format, ...)
-{
-    char arguments[4000], log[700];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(arguments, sizeof arguments, format, args);
-    va_end(args);
-    snprintf(log, sizeof log, "%s/log", test_scratch());
-    return finish(start(log, arguments), log);
-}
-
-/* Runs `ran` (which fills `said`), then holds both its truth and the word against what was said. */
-#define expect(ran, word)                                                                                    \
-    do {                                                                                                     \
-        int right_ = (ran);                                                                                  \
-        if (!strstr(said, word)) right_ = 0;                                                                 \
-        ck_assert_msg(right_, "%s, or \"%s\" is missing in:\n%s", #ran, word, said);                         \
-    } while (0)
-
-static const char *smoke(void)
-{
-    return test_path("../ablations/smoke.yaml");
-}
-
-/* A fresh folder whose path stays valid: test_scratch's buffer is one for all. */
-static const char *fresh(void)
-{
-    static char kept[8][700];
-    static int turn;
-    char *p = kept[turn++ & 7];
-    snprintf(p, sizeof kept[0], "%s", test_scratch());
-    return p;
-}
+#include "tool.h"
 
 static const char *made_file(const char *folder, const char *name, const char *text)
 {
@@ -95,37 +24,11 @@ static const char *made_file(const char *folder, const char *name, const char *t
     return path;
 }
 
-static void assert_same_file(const char *a, const char *b, const char *relative)
-{
-    char path[900], *x, *y;
-    size_t m, n;
-    snprintf(path, sizeof path, "%s/%s", a, relative);
-    test_ok(sim_file_read(path, 1 << 26, &x, &m));
-    snprintf(path, sizeof path, "%s/%s", b, relative);
-    test_ok(sim_file_read(path, 1 << 26, &y, &n));
-    ck_assert_msg(m == n && memcmp(x, y, m) == 0, "%s differs between %s and %s", relative, a, b);
-    free(x), free(y);
-}
-
 static void assert_same_run(const char *a, const char *b)
 {
     assert_same_file(a, b, "smoke/checkpoint.safetensors");
     assert_same_file(a, b, "smoke/encoder.safetensors");
     assert_same_file(a, b, "smoke/config.yaml");
-}
-
-/* Line `index` of the records, parsed; NULL where there are fewer lines. */
-static json_t *record_of(const char *folder, int index)
-{
-    char path[900], *text;
-    size_t size;
-    snprintf(path, sizeof path, "%s/records.jsonl", folder);
-    test_ok(sim_file_read(path, 1 << 24, &text, &size));
-    char *line = strtok(text, "\n");
-    while (line && index-- > 0) line = strtok(NULL, "\n");
-    json_t *o = line ? json_loads(line, 0, NULL) : NULL;
-    free(text);
-    return o;
 }
 
 static void assert_text(const json_t *o, const char *key, const char *value)
@@ -135,33 +38,11 @@ static void assert_text(const json_t *o, const char *key, const char *value)
     ck_assert_str_eq(text, value);
 }
 
-/* Steps finished at the time of a checkpoint; -1: there is none yet. */
-static int steps_of(const char *checkpoint)
-{
-    struct sim_tensors *file;
-    const struct sim_tensor *position;
-    if (access(checkpoint, F_OK) != 0) return -1;
-    test_ok(sim_tensors_open(&file, checkpoint)); /* whole at any moment, also while the program runs */
-    position = sim_tensors_find(file, "train.position");
-    ck_assert_ptr_nonnull(position);
-    int steps = (int)((const double *)position->data)[0];
-    sim_tensors_close(file);
-    return steps;
-}
-
-static void wait_for_step(const char *checkpoint, int step, pid_t child)
-{
-    struct timespec pause = {0, 500000};
-    while (steps_of(checkpoint) < step) {
-        ck_assert_msg(waitpid(child, NULL, WNOHANG) == 0, "the program ended before step %d", step);
-        nanosleep(&pause, NULL);
-    }
-}
-
 /* ------------------------------------------------------------------ words */
 START_TEST(every_command_teaches)
 {
-    static const char *const commands[] = {"run", "plan", "config", "report", "views", "image", "verify", "status"};
+    static const char *const commands[] = {"run",   "plan",  "config", "report",
+                                           "views", "image", "verify", "status"};
     ck_assert_int_eq(tool("--help"), 0);
     for (int i = 0; i < 8; i++) expect(1, commands[i]);
     for (int i = 0; i < 8; i++) {
@@ -176,23 +57,23 @@ END_TEST
 
 START_TEST(mistakes_on_the_command_line)
 {
-    ck_assert_int_eq(tool(""), 2);
+    ck_assert_int_eq(tool("%s", ""), 2);
     expect(tool("pln") == 2, "nearest: plan");
-    expect(tool("run %s", smoke()) == 1, "--out");
+    expect(tool("run %s", smoke_file()) == 1, "--out");
     expect(tool("run --out %s", fresh()) == 1, "FILE");
-    expect(tool("run %s --out %s --thread 2", smoke(), fresh()) == 1, "nearest: --threads");
-    expect(tool("run %s --out %s --threads 0", smoke(), fresh()) == 1, "--threads");
-    expect(tool("run %s --out %s --threads two", smoke(), fresh()) == 1, "whole number");
-    expect(tool("run %s --out %s --device cuda", smoke(), fresh()) == 1, "cuda");
-    expect(tool("run %s --out %s --device tpu", smoke(), fresh()) == 1, "tpu");
-    expect(tool("run %s --out %s --resume --fresh", smoke(), fresh()) == 1, "--fresh");
-    expect(tool("run %s --out %s --set train.epoch=3", smoke(), fresh()) == 1, "train.epochs");
+    expect(tool("run %s --out %s --thread 2", smoke_file(), fresh()) == 1, "nearest: --threads");
+    expect(tool("run %s --out %s --threads 0", smoke_file(), fresh()) == 1, "--threads");
+    expect(tool("run %s --out %s --threads two", smoke_file(), fresh()) == 1, "whole number");
+    expect(tool("run %s --out %s --device cuda", smoke_file(), fresh()) == 1, "cuda");
+    expect(tool("run %s --out %s --device tpu", smoke_file(), fresh()) == 1, "tpu");
+    expect(tool("run %s --out %s --resume --fresh", smoke_file(), fresh()) == 1, "--fresh");
+    expect(tool("run %s --out %s --set train.epoch=3", smoke_file(), fresh()) == 1, "train.epochs");
     expect(tool("run no-such.yaml --out %s", fresh()) == 1, "no-such.yaml");
     expect(tool("run %s --out %s --set data.kind=folder --set data.train=no/images --set data.val=no/images",
-                smoke(), fresh()) == 1,
+                smoke_file(), fresh()) == 1,
            "no/images");
-    expect(tool("run %s --out %s --run nobody", smoke(), fresh()) == 1, "nobody");
-    expect(tool("config %s --run nobody", smoke()) == 1, "nobody");
+    expect(tool("run %s --out %s --run nobody", smoke_file(), fresh()) == 1, "nobody");
+    expect(tool("config %s --run nobody", smoke_file()) == 1, "nobody");
     expect(tool("plan") == 1, "FILE");
 }
 END_TEST
@@ -200,18 +81,18 @@ END_TEST
 START_TEST(an_unwritable_folder_is_found_before_any_work)
 {
     const char *file = made_file(fresh(), "file", "in the way\n");
-    expect(tool("run %s --out %s/below", smoke(), file) == 1, "below");
+    expect(tool("run %s --out %s/below", smoke_file(), file) == 1, "below");
     ck_assert_ptr_null(strstr(said, "epoch"));
-    expect(tool("run %s --out %s", smoke(), file) == 1, "file");
+    expect(tool("run %s --out %s", smoke_file(), file) == 1, "file");
 }
 END_TEST
 
 START_TEST(config_prints_what_run_would_use)
 {
-    expect(tool("config %s --set train.epochs=9 --plain", smoke()) == 0, "epochs: 9");
+    expect(tool("config %s --set train.epochs=9 --plain", smoke_file()) == 0, "epochs: 9");
     expect(1, "config_hash");
     expect(tool("config --help-keys") == 0, "siameseim.relative_position");
-    expect(tool("plan %s", smoke()) == 0, "GFLOP");
+    expect(tool("plan %s", smoke_file()) == 0, "GFLOP");
     expect(1, "smoke");
 }
 END_TEST
@@ -221,16 +102,12 @@ START_TEST(help_is_clean_under_valgrind)
 #ifdef __SANITIZE_ADDRESS__
     test_skip("valgrind does not run what the sanitizers instrument");
 #else
-    char command[2000];
-    const char *tool_path = getenv("SIM_TOOL");
     if (system("command -v valgrind > /dev/null") != 0) {
         test_skip("no valgrind");
         return;
     }
-    snprintf(command, sizeof command,
-             "valgrind -q --error-exitcode=9 --leak-check=full %s --help > /dev/null",
-             tool_path ? tool_path : "build/siameseim");
-    ck_assert_int_eq(system(command), 0);
+    expect(tool_behind("valgrind -q --error-exitcode=9 --leak-check=full", "--help") == 0,
+           "usage: siameseim");
 #endif
 }
 END_TEST
@@ -239,10 +116,8 @@ START_TEST(words_that_do_not_arrive_are_a_failure)
 {
     static const char *const commands[] = {"--help", "config", "config --help-keys"};
     for (int i = 0; i < 3; i++) {
-        int status;
-        ck_assert_int_gt(waitpid(start("/dev/full", commands[i]), &status, 0), 0);
-        ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "%s onto a full disk succeeds",
-                      commands[i]);
+        ck_assert_msg(tool_end(tool_start("/dev/full", "%s", commands[i])) == 1,
+                      "%s onto a full disk succeeds", commands[i]);
     }
 }
 END_TEST
@@ -251,9 +126,9 @@ END_TEST
 START_TEST(two_runs_and_two_threads_give_the_same_bytes)
 {
     const char *a = fresh(), *b = fresh(), *c = fresh();
-    expect(tool("run %s --out %s --threads 1", smoke(), a) == 0, "smoke");
-    ck_assert_int_eq(tool("run %s --out %s --threads 1", smoke(), b), 0);
-    ck_assert_int_eq(tool("run %s --out %s --threads 2 --set data.workers=3", smoke(), c), 0);
+    expect(tool("run %s --out %s --threads 1", smoke_file(), a) == 0, "smoke");
+    ck_assert_int_eq(tool("run %s --out %s --threads 1", smoke_file(), b), 0);
+    ck_assert_int_eq(tool("run %s --out %s --threads 2 --set data.workers=3", smoke_file(), c), 0);
     assert_same_run(a, b);
     assert_same_file(a, c, "smoke/checkpoint.safetensors");
     assert_same_file(a, c, "smoke/encoder.safetensors");
@@ -272,14 +147,15 @@ END_TEST
 START_TEST(a_recorded_run_is_skipped_and_another_configuration_is_not_mixed_in)
 {
     const char *a = fresh();
-    ck_assert_int_eq(tool("run %s --out %s --threads 1", smoke(), a), 0);
-    expect(tool("run %s --out %s --threads 1", smoke(), a) == 0, "already recorded");
+    ck_assert_int_eq(tool("run %s --out %s --threads 1", smoke_file(), a), 0);
+    expect(tool("run %s --out %s --threads 1", smoke_file(), a) == 0, "already recorded");
     ck_assert_ptr_null(record_of(a, 1));
     expect(tool("run %s/smoke/config.yaml --out %s --threads 1", a, a) == 0,
            "already recorded"); /* the same run, written out */
-    expect(tool("run %s --out %s --threads 1 --set train.epochs=3", smoke(), a) == 1, "--fresh");
+    expect(tool("run %s --out %s --threads 1 --set train.epochs=3", smoke_file(), a) == 1, "--fresh");
     ck_assert_ptr_null(record_of(a, 1));
-    ck_assert_int_eq(tool("run %s --out %s --threads 1 --set train.epochs=3 --fresh --quiet", smoke(), a), 0);
+    ck_assert_int_eq(
+        tool("run %s --out %s --threads 1 --set train.epochs=3 --fresh --quiet", smoke_file(), a), 0);
     ck_assert_str_eq(said, "");
     json_t *second = record_of(a, 1);
     ck_assert_uint_eq(json_array_size(json_object_get(second, "curve")), 3);
@@ -297,14 +173,14 @@ START_TEST(a_folder_at_work_is_left_alone)
     snprintf(stale, sizeof stale, "%s/.checkpoint.safetensors.1-2.tmp", folder);
     test_ok(sim_make_folder(folder));
     test_ok(sim_claim_take(&claim, folder, "run", who, NULL));
-    expect(tool("run %s --out %s --threads 1", smoke(), out) == 3, "another process is at work");
+    expect(tool("run %s --out %s --threads 1", smoke_file(), out) == 3, "another process is at work");
     ck_assert_str_eq(who, "");
     char mine[64];
     snprintf(mine, sizeof mine, "process %d on ", (int)getpid());
     expect(1, mine);
     sim_claim_release(&claim);
     test_ok(sim_file_write(stale, "x", 1)); /* as a killed run leaves it */
-    expect(tool("run %s --out %s --threads 1", smoke(), out) == 0, "1 done");
+    expect(tool("run %s --out %s --threads 1", smoke_file(), out) == 0, "1 done");
     ck_assert_int_ne(access(stale, F_OK), 0);
 }
 END_TEST
@@ -313,7 +189,7 @@ START_TEST(a_report_that_cannot_be_written_is_a_failure)
 {
     const char *out = fresh();
     made_file(out, "records.jsonl", "no record\n");
-    expect(tool("run %s --out %s --threads 1 --set train.epochs=0", smoke(), out) == 1,
+    expect(tool("run %s --out %s --threads 1 --set train.epochs=0", smoke_file(), out) == 1,
            "report could not be");
     expect(1, "records.jsonl:1");
     json_t *r = record_of(out, 1);
@@ -349,15 +225,15 @@ static void stopped_equals_never_stopped(int signal_number, int expected)
 {
     const char *whole = fresh(), *cut = fresh();
     char arguments[3000], log[800], checkpoint[800];
-    ck_assert_int_eq(tool("run %s --out %s " LONG, smoke(), whole), 0);
-    snprintf(arguments, sizeof arguments, "run %s --out %s " LONG, smoke(), cut);
+    ck_assert_int_eq(tool("run %s --out %s " LONG, smoke_file(), whole), 0);
+    snprintf(arguments, sizeof arguments, "run %s --out %s " LONG, smoke_file(), cut);
     snprintf(log, sizeof log, "%s/log", cut);
     snprintf(checkpoint, sizeof checkpoint, "%s/smoke/checkpoint.safetensors", cut);
-    pid_t child = start(log, arguments);
+    pid_t child = tool_start(log, "%s", arguments);
     wait_for_step(checkpoint, STOP_STEP, child);
     assert_no_handlers(child);
     kill(child, signal_number);
-    expect(finish(child, log) == expected, "");
+    expect(tool_end_said(child, log) == expected, "");
     int steps = steps_of(checkpoint);
     ck_assert_msg(steps >= STOP_STEP && steps < 40, "stopped at step %d of 40", steps);
     snprintf(log, sizeof log, "%s/records.jsonl", cut);
@@ -448,7 +324,7 @@ START_TEST(a_damaged_image_stops_the_run_or_is_counted)
     snprintf(arguments, sizeof arguments,
              "run %s --out %s --threads 1 --set data.kind=folder --set data.train=%s/train --set "
              "data.val=%s/val --set eval.knn_k=3",
-             smoke(), out, images, images);
+             smoke_file(), out, images, images);
     expect(tool("%s", arguments) == 1, "04.png");
     expect(tool("%s --set data.bad_image=skip", arguments) == 0, "2 classes");
     json_t *r = record_of(out, 0);
@@ -467,7 +343,7 @@ END_TEST
 START_TEST(an_untrained_run_is_scored_once)
 {
     const char *out = fresh();
-    ck_assert_int_eq(tool("run %s --out %s --threads 1 --set train.epochs=0", smoke(), out), 0);
+    ck_assert_int_eq(tool("run %s --out %s --threads 1 --set train.epochs=0", smoke_file(), out), 0);
     json_t *r = record_of(out, 0);
     ck_assert_uint_eq(json_array_size(json_object_get(r, "scores")), 2);
     assert_text(json_array_get(json_object_get(r, "scores"), 0), "encoder", "untrained");

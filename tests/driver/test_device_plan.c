@@ -7,19 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "file.h"
 #include "support.h"
-
-static char said[1 << 20];
-
-static const char *tool_path(void)
-{
-    const char *tool = getenv("SIM_TOOL");
-    return tool ? tool : "build/siameseim";
-}
+#include "tool.h"
 
 /* The folder with the stub of the driver that is built beside the program, or NULL. */
 static const char *stubs(void)
@@ -44,30 +36,16 @@ static int has_driver(void)
 static int plan(int with_stub, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static int plan(int with_stub, const char *format, ...)
 {
-    char arguments[5000], line[10000];
+    char arguments[7000], path[4000];
     va_list args;
     va_start(args, format);
     vsnprintf(arguments, sizeof arguments, format, args);
     va_end(args);
     const char *before = getenv("LD_LIBRARY_PATH");
-    char path[4000];
-    snprintf(path, sizeof path, "%s%s%s", with_stub && stubs() ? stubs() : "", before ? ":" : "",
-             before ? before : "");
-    snprintf(line, sizeof line, "LD_LIBRARY_PATH='%s' %s plan %s --gflops 100 2>&1", path, tool_path(),
-             arguments);
-    FILE *f = popen(line, "r");
-    ck_assert_ptr_nonnull(f);
-    said[fread(said, 1, sizeof said - 1, f)] = 0;
-    int status = pclose(f);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    snprintf(path, sizeof path, "env LD_LIBRARY_PATH=%s%s%s", with_stub && stubs() ? stubs() : "",
+             before ? ":" : "", before ? before : "");
+    return tool_behind(path, "plan %s --gflops 100", arguments);
 }
-
-#define expect(ran, word)                                                                                    \
-    do {                                                                                                     \
-        int right_ = (ran);                                                                                  \
-        if (!strstr(said, word)) right_ = 0;                                                                 \
-        ck_assert_msg(right_, "%s, or \"%s\" is missing in:\n%s", #ran, word, said);                         \
-    } while (0)
 
 static const char *const devices[] = {"h200.json", "a100.json"};
 static const char *const names[] = {"NVIDIA H200 (sm_90)", "NVIDIA A100-SXM4-80GB (sm_80)"};
@@ -79,17 +57,11 @@ static const char *device(int i)
     return test_path(relative);
 }
 
-static const char *smoke(void)
-{
-    return test_path("../ablations/smoke.yaml");
-}
-
 /* Whether cuDNN can be asked; counted as skipped where not. */
 static int can_plan(int shapes)
 {
-    plan(stubs() != NULL, "%s --device-json %s", smoke(), device(0));
-    const char *why = strstr(said, "without the CUDA Toolkit")
-                          ? "the program was built without the CUDA Toolkit"
+    plan(stubs() != NULL, "%s --device-json %s", smoke_file(), device(0));
+    const char *why = strstr(said, "was built without it") ? "the program was built without cuDNN"
                       : strstr(said, "libcuda.so.1") ? "there is neither a driver nor the toolkit's stub"
                                                      : NULL;
     if (why) test_skip("%d plans of attention not made: %s", shapes, why);
@@ -167,16 +139,17 @@ END_TEST
 START_TEST(what_has_no_plan_says_why)
 {
     if (!can_plan(3)) return;
-    expect(plan(1, "%s --device-json %s --set model.num_heads=8", smoke(), device(0)) == 1, "8 heads of 4");
+    expect(plan(1, "%s --device-json %s --set model.num_heads=8", smoke_file(), device(0)) == 1,
+           "8 heads of 4");
     expect(1, "multiples of 8");
     expect(1, "compute.precision: fp32");
     expect(1, "4 of 9 passes");
     /* the engine for sm_80 goes back through heads of at most 128 */
-    expect(plan(1, "%s --device-json %s --set model.embed_dim=320", smoke(), device(1)) == 1,
+    expect(plan(1, "%s --device-json %s --set model.embed_dim=320", smoke_file(), device(1)) == 1,
            "2 heads of 160");
     expect(1, "no backward plan");
     expect(1, "CUDNN_LOGLEVEL_DBG=2");
-    expect(plan(1, "%s --device-json %s --set model.num_heads=8 --set compute.precision=fp32", smoke(),
+    expect(plan(1, "%s --device-json %s --set model.num_heads=8 --set compute.precision=fp32", smoke_file(),
                 device(0)) == 0,
            "need no plan");
 }
@@ -186,19 +159,20 @@ START_TEST(mistakes)
 {
     char path[800];
     snprintf(path, sizeof path, "%s/device.json", test_scratch());
-    expect(plan(0, "%s --device-json no-such.json", smoke()) == 1, "no-such.json");
-    expect(plan(0, "%s --ranks 2", smoke()) == 1, "--device-json");
+    expect(plan(0, "%s --device-json no-such.json", smoke_file()) == 1, "no-such.json");
+    expect(plan(0, "%s --ranks 2", smoke_file()) == 1, "--device-json");
     if (!can_plan(4)) return;
-    expect(plan(1, "%s --ranks 3 --device-json %s", smoke(), device(0)) == 1, "no multiple of --ranks 3");
+    expect(plan(1, "%s --ranks 3 --device-json %s", smoke_file(), device(0)) == 1,
+           "no multiple of --ranks 3");
     static const char *const wrong[][2] = {{"{\"deviceName\": ", "JSON"},
                                            {"{\"deviceVer\": 900}", "deviceName"},
                                            {"{\"deviceName\": \"A GPU\", \"deviceVer\": 900}", "understand"}};
     for (int i = 0; i < 3; i++) {
         test_ok(sim_file_write(path, wrong[i][0], strlen(wrong[i][0])));
-        expect(plan(1, "%s --device-json %s", smoke(), path) == 1, wrong[i][1]);
+        expect(plan(1, "%s --device-json %s", smoke_file(), path) == 1, wrong[i][1]);
         expect(1, "device.json");
     }
-    if (!has_driver()) expect(plan(0, "%s --device-json %s", smoke(), device(0)) == 1, "libcuda.so.1");
+    if (!has_driver()) expect(plan(0, "%s --device-json %s", smoke_file(), device(0)) == 1, "libcuda.so.1");
 }
 END_TEST
 

@@ -1,11 +1,7 @@
 /* The built program as several ranks, over TCP and over MPI: what they make together is what one makes, and
  * one that goes ends all.  tests/ops/test_ranks.c has the parts. */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,6 +16,7 @@
 #include "safetensors.h"
 #include "status.h"
 #include "support.h"
+#include "tool.h"
 
 enum launcher { TCP, FOLDER, MPI };
 enum { MOST = 8, PATIENCE_S = 100 };
@@ -27,9 +24,9 @@ enum { MOST = 8, PATIENCE_S = 100 };
 /* Ranks under way; of MPI only the launcher is known, which stands as the one process. */
 struct ranks {
     pid_t child[MOST];
-    int code[MOST]; /* exit status, or 128 + a signal's number */
+    int code[MOST];                           /* exit status, or 128 + a signal's number */
     char log[MOST][800], said[MOST][1 << 18]; /* Check takes messages of 8192 bytes: they show an end of it */
-    int count; /* of processes */
+    int count;                                /* of processes */
 };
 
 static int have_mpi(void)
@@ -37,73 +34,49 @@ static int have_mpi(void)
     static int known = -1;
     if (known < 0)
         known = system("command -v mpirun > /dev/null 2>&1") == 0 &&
-                system("ldd \"${SIM_TOOL:-build/siameseim}\" 2> "
-                       "/dev/null | grep -q libmpi") == 0;
+                system("ldd \"${SIM_TOOL:-build/siameseim}\" 2> /dev/null | grep -q libmpi") == 0;
     return known;
 }
 
-static int free_port(void)
+/* What stands in front of the program, so that it becomes rank `rank`; of MPI, what launches them all. */
+static void front_of(char *out, size_t size_bytes, enum launcher how, int rank, int size, int port,
+                     const char *folder)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET};
-    socklen_t size = sizeof a;
-    int s = socket(AF_INET, SOCK_STREAM, 0);
-    ck_assert(s >= 0 && bind(s, (struct sockaddr *)&a, sizeof a) == 0);
-    ck_assert_int_eq(getsockname(s, (struct sockaddr *)&a, &size), 0);
-    close(s);
-    return ntohs(a.sin_port);
-}
-
-static void put(const char *name, int value)
-{
-    char text[16];
-    snprintf(text, sizeof text, "%d", value);
-    setenv(name, text, 1);
-}
-
-/* In the child: becomes rank `rank`, or mpirun. */
-static void become(enum launcher how, int rank, int size, int port, const char *folder, const char *log,
-                   char *line)
-{
-    static const char *const mpirun[] = {"mpirun", "--allow-run-as-root", "--oversubscribe", "-np"};
-    char *words[80], number[16];
-    int count = 0, out = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    dup2(out, 1), dup2(out, 2);
-    setenv("OMP_NUM_THREADS", "1", 1);
-    if (how == MPI) {
-        for (int i = 0; i < 4; i++) words[count++] = strdup(mpirun[i]);
-        snprintf(number, sizeof number, "%d", size);
-        words[count++] = number;
-    } else if (size > 1) {
-        put("RANK", rank), put("WORLD_SIZE", size);
-        if (how == TCP) setenv("MASTER_ADDR", "localhost", 1), put("MASTER_PORT", port);
-        if (how == FOLDER) setenv("SIM_RANKS_FOLDER", folder, 1), setenv("SIM_RANKS_NAME", "here", 1);
-    }
-    for (char *w = strtok(line, " "); w && count < 79; w = strtok(NULL, " ")) words[count++] = w;
-    words[count] = NULL;
-    execvp(words[0], words);
-    fprintf(stderr, "cannot start %s: %s\n", words[0], strerror(errno));
-    _exit(126);
+    static const char one[] = "env OMP_NUM_THREADS=1";
+    if (how == MPI)
+        snprintf(out, size_bytes, "%s mpirun --allow-run-as-root --oversubscribe -np %d", one, size);
+    else if (size == 1)
+        snprintf(out, size_bytes, "%s", one);
+    else if (how == TCP)
+        snprintf(out, size_bytes, "%s RANK=%d WORLD_SIZE=%d MASTER_ADDR=localhost MASTER_PORT=%d", one, rank,
+                 size, port);
+    else
+        snprintf(out, size_bytes, "%s RANK=%d WORLD_SIZE=%d SIM_RANKS_FOLDER=%s SIM_RANKS_NAME=here", one,
+                 rank, size, folder);
 }
 
 static void start(struct ranks *r, enum launcher how, int size, const char *arguments)
 {
-    char line[4200], folder[700];
-    const char *tool = getenv("SIM_TOOL");
-    const int port = free_port();
-    snprintf(folder, sizeof folder, "%s", test_scratch());
+    char front[1000];
+    const char *folder = fresh();
+    const int port = test_free_port();
     *r = (struct ranks){.count = how == MPI ? 1 : size};
     for (int i = 0; i < r->count; i++) {
-        snprintf(line, sizeof line, "%s %s", tool ? tool : "build/siameseim", arguments);
+        front_of(front, sizeof front, how, i, size, port, folder);
         snprintf(r->log[i], sizeof r->log[i], "%s/log%d", folder, i);
-        r->child[i] = fork();
-        ck_assert_int_ge(r->child[i], 0);
-        if (r->child[i] == 0) become(how, i, size, port, folder, r->log[i], line);
+        r->child[i] = tool_start_behind(front, r->log[i], "%s", arguments);
     }
+}
+
+/* The last of what a rank said. */
+static const char *end_of(const char *words)
+{
+    const size_t length = strlen(words), most = 3000;
+    return length > most ? words + length - most : words;
 }
 
 /* Waits for all; returns how long the last took.  Whoever is not done in time is killed, which fails the
  * test. */
-static const char *end_of(const char *said);
 static double finish(struct ranks *r)
 {
     const double started = sim_now_s();
@@ -136,13 +109,6 @@ static double finish(struct ranks *r)
     return took;
 }
 
-/* The last of what was said. */
-static const char *end_of(const char *said)
-{
-    const size_t length = strlen(said), most = 3000;
-    return length > most ? said + length - most : said;
-}
-
 /* Runs the program as so many ranks; every one must end with `code`. */
 static void run(struct ranks *r, enum launcher how, int size, int code, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
@@ -158,20 +124,6 @@ static void run(struct ranks *r, enum launcher how, int size, int code, const ch
     for (int i = 0; i < r->count; i++)
         ck_assert_msg(r->code[i] == code, "rank %d of %d ended with %d:\n%s", i, size, r->code[i],
                       end_of(r->said[i]));
-}
-
-static const char *fresh(void)
-{
-    static char kept[8][700];
-    static int turn;
-    char *p = kept[turn++ & 7];
-    snprintf(p, sizeof kept[0], "%s", test_scratch());
-    return p;
-}
-
-static const char *smoke(void)
-{
-    return test_path("../ablations/smoke.yaml");
 }
 
 /* ------------------------------------------------------------------ one step, against the truth */
@@ -205,13 +157,8 @@ END_TEST
 /* The CUDA backend over ranks, on devices that the host plays. */
 START_TEST(emulated_devices_together_are_the_golden_run)
 {
-    const char *shim = getenv("SIM_TOOL_SHIM");
     struct ranks r;
-    if (!shim) {
-        test_skip("no program over the emulated device (SIM_TOOL_SHIM)");
-        return;
-    }
-    setenv("SIM_TOOL", shim, 1); /* of this test's own process */
+    if (!tool_emulated()) return;
     run(&r, TCP, 2, 0, "verify %s --device cuda --precision fp32", test_path("golden/base"));
     ck_assert_msg(strstr(r.said[0], "final state"), "%s", end_of(r.said[0]));
     run(&r, TCP, 2, 0, "verify %s --device cuda --precision bf16", test_path("golden/layer_scale"));
@@ -219,35 +166,13 @@ START_TEST(emulated_devices_together_are_the_golden_run)
 END_TEST
 
 /* ------------------------------------------------------------------ a run */
-static json_t *record_of(const char *folder)
-{
-    char path[900], *text;
-    size_t size;
-    snprintf(path, sizeof path, "%s/records.jsonl", folder);
-    test_ok(sim_file_read(path, 1 << 24, &text, &size));
-    json_t *o = json_loads(strtok(text, "\n"), 0, NULL);
-    free(text);
-    ck_assert_ptr_nonnull(o);
-    return o;
-}
-
 static double curve_number(const json_t *record, int epoch, const char *key)
 {
     return json_number_value(
         json_object_get(json_array_get(json_object_get(record, "curve"), (size_t)epoch), key));
 }
 
-static void assert_same_checkpoint(const char *a, const char *b)
-{
-    char path[900], *x, *y;
-    size_t m, n;
-    snprintf(path, sizeof path, "%s/smoke/checkpoint.safetensors", a);
-    test_ok(sim_file_read(path, 1 << 26, &x, &m));
-    snprintf(path, sizeof path, "%s/smoke/checkpoint.safetensors", b);
-    test_ok(sim_file_read(path, 1 << 26, &y, &n));
-    ck_assert_msg(m == n && memcmp(x, y, m) == 0, "the checkpoints of %s and %s differ", a, b);
-    free(x), free(y);
-}
+static const char checkpoint_name[] = "smoke/checkpoint.safetensors";
 
 /* Weights, momentum copies and running statistics but for rounding, tensor by tensor in the L2 norm.  The
  * key third of a qkv bias moves by noise alone, and its momentum copy after it. */
@@ -256,9 +181,9 @@ static void assert_close_checkpoints(const char *a, const char *b)
     struct sim_tensors *x, *y;
     char path[900];
     int statistics = 0, copies = 0;
-    snprintf(path, sizeof path, "%s/smoke/checkpoint.safetensors", a);
+    snprintf(path, sizeof path, "%s/%s", a, checkpoint_name);
     test_ok(sim_tensors_open(&x, path));
-    snprintf(path, sizeof path, "%s/smoke/checkpoint.safetensors", b);
+    snprintf(path, sizeof path, "%s/%s", b, checkpoint_name);
     test_ok(sim_tensors_open(&y, path));
     for (int i = 0; i < sim_tensors_count(x); i++) {
         const struct sim_tensor *s = sim_tensors_at(x, i), *t = sim_tensors_find(y, s->name);
@@ -283,16 +208,16 @@ START_TEST(one_two_and_four_ranks_train_the_same)
 {
     const char *one = fresh(), *two = fresh(), *again = fresh(), *four = fresh();
     struct ranks r;
-    run(&r, TCP, 1, 0, "run %s --out %s --quiet", smoke(), one);
-    run(&r, TCP, 2, 0, "run %s --out %s", smoke(), two);
+    run(&r, TCP, 1, 0, "run %s --out %s --quiet", smoke_file(), one);
+    run(&r, TCP, 2, 0, "run %s --out %s", smoke_file(), two);
     ck_assert_msg(strstr(r.said[0], "2 ranks over tcp"), "%s", end_of(r.said[0]));
     ck_assert_str_eq(r.said[1], "");
-    run(&r, FOLDER, 2, 0, "run %s --out %s --quiet --set data.workers=2", smoke(), again);
-    run(&r, FOLDER, 4, 0, "run %s --out %s --quiet", smoke(), four);
-    assert_same_checkpoint(two, again);
+    run(&r, FOLDER, 2, 0, "run %s --out %s --quiet --set data.workers=2", smoke_file(), again);
+    run(&r, FOLDER, 4, 0, "run %s --out %s --quiet", smoke_file(), four);
+    assert_same_file(two, again, checkpoint_name);
     assert_close_checkpoints(one, two);
     assert_close_checkpoints(one, four);
-    json_t *x = record_of(one), *y = record_of(two), *z = record_of(four);
+    json_t *x = record_of(one, 0), *y = record_of(two, 0), *z = record_of(four, 0);
     for (int e = 0; e < 2; e++) {
         ck_assert_double_eq_tol(curve_number(x, e, "loss"), curve_number(y, e, "loss"), 1e-6);
         ck_assert_double_eq_tol(curve_number(x, e, "loss"), curve_number(z, e, "loss"), 1e-6);
@@ -304,28 +229,30 @@ START_TEST(one_two_and_four_ranks_train_the_same)
     ck_assert(json_equal(json_object_get(x, "config_hash"), json_object_get(z, "config_hash")));
     json_decref(x), json_decref(y), json_decref(z);
     /* recorded is recorded, by however many */
-    run(&r, TCP, 2, 0, "run %s --out %s", smoke(), one);
+    run(&r, TCP, 2, 0, "run %s --out %s", smoke_file(), one);
     ck_assert_msg(strstr(r.said[0], "already recorded"), "%s", end_of(r.said[0]));
     if (!have_mpi()) {
         test_skip("no mpirun, or a program without MPI");
         return;
     }
     const char *mpi = fresh();
-    run(&r, MPI, 2, 0, "run %s --out %s --quiet", smoke(), mpi);
-    assert_same_checkpoint(two, mpi);
+    run(&r, MPI, 2, 0, "run %s --out %s --quiet", smoke_file(), mpi);
+    assert_same_file(two, mpi, checkpoint_name);
 }
 END_TEST
 
 START_TEST(mistakes_are_every_ranks)
 {
     struct ranks r;
-    run(&r, TCP, 3, 1, "run %s --out %s", smoke(), fresh());
-    for (int i = 0; i < 3; i++) ck_assert_msg(strstr(r.said[i], "multiple of the 3 ranks"), "%s", end_of(r.said[i]));
+    run(&r, TCP, 3, 1, "run %s --out %s", smoke_file(), fresh());
+    for (int i = 0; i < 3; i++)
+        ck_assert_msg(strstr(r.said[i], "multiple of the 3 ranks"), "%s", end_of(r.said[i]));
     const char *in_the_way = fresh();
     char path[800];
     snprintf(path, sizeof path, "%s/file", in_the_way);
     test_ok(sim_file_write(path, "x", 1));
-    run(&r, TCP, 2, 1, "run %s --out %s/below", smoke(), path); /* found by rank 0, which makes folders */
+    run(&r, TCP, 2, 1, "run %s --out %s/below", smoke_file(),
+        path); /* found by rank 0, which makes folders */
     for (int i = 0; i < 2; i++) ck_assert_msg(strstr(r.said[i], "below"), "%s", end_of(r.said[i]));
     ck_assert_msg(strstr(r.said[1], "rank 0 ("), "%s", end_of(r.said[1]));
 }
@@ -336,32 +263,19 @@ END_TEST
 #define LONG "--set train.epochs=60 --set train.save_every_steps=1"
 enum { STEPS = 300, STOP_STEP = 7 };
 
-static int steps_of(const char *checkpoint)
-{
-    struct sim_tensors *file;
-    if (access(checkpoint, F_OK) != 0) return -1;
-    test_ok(sim_tensors_open(&file, checkpoint));
-    int steps = (int)((const double *)sim_tensors_find(file, "train.position")->data)[0];
-    sim_tensors_close(file);
-    return steps;
-}
-
 static void start_and_reach(struct ranks *r, enum launcher how, const char *out)
 {
     char arguments[3000], checkpoint[800];
-    snprintf(arguments, sizeof arguments, "run %s --out %s " LONG, smoke(), out);
-    snprintf(checkpoint, sizeof checkpoint, "%s/smoke/checkpoint.safetensors", out);
+    snprintf(arguments, sizeof arguments, "run %s --out %s " LONG, smoke_file(), out);
+    snprintf(checkpoint, sizeof checkpoint, "%s/%s", out, checkpoint_name);
     start(r, how, 2, arguments);
-    while (steps_of(checkpoint) < STOP_STEP) {
-        ck_assert_msg(waitpid(r->child[0], NULL, WNOHANG) == 0, "rank 0 ended before step %d", STOP_STEP);
-        nanosleep(&(struct timespec){0, 500000}, NULL);
-    }
+    wait_for_step(checkpoint, STOP_STEP, r->child[0]);
 }
 
 static void assert_cut_short(const char *out)
 {
     char path[800];
-    snprintf(path, sizeof path, "%s/smoke/checkpoint.safetensors", out);
+    snprintf(path, sizeof path, "%s/%s", out, checkpoint_name);
     const int steps = steps_of(path);
     ck_assert_msg(steps >= STOP_STEP && steps < STEPS, "stopped at step %d of %d", steps, STEPS);
     snprintf(path, sizeof path, "%s/records.jsonl", out);
@@ -405,7 +319,8 @@ START_TEST(a_killed_rank_ends_the_job_under_mpirun)
     kill(victim, SIGKILL);
     double took = finish(&r);
     ck_assert_msg(took < 30, "it took %g s", took);
-    ck_assert_msg(r.code[0] != 0 && strstr(r.said[0], "process rank"), "%d: %s", r.code[0], end_of(r.said[0]));
+    ck_assert_msg(r.code[0] != 0 && strstr(r.said[0], "process rank"), "%d: %s", r.code[0],
+                  end_of(r.said[0]));
     assert_cut_short(out);
 }
 END_TEST
@@ -415,16 +330,16 @@ START_TEST(one_wish_to_stop_is_everybodys)
 {
     const char *whole = fresh(), *cut = fresh();
     struct ranks r;
-    run(&r, TCP, 2, 0, "run %s --out %s --quiet " LONG, smoke(), whole);
+    run(&r, TCP, 2, 0, "run %s --out %s --quiet " LONG, smoke_file(), whole);
     start_and_reach(&r, TCP, cut);
     kill(r.child[1], SIGTERM);
     finish(&r);
     ck_assert_int_eq(r.code[0], 130);
     ck_assert_int_eq(r.code[1], 130);
     assert_cut_short(cut);
-    run(&r, FOLDER, 2, 0, "run %s --out %s " LONG, smoke(), cut);
+    run(&r, FOLDER, 2, 0, "run %s --out %s " LONG, smoke_file(), cut);
     ck_assert_msg(strstr(r.said[0], "resuming from"), "%s", end_of(r.said[0]));
-    assert_same_checkpoint(whole, cut);
+    assert_same_file(whole, cut, checkpoint_name);
 }
 END_TEST
 

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -14,53 +13,26 @@
 #include "rng.h"
 #include "safetensors.h"
 #include "support.h"
+#include "tool.h"
 
-static char folder[600]; /* of the test under way */
-static char said[65536]; /* what the last command printed, both streams */
+static const char *folder; /* of the test under way */
 
 /* A run of smoke.yaml into the test's folder, one thread, with these settings; its exit status. */
 static int smoke(const char *format, ...)
 {
-    char settings[2000], line[4000], log[700];
-    const char *tool = getenv("SIM_TOOL");
+    char settings[2000];
     va_list args;
     va_start(args, format);
     vsnprintf(settings, sizeof settings, format, args);
     va_end(args);
-    snprintf(log, sizeof log, "%s/log", folder);
-    snprintf(line, sizeof line, "exec %s run %s --threads 1 --out %s %s > %s 2>&1",
-             tool ? tool : "build/siameseim", test_path("../ablations/smoke.yaml"), folder, settings, log);
-    int status = system(line);
-    FILE *f = fopen(log, "r");
-    ck_assert_ptr_nonnull(f);
-    said[fread(said, 1, sizeof said - 1, f)] = 0;
-    fclose(f);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-#define expect(status, word)                                                                                 \
-    do {                                                                                                     \
-        int got_ = (status);                                                                                 \
-        ck_assert_msg(got_ &&strstr(said, word), "%s, or \"%s\" is missing in:\n%s", #status, word, said);   \
-    } while (0)
-
-static void fresh(void)
-{
-    snprintf(folder, sizeof folder, "%s", test_scratch());
+    return tool("run %s --threads 1 --out %s %s", smoke_file(), folder, settings);
 }
 
 /* The newest record: a failed run leaves one too. */
 static json_t *last_record(void)
 {
-    char path[700], *text;
-    size_t size;
-    snprintf(path, sizeof path, "%s/records.jsonl", folder);
-    test_ok(sim_file_read(path, 1 << 20, &text, &size));
-    if (size) text[size - 1] = 0;
-    char *line = strrchr(text, '\n');
-    json_t *r = json_loads(line ? line + 1 : text, 0, NULL);
-    ck_assert_msg(r != NULL, "no record in %s", path);
-    free(text);
+    json_t *r = record_of(folder, -1);
+    ck_assert_msg(r != NULL, "no record in %s", folder);
     return r;
 }
 
@@ -79,7 +51,7 @@ static json_t *protocol_of(json_t *record, size_t at, const char *name)
 
 START_TEST(both_scores_stand_in_record_and_table)
 {
-    fresh();
+    folder = fresh();
     expect(smoke(PROBE FEW "--set eval.few_shot_per_class=2") == 0, "1 done");
     expect(1, "linear %");
     expect(1, "few_shot %");
@@ -126,7 +98,7 @@ static int with_list(const char *lines)
 
 START_TEST(a_list_says_which_images)
 {
-    fresh();
+    folder = fresh();
     make_images();
     expect(with_list("dark/00.png\nlight/99.png\n") == 1, "list.txt:2: light/99.png is none of the 32");
     expect(with_list("dark/00.png\ndark/02.png\n") == 1, "is of class light");
@@ -141,7 +113,7 @@ END_TEST
 
 START_TEST(what_cannot_be_scored)
 {
-    fresh();
+    folder = fresh();
     expect(smoke(PROBE "--set eval.linear_batch_size=81") == 1, "eval.linear_batch_size");
     expect(smoke(PROBE "--set eval.linear_warmup_epochs=3") == 1, "eval.linear_warmup_epochs");
     expect(smoke(FEW) == 1, "leaves some of the 20 classes without one; at least 25 %");
@@ -151,19 +123,6 @@ START_TEST(what_cannot_be_scored)
            "eval.few_shot_per_class");
 }
 END_TEST
-
-/* Starts a run with a probe of very many epochs into FOLDER/out. */
-static pid_t start_long_probe(const char *out)
-{
-    const char *tool = getenv("SIM_TOOL");
-    pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child > 0) return child;
-    execl(tool ? tool : "build/siameseim", "siameseim", "run", test_path("../ablations/smoke.yaml"), "--out",
-          out, "--threads", "1", "--quiet", "--set", "eval.linear=true", "--set", "eval.linear_batch_size=16",
-          "--set", "eval.linear_epochs=100000", (char *)NULL); /* exec: the signal is the program's */
-    _exit(126);
-}
 
 /* Epochs of the untrained encoder's probe that are saved. */
 static double epochs_saved(const char *out)
@@ -183,19 +142,21 @@ static double epochs_saved(const char *out)
 /* The wish to stop reaches into the probe, nothing is recorded, and the same command goes on from there. */
 START_TEST(stopped_while_scoring)
 {
-    char out[650], path[700];
+    char out[700], path[800], log[800];
     double before = 0;
-    fresh();
+    folder = fresh();
     snprintf(out, sizeof out, "%s/out", folder);
+    snprintf(log, sizeof log, "%s/log", folder);
     snprintf(path, sizeof path, "%s/smoke/config.yaml", out); /* written just before the scores */
     for (int round = 0; round < 4; round++) { /* a stop amid an epoch's steps saves nothing new: it is rare */
-        pid_t child = start_long_probe(out);
+        pid_t child = tool_start(log,
+                                 "run %s --out %s --threads 1 --quiet --set eval.linear=true --set "
+                                 "eval.linear_batch_size=16 --set eval.linear_epochs=100000",
+                                 smoke_file(), out); /* very many epochs */
         for (int k = 0; k < 3000 && access(path, F_OK) != 0; k++) usleep(10000);
         usleep(1500000);
         kill(child, SIGINT);
-        int status;
-        ck_assert_int_eq(waitpid(child, &status, 0), child);
-        ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 130, "status %d", status);
+        ck_assert_int_eq(tool_end(child), 130);
         double now = epochs_saved(out);
         ck_assert_double_ge(now, before);
         before = now;

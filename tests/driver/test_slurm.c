@@ -10,6 +10,7 @@
 #include "status.h"
 #include "support.h"
 #include "sweeps.h"
+#include "tool.h"
 
 static char file[800], out[700], log_path[800];
 static char node[700], why[512]; /* where the Slurm lives; why there is none */
@@ -41,12 +42,11 @@ static const char *in_out(const char *name)
 START_TEST(a_dry_run_only_writes)
 {
     setup();
-    ck_assert_int_eq(
-        sweep_finish(sweep_start(log_path,
-                                 "run %s --out %s --launcher slurm --dry-run --gflops 100 --jobs 2 "
-                                 "--threads 3 --set train.epochs=2 --run plain --run=open-s1",
-                                 file, out)),
-        0);
+    ck_assert_int_eq(tool_end(tool_start(log_path,
+                                         "run %s --out %s --launcher slurm --dry-run --gflops 100 --jobs 2 "
+                                         "--threads 3 --set train.epochs=2 --run plain --run=open-s1",
+                                         file, out)),
+                     0);
     static const char *const words[] = {"#SBATCH --array=0-2%2\n",
                                         "#SBATCH --cpus-per-task=3\n",
                                         "#SBATCH --signal=B:TERM@120\n",
@@ -71,11 +71,11 @@ START_TEST(sized_from_the_configurations)
 {
     setup();
     ck_assert_int_eq(
-        sweep_finish(sweep_start(log_path,
-                                 "run %s --out %s --launcher slurm --dry-run --gflops 0.0001 --set "
-                                 "train.epochs=100 --set train.batch_size=2048 --set model.embed_dim=512 "
-                                 "--set data.procedural_train_per_class=2000",
-                                 file, out)),
+        tool_end(tool_start(log_path,
+                            "run %s --out %s --launcher slurm --dry-run --gflops 0.0001 --set "
+                            "train.epochs=100 --set train.batch_size=2048 --set model.embed_dim=512 "
+                            "--set data.procedural_train_per_class=2000",
+                            file, out)),
         0);
     holds(in_out("slurm/sweep.sh"), "#SBATCH --time=1440\n");
     char *text = sweep_said(in_out("slurm/sweep.sh")), *memory = strstr(text, "--mem=");
@@ -89,15 +89,14 @@ START_TEST(what_slurm_cannot_be_given)
 {
     setup();
     ck_assert_int_eq(
-        sweep_finish(sweep_start(log_path, "run %s --out %s --launcher slurm --gflops none", file, out)), 1);
+        tool_end(tool_start(log_path, "run %s --out %s --launcher slurm --gflops none", file, out)), 1);
     holds(log_path, "--gflops none");
     ck_assert_int_eq(
-        sweep_finish(sweep_start(log_path, "run %s --out %s/50%% --launcher slurm --gflops 10", file, out)),
-        1);
+        tool_end(tool_start(log_path, "run %s --out %s/50%% --launcher slurm --gflops 10", file, out)), 1);
     holds(log_path, "a meaning of its own");
     setenv("PATH", "/nowhere", 1);
     ck_assert_int_eq(
-        sweep_finish(sweep_start(log_path, "run %s --out %s --launcher slurm --gflops 10", file, out)), 1);
+        tool_end(tool_start(log_path, "run %s --out %s --launcher slurm --gflops 10", file, out)), 1);
     holds(log_path, "there is no sbatch here");
 }
 END_TEST
@@ -147,7 +146,7 @@ static void wait_for_jobs(double seconds)
 
 START_TEST(jobs_of_a_real_slurm)
 {
-    char alone[700], log[800], job[64], said[512];
+    char alone[700], log[800], job[64], heard[512];
     int lines, oks;
     if (!started) {
         test_skip("%s", why[0] ? why : "no Slurm can be started here");
@@ -157,30 +156,30 @@ START_TEST(jobs_of_a_real_slurm)
     snprintf(alone, sizeof alone, "%s", test_scratch());
     snprintf(log, sizeof log, "%s/log", alone);
     const char *words = "--threads 1 --set train.epochs=60";
-    ck_assert_int_eq(sweep_finish(sweep_start(log, "run %s --out %s %s", file, alone, words)), 0);
+    ck_assert_int_eq(tool_end(tool_start(log, "run %s --out %s %s", file, alone, words)), 0);
     const char *launch = "run %s --out %s %s --launcher slurm --gflops 50";
-    ck_assert_int_eq(sweep_finish(sweep_start(log_path, launch, file, out, words)), 0);
+    ck_assert_int_eq(tool_end(tool_start(log_path, launch, file, out, words)), 0);
     holds(log_path, "Submitted batch job");
     wait_for_jobs(120);
     sweep_same(alone, out);
     json_decref(sweep_records(out, &lines, &oks));
     ck_assert_int_eq(lines, 4);
-    ck_assert_int_eq(sweep_finish(sweep_start(log_path, launch, file, out, words)), 0);
+    ck_assert_int_eq(tool_end(tool_start(log_path, launch, file, out, words)), 0);
     holds(log_path, "nothing to submit");
 
     /* The warning before the time limit: the task saves, is queued again, and goes on. */
     snprintf(out, sizeof out, "%s", test_scratch());
     const char *longer = "--threads 1 --set train.epochs=1500 --set train.save_every_steps=0 --run plain-s0";
-    ck_assert_int_eq(sweep_finish(sweep_start(log_path, launch, file, out, longer)), 0);
+    ck_assert_int_eq(tool_end(tool_start(log_path, launch, file, out, longer)), 0);
     for (int i = 0; access(in_out("plain-s0/checkpoint.safetensors"), F_OK) != 0; i++) {
         ck_assert_int_lt(i, 3000);
         sweep_nap(0.01);
     }
     ck_assert_int_eq(ask("%s", "squeue -h -r -o %F", job, sizeof job), 0);
-    ask("scancel --batch --signal=TERM %s_0", job, said, sizeof said);
-    for (int i = 0; ask("squeue -h -r -j %s -o %%T", job, said, sizeof said) != 0 || strcmp(said, "PENDING");
+    ask("scancel --batch --signal=TERM %s_0", job, heard, sizeof heard);
+    for (int i = 0; ask("squeue -h -r -j %s -o %%T", job, heard, sizeof heard) != 0 || strcmp(heard, "PENDING");
          i++) {
-        ck_assert_msg(i < 150, "the task is %s, not queued again", said);
+        ck_assert_msg(i < 150, "the task is %s, not queued again", heard);
         sweep_nap(0.2);
     }
     json_decref(sweep_records(out, &lines, &oks));
@@ -188,7 +187,7 @@ START_TEST(jobs_of_a_real_slurm)
     /* Slurm lets it wait two minutes, lest a node still knows the credential of the same second as revoked.
      */
     sweep_nap(3);
-    ask("scontrol update JobId=%s StartTime=now", job, said, sizeof said);
+    ask("scontrol update JobId=%s StartTime=now", job, heard, sizeof heard);
     wait_for_jobs(240);
     char name[64];
     snprintf(name, sizeof name, "slurm/%.20s_0.log", job);
@@ -197,10 +196,10 @@ START_TEST(jobs_of_a_real_slurm)
     holds(in_out(name), "stopping after this step");
     holds(in_out(name), "resuming from");
 
-    ck_assert_int_eq(sweep_finish(sweep_start(log_path,
-                                              "run %s --out %s %s --launcher slurm --gflops 50 --run open-s0 "
-                                              "--sbatch=--partition=none",
-                                              file, out, words)),
+    ck_assert_int_eq(tool_end(tool_start(log_path,
+                                         "run %s --out %s %s --launcher slurm --gflops 50 --run open-s0 "
+                                         "--sbatch=--partition=none",
+                                         file, out, words)),
                      1);
     holds(log_path, "sbatch did not take");
 }

@@ -12,6 +12,7 @@
 #include "status.h"
 #include "support.h"
 #include "sweeps.h"
+#include "tool.h"
 
 static char file[800], out[700], log_path[800];
 
@@ -68,14 +69,14 @@ START_TEST(side_by_side_gives_the_same)
     setup("");
     snprintf(alone, sizeof alone, "%s", test_scratch());
     snprintf(log, sizeof log, "%s/log", alone);
-    ck_assert_int_eq(sweep_finish(sweep_start(log, "run %s --out %s --threads 2", file, alone)), 0);
-    ck_assert_int_eq(sweep_finish(sweep_start(log_path, "run %s --out %s --jobs 2", file, out)), 0);
+    ck_assert_int_eq(tool_end(tool_start(log, "run %s --out %s --threads 2", file, alone)), 0);
+    ck_assert_int_eq(tool_end(tool_start(log_path, "run %s --out %s --jobs 2", file, out)), 0);
     sweep_same(alone, out);
-    ck_assert_int_eq(sweep_finish(sweep_start(log_path, "run %s --out %s --jobs 2", file, out)), 0);
+    ck_assert_int_eq(tool_end(tool_start(log_path, "run %s --out %s --jobs 2", file, out)), 0);
     says(log_path, "4 of 4 runs are already recorded");
     json_decref(sweep_records(out, &lines, &oks));
     ck_assert_int_eq(lines, 4);
-    ck_assert_int_eq(sweep_finish(sweep_start(log_path, "status %s", out)), 0);
+    ck_assert_int_eq(tool_end(tool_start(log_path, "status %s", out)), 0);
     says(log_path, "4 done, 0 running, 0 failed, 0 cut off");
 }
 END_TEST
@@ -94,8 +95,7 @@ START_TEST(the_others_go_on)
         int lines, oks, again;
         setup(failing);
         for (int start = 0; start < 2; start++) {
-            ck_assert_int_eq(sweep_finish(sweep_start(log_path, "run %s --out %s %s", file, out, jobs[i])),
-                             1);
+            ck_assert_int_eq(tool_end(tool_start(log_path, "run %s --out %s %s", file, out, jobs[i])), 1);
             json_t *records = sweep_records(out, &again, &oks);
             if (!start) lines = again;
             ck_assert_int_eq(again,
@@ -120,10 +120,10 @@ END_TEST
 START_TEST(data_that_are_there_for_no_run_stop_all)
 {
     setup("");
-    ck_assert_int_eq(sweep_finish(sweep_start(log_path,
-                                              "run %s --out %s --jobs 2 --set data.kind=folder --set "
-                                              "data.train=no/images --set data.val=no/images",
-                                              file, out)),
+    ck_assert_int_eq(tool_end(tool_start(log_path,
+                                         "run %s --out %s --jobs 2 --set data.kind=folder --set "
+                                         "data.train=no/images --set data.val=no/images",
+                                         file, out)),
                      1);
     says(log_path, "no/images");
     snprintf(log_path, sizeof log_path, "%s/records.jsonl", out);
@@ -142,34 +142,33 @@ START_TEST(asked_to_stop)
     snprintf(log, sizeof log, "%s/log", alone);
     snprintf(checkpoint, sizeof checkpoint, "%s/plain-s0/checkpoint.safetensors", out);
     const char *words = "--set train.epochs=200 --set train.save_every_steps=0 --run plain";
-    pid_t sweep = sweep_start(log_path, "run %s --out %s --jobs 2 %s", file, out, words);
+    pid_t sweep = tool_start(log_path, "run %s --out %s --jobs 2 %s", file, out, words);
     wait_for(checkpoint, 30);
     n = sweep_children(sweep, children, 8);
     ck_assert_int_ge(n, 1);
     kill(sweep, SIGINT);
-    ck_assert_int_eq(sweep_finish(sweep), 130);
+    ck_assert_int_eq(tool_end(sweep), 130);
     for (int i = 0; i < n; i++) ck_assert_int_ne(kill(children[i], 0), 0);
     json_decref(sweep_records(out, &lines, &oks));
     ck_assert_int_lt(oks, 2);
-    ck_assert_int_eq(sweep_finish(sweep_start(log_path, "status %s", out)), 0);
+    ck_assert_int_eq(tool_end(tool_start(log_path, "status %s", out)), 0);
     says(log_path, "cut off");
-    ck_assert_int_eq(sweep_finish(sweep_start(log_path, "run %s --out %s --jobs 2 %s", file, out, words)), 0);
+    ck_assert_int_eq(tool_end(tool_start(log_path, "run %s --out %s --jobs 2 %s", file, out, words)), 0);
     ck_assert_int_gt(count_in_logs("resuming from"), 0);
-    ck_assert_int_eq(sweep_finish(sweep_start(log, "run %s --out %s --threads 1 %s", file, alone, words)), 0);
+    ck_assert_int_eq(tool_end(tool_start(log, "run %s --out %s --threads 1 %s", file, alone, words)), 0);
     sweep_same(alone, out);
 }
 END_TEST
 
 START_TEST(a_terminal_sees_a_few_lines)
 {
-    static char said[1 << 18];
+    static char seen[1 << 18];
     char words[3000];
     size_t n = 0;
     int fd, status;
-    const char *tool = getenv("SIM_TOOL");
     setup("");
-    snprintf(words, sizeof words, "exec %s run %s --out %s --jobs 2 --set train.epochs=60",
-             tool ? tool : "build/siameseim", file, out);
+    snprintf(words, sizeof words, "exec %s run %s --out %s --jobs 2 --set train.epochs=60", tool_path(), file,
+             out);
     struct winsize size = {.ws_row = 24, .ws_col = 100};
     pid_t child = forkpty(&fd, NULL, NULL, &size);
     ck_assert_int_ge(child, 0);
@@ -177,13 +176,13 @@ START_TEST(a_terminal_sees_a_few_lines)
         execl("/bin/sh", "sh", "-c", words, (char *)NULL);
         _exit(126);
     }
-    for (ssize_t r; n < sizeof said - 1 && (r = read(fd, said + n, sizeof said - 1 - n)) > 0;) n += (size_t)r;
-    said[n] = 0;
+    for (ssize_t r; n < sizeof seen - 1 && (r = read(fd, seen + n, sizeof seen - 1 - n)) > 0;) n += (size_t)r;
+    seen[n] = 0;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s", said);
-    ck_assert_msg(strstr(said, "of 4 runs done, 2 running"), "%s", said);
-    ck_assert_msg(strstr(said, "\x1b[3A\r\x1b[J"), "%s", said); /* three lines are taken away again */
-    ck_assert_msg(strstr(said, "training") && strstr(said, "ETA"), "%s", said);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s", seen);
+    ck_assert_msg(strstr(seen, "of 4 runs done, 2 running"), "%s", seen);
+    ck_assert_msg(strstr(seen, "\x1b[3A\r\x1b[J"), "%s", seen); /* three lines are taken away again */
+    ck_assert_msg(strstr(seen, "training") && strstr(seen, "ETA"), "%s", seen);
     close(fd);
 }
 END_TEST
@@ -197,15 +196,14 @@ START_TEST(words_that_do_not_go_together)
                                            {"--launcher pbs", "slurm"},
                                            {"--jobs 2 --memory lots", "--memory"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        ck_assert_int_eq(sweep_finish(sweep_start(log_path, "run %s --out %s %s", file, out, wrong[i][0])),
-                         1);
+        ck_assert_int_eq(tool_end(tool_start(log_path, "run %s --out %s %s", file, out, wrong[i][0])), 1);
         says(log_path, wrong[i][1]);
     }
-    ck_assert_int_eq(sweep_finish(sweep_start(log_path, "status %s/none", out)), 1);
+    ck_assert_int_eq(tool_end(tool_start(log_path, "status %s/none", out)), 1);
     says(log_path, "cannot be read");
     setenv("WORLD_SIZE", "2", 1), setenv("RANK", "0", 1), setenv("MASTER_ADDR", "localhost", 1);
     setenv("MASTER_PORT", "1", 1);
-    ck_assert_int_eq(sweep_finish(sweep_start(log_path, "run %s --out %s --jobs 2", file, out)), 1);
+    ck_assert_int_eq(tool_end(tool_start(log_path, "run %s --out %s --jobs 2", file, out)), 1);
     says(log_path, "one of the two");
     unsetenv("WORLD_SIZE"), unsetenv("RANK"), unsetenv("MASTER_ADDR"), unsetenv("MASTER_PORT");
 }
@@ -221,9 +219,9 @@ START_TEST(two_runners_share_the_work)
         snprintf(out, sizeof out, "%s", test_scratch());
         snprintf(log_path, sizeof log_path, "%s/log", out);
         snprintf(other, sizeof other, "%s/other", out);
-        pid_t a = sweep_start(log_path, "run %s --out %s --jobs 2", file, out);
+        pid_t a = tool_start(log_path, "run %s --out %s --jobs 2", file, out);
         if (way == 1) sweep_nap(0.4);
-        pid_t b = sweep_start(other, "run %s --out %s --jobs 2", file, out);
+        pid_t b = tool_start(other, "run %s --out %s --jobs 2", file, out);
         if (way == 2) { /* one of them stands still for a while: it lives, and what it holds is left alone */
             sweep_nap(0.5);
             pid_t children[8];
@@ -232,7 +230,7 @@ START_TEST(two_runners_share_the_work)
             sweep_nap(2);
             for (int i = 0; i < n; i++) kill(children[i], SIGCONT);
         }
-        int x = sweep_finish(a), y = sweep_finish(b);
+        int x = tool_end(a), y = tool_end(b);
         ck_assert_msg((x == 0 || x == 3) && (y == 0 || y == 3) && (x == 0 || y == 0), "%d and %d", x, y);
         json_decref(sweep_records(out, &lines, &oks));
         ck_assert_int_eq(lines, 4);
@@ -249,7 +247,6 @@ START_TEST(a_silent_runner_elsewhere_loses_its_run)
     char command[3000], checkpoint[800], other[800];
     pid_t child[4];
     int lines, oks, status;
-    const char *tool = getenv("SIM_TOOL");
     setup("");
     if (system("unshare --pid --fork true 2> /dev/null") != 0) {
         test_skip("no process namespaces may be made here");
@@ -261,7 +258,7 @@ START_TEST(a_silent_runner_elsewhere_loses_its_run)
     snprintf(command, sizeof command,
              "exec unshare --pid --fork --kill-child %s run %s --out %s --threads 1 --run plain-s0 --set "
              "train.epochs=300 > %s 2>&1",
-             tool ? tool : "build/siameseim", file, out, log_path);
+             tool_path(), file, out, log_path);
     pid_t a = fork();
     if (a == 0) {
         execl("/bin/sh", "sh", "-c", command, (char *)NULL);
@@ -270,10 +267,10 @@ START_TEST(a_silent_runner_elsewhere_loses_its_run)
     wait_for(checkpoint, 30);
     ck_assert_int_eq(sweep_children(a, child, 4), 1);
     const char *words = "--threads 1 --run plain-s0 --set train.epochs=300";
-    ck_assert_int_eq(sweep_finish(sweep_start(other, "run %s --out %s %s", file, out, words)), 3);
+    ck_assert_int_eq(tool_end(tool_start(other, "run %s --out %s %s", file, out, words)), 3);
     ck_assert_int_eq(kill(child[0], SIGSTOP), 0);
     sweep_nap(2);
-    ck_assert_int_eq(sweep_finish(sweep_start(other, "run %s --out %s %s", file, out, words)), 0);
+    ck_assert_int_eq(tool_end(tool_start(other, "run %s --out %s %s", file, out, words)), 0);
     says(other, "resuming");
     kill(child[0], SIGCONT);
     ck_assert_int_eq(waitpid(a, &status, 0), a);

@@ -12,6 +12,7 @@
 #include "status.h"
 #include "support.h"
 #include "sweeps.h"
+#include "tool.h"
 
 enum { MOST = 16, RUNS = 4 };
 enum way { PARENT, CHILD, ALL, ASKED, WAYS };
@@ -41,7 +42,7 @@ static void assert_no_orphans(const pid_t *children, int count)
 
 static pid_t start(const char *out)
 {
-    return sweep_start(log_path, "run %s --out %s --jobs 2", file, out);
+    return tool_start(log_path, "run %s --out %s --jobs 2", file, out);
 }
 
 /* One kill, a moment after something is under way.  0: the sweep ended before. */
@@ -61,7 +62,7 @@ static int strike(pid_t sweep, struct sim_rng *r, enum way way)
     if (way == PARENT || way == ALL) kill(sweep, SIGKILL);
     for (int i = 0; way == ALL && i < count; i++) kill(children[i], SIGKILL);
     if (way == CHILD) return 1;
-    int code = sweep_finish(sweep);
+    int code = tool_end(sweep);
     ck_assert_int_eq(code, way == ASKED ? 130 : 128 + SIGKILL);
     assert_no_orphans(children, count);
     return 1;
@@ -84,7 +85,7 @@ static int disturbed(const char *out, int kills, struct sim_rng *r, int *turn)
             struck++, ++*turn;
         }
         if (way != CHILD) continue;
-        if (sweep_finish(sweep) == 0) return struck;
+        if (tool_end(sweep) == 0) return struck;
     }
     ck_abort_msg("the sweep did not come to an end:\n%s", sweep_said(log_path));
     return 0;
@@ -98,7 +99,7 @@ START_TEST(kills_change_no_record)
     snprintf(file, sizeof file, "%s", sweep_file(test_scratch(), ""));
     snprintf(whole, sizeof whole, "%s", test_scratch());
     snprintf(log_path, sizeof log_path, "%s/log", whole);
-    ck_assert_int_eq(sweep_finish(sweep_start(log_path, "run %s --out %s --threads 1", file, whole)), 0);
+    ck_assert_int_eq(tool_end(tool_start(log_path, "run %s --out %s --threads 1", file, whole)), 0);
     for (int sweeps = 0; struck < kills && sweeps < kills; sweeps++) {
         snprintf(out, sizeof out, "%s", test_scratch());
         snprintf(log_path, sizeof log_path, "%s/log", out);

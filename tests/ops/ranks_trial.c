@@ -1,8 +1,6 @@
 #include "ranks_trial.h"
 
-#include <arpa/inet.h>
 #include <check.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,17 +19,6 @@ static char *words; /* of this process, shared with the parent */
 void ranks_say(const char *text)
 {
     if (words) snprintf(words, RANKS_WORDS, "%s", text);
-}
-
-int ranks_free_port(void)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET};
-    socklen_t size = sizeof a;
-    int s = socket(AF_INET, SOCK_STREAM, 0);
-    ck_assert(s >= 0 && bind(s, (struct sockaddr *)&a, sizeof a) == 0);
-    ck_assert_int_eq(getsockname(s, (struct sockaddr *)&a, &size), 0);
-    close(s);
-    return ntohs(a.sin_port);
 }
 
 static void put(const char *name, int value)
@@ -82,7 +69,7 @@ double ranks_trial_ends(enum meeting how, int size, int (*body)(struct sim_ranks
 {
     char folder[700];
     pid_t child[RANKS_MOST];
-    const int port = ranks_free_port();
+    const int port = test_free_port();
     const double started = sim_now_s();
     char(*shared)[RANKS_WORDS] = mmap(NULL, sizeof(char[RANKS_MOST][RANKS_WORDS]), PROT_READ | PROT_WRITE,
                                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -27,9 +27,6 @@ double ranks_trial_ends(enum meeting how, int size, int (*body)(struct sim_ranks
                         void *context, struct ranks_end ends[RANKS_MOST]);
 void ranks_say(const char *text);
 
-/* A port nobody listens on at the moment. */
-int ranks_free_port(void);
-
 #define RANKS_ASSERT(truth)                                                                                  \
     do {                                                                                                     \
         if (!(truth)) {                                                                                      \

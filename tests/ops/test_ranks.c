@@ -125,7 +125,7 @@ START_TEST(who_does_not_come_is_named)
     char port[16];
     struct sim_ranks *r;
     setenv("SIM_RANKS_TIMEOUT_S", "0.5", 1);
-    snprintf(port, sizeof port, "%d", ranks_free_port());
+    snprintf(port, sizeof port, "%d", test_free_port());
     setenv("WORLD_SIZE", "3", 1), setenv("RANK", "0", 1), setenv("MASTER_ADDR", "localhost", 1);
     setenv("MASTER_PORT", port, 1);
     test_fails(sim_ranks_open(&r), "1, 2");
@@ -155,7 +155,7 @@ static pid_t knock(int port)
 
 START_TEST(strangers_are_turned_away)
 {
-    const int port = ranks_free_port(), size = 3;
+    const int port = test_free_port(), size = 3;
     char text[16];
     pid_t stranger = knock(port), child[3];
     forget_place();

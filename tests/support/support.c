@@ -1,6 +1,8 @@
 #include "support.h"
 
+#include <arpa/inet.h>
 #include <ftw.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +60,17 @@ const char *test_scratch(void)
     snprintf(folder, sizeof folder, "%s/%d-%d", scratch_root, (int)getpid(), count++);
     if (mkdir(folder, 0700) != 0) ck_abort_msg("cannot make a scratch folder %s", folder);
     return folder;
+}
+
+int test_free_port(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    socklen_t size = sizeof a;
+    int s = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert(s >= 0 && bind(s, (struct sockaddr *)&a, sizeof a) == 0);
+    ck_assert_int_eq(getsockname(s, (struct sockaddr *)&a, &size), 0);
+    close(s);
+    return ntohs(a.sin_port);
 }
 
 int test_run(Suite *suite)

@@ -1,4 +1,4 @@
-/* What every test program shares: finding ../shared, skipping with a reason, a scratch folder, fixtures. */
+/* What every test program shares: finding ../shared, skipping with a reason, a scratch folder, a port. */
 #ifndef SIM_TEST_SUPPORT_H
 #define SIM_TEST_SUPPORT_H
 
@@ -18,6 +18,9 @@ const char *test_shared(const char *relative);
 
 /* A fresh empty folder at every call, gone when test_run returns.  Static buffer. */
 const char *test_scratch(void);
+
+/* A TCP port that nobody listens on at the moment. */
+int test_free_port(void);
 
 /* Runs a suite: every test in its own process unless CK_FORK=no; returns main()'s exit status. */
 int test_run(Suite *suite);
