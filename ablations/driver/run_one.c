@@ -258,7 +258,7 @@ static sim_status open_objective(struct work *w)
     return SIM_OK;
 }
 
-static void say_epoch(void *context, const struct sim_epoch_stats *e)
+static sim_status say_epoch(void *context, struct sim_epoch_stats *e)
 {
     const struct work *w = context;
     char took[32], share[48] = "";
@@ -269,6 +269,7 @@ static void say_epoch(void *context, const struct sim_epoch_stats *e)
                     "%.0f img/s  %.1f GFLOP/s%s  %s",
                     (long long)e->epoch, (long long)w->run->config.train.epochs, e->loss, e->grad_norm, e->lr,
                     e->momentum, e->images_per_s, e->gflops, share, took);
+    return SIM_OK;
 }
 
 /* Damaged images that were passed over, each counted once, whichever rank came upon it. */

@@ -1,6 +1,7 @@
 #include "curve.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "file.h"
@@ -8,17 +9,19 @@
 enum { MOST_BYTES = 256 << 20 };
 
 /* The members in the order of the file's rows. */
-enum { NUMBERS = 10 };
+enum { NUMBERS = 11, TOP1 = 10 };
 
 static void numbers_of(const struct sim_epoch_stats *e, double v[NUMBERS])
 {
     double all[NUMBERS] = {(double)e->epoch, (double)e->step, e->loss,   e->grad_norm,  e->lr,
-                           e->momentum,      e->images_per_s, e->gflops, e->gemm_share, e->seconds};
+                           e->momentum,      e->images_per_s, e->gflops, e->gemm_share, e->seconds,
+                           e->top1};
     for (int i = 0; i < NUMBERS; i++) v[i] = all[i];
 }
 
-static const char *const names[NUMBERS] = {"epoch",    "step",         "loss",   "grad_norm",  "lr",
-                                           "momentum", "images_per_s", "gflops", "gemm_share", "seconds"};
+static const char *const names[NUMBERS] = {"epoch",      "step",     "loss",         "grad_norm",
+                                           "lr",         "momentum", "images_per_s", "gflops",
+                                           "gemm_share", "seconds",  "top1"};
 
 sim_status sim_curve_save(const char *path, const struct sim_epoch_stats *curve, int count)
 {
@@ -29,9 +32,10 @@ sim_status sim_curve_save(const char *path, const struct sim_epoch_stats *curve,
         numbers_of(&curve[i], v);
         json_t *row = json_object();
         for (int k = 0; k < NUMBERS; k++)
-            good = json_object_set_new(row, names[k],
-                                       k < 2 ? json_integer((json_int_t)v[k]) : json_real(v[k])) == 0 &&
-                   good;
+            if (k != TOP1 || !isnan(v[k])) /* left out where it was not taken */
+                good = json_object_set_new(row, names[k],
+                                           k < 2 ? json_integer((json_int_t)v[k]) : json_real(v[k])) == 0 &&
+                       good;
         good = json_array_append_new(list, row) == 0 && good;
     }
     char *text = good ? json_dumps(list, JSON_INDENT(1)) : NULL;
@@ -64,14 +68,15 @@ sim_status sim_curve_load(const char *path, int64_t most, struct sim_epoch_stats
         double v[NUMBERS];
         json_t *row = json_array_get(list, (size_t)i);
         for (int k = 0; k < NUMBERS; k++) v[k] = json_number_value(json_object_get(row, names[k]));
+        if (!json_is_number(json_object_get(row, names[TOP1]))) v[TOP1] = NAN;
         if (v[0] != (double)(i + 1) || v[1] < 1) { /* a record made of it could not be read back */
             json_decref(list);
             free(out);
             return sim_fail(SIM_EFORMAT, "%s: entry %ld is not that of epoch %ld", path, (long)i + 1,
                             (long)i + 1);
         }
-        out[i] = (struct sim_epoch_stats){(int64_t)v[0], (int64_t)v[1], v[2], v[3], v[4],
-                                          v[5],          v[6],          v[7], v[8], v[9]};
+        out[i] = (struct sim_epoch_stats){(int64_t)v[0], (int64_t)v[1], v[2], v[3], v[4],   v[5],
+                                          v[6],          v[7],          v[8], v[9], v[TOP1]};
     }
     json_decref(list);
     if (!out) return sim_fail(SIM_ENOMEM, "no memory for a curve of %ld epochs", (long)most);

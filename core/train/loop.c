@@ -1,6 +1,7 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +83,7 @@ static void epoch_starts(struct run *r)
     r->epoch_first = r->at.step;
 }
 
-static void epoch_ends(struct run *r)
+static sim_status epoch_ends(struct run *r)
 {
     const struct sim_train_job *job = r->job;
     const struct sim_objective *o = job->objective;
@@ -96,11 +97,12 @@ static void epoch_ends(struct run *r)
                                   .lr = r->at.last_lr,
                                   .momentum = r->at.last_momentum,
                                   .images_per_s = seconds > 0 ? images / seconds : 0,
-                                  .seconds = seconds};
+                                  .seconds = seconds,
+                                  .top1 = NAN};
     e->gflops = e->images_per_s * o->cost.flop_per_image * 1e-9;
     e->gemm_share = job->gemm_gflops > 0 ? e->gflops / job->gemm_gflops : 0;
     r->at.loss_sum = r->at.grad_norm_sum = 0;
-    if (job->on_epoch) job->on_epoch(job->context, e);
+    return job->on_epoch ? sim_ranks_agree(r->ranks, job->on_epoch(job->context, e)) : SIM_OK;
 }
 
 /* Reads the result of the step under way, if any. */
@@ -175,7 +177,7 @@ static sim_status steps(struct run *r)
         SIM_TRY(one_step(r));
         int64_t epoch = r->at.step / per_epoch;
         if (r->at.step % per_epoch == 0) {
-            epoch_ends(r);
+            SIM_TRY(epoch_ends(r));
             if (c->save_every_epochs > 0 && epoch % c->save_every_epochs == 0) SIM_TRY(save(r));
             epoch_starts(r);
         }
@@ -218,7 +220,7 @@ static sim_status train(struct run *r)
                              epoch diverges */
 
     const int64_t images = images_of_step(r);
-    sim_progress_start(&r->progress, "training", "img", r->last * images);
+    sim_progress_start(&r->progress, job->label ? job->label : "training", "img", r->last * images);
     r->progress.resumed = r->at.step * images;
     double started = sim_now_s();
     sim_status s = steps(r);

@@ -16,6 +16,7 @@ struct sim_epoch_stats {
     double loss, grad_norm, lr, momentum;
     double images_per_s, gflops, gemm_share; /* share of the machine's measured GEMM rate; 0: not measured */
     double seconds;
+    double top1; /* of a classifier, on other images, when the epoch was over; NaN: not taken */
 };
 
 struct sim_train_job {
@@ -25,11 +26,14 @@ struct sim_train_job {
     const char *folder;      /* checkpoint.safetensors lives here; NULL: nothing is written */
     const char *config_hash; /* stands in the checkpoint; resuming under another is an error */
     uint64_t seed;
+    const char *label;                 /* progress is shown under it; NULL: "training" */
     int resume;                        /* continue from the folder's checkpoint when there is one */
     double gemm_gflops;                /* the machine's measured matrix rate, for gemm_share; 0: unknown */
     const volatile sig_atomic_t *stop; /* set non-zero: checkpoint and return SIM_EINTERRUPT; may be NULL; of
                                         * several ranks one is enough */
-    void (*on_epoch)(void *context, const struct sim_epoch_stats *stats); /* may be NULL */
+    /* An epoch is over; may add its top1.  A failure ends training (of several ranks: of all).  May be NULL.
+     */
+    sim_status (*on_epoch)(void *context, struct sim_epoch_stats *stats);
     void *context;
 };
 
@@ -42,9 +46,9 @@ struct sim_train_result {
     char reason[256];
 };
 
-/* Trains to the end of the schedule.  Of several ranks (objective->ops->ranks) each calls this with a source of its
- * share of the batches; rank 0 writes, all read, and what all must have alike is compared before it is written; a
- * failure of one ends all.  SIM_ENONFINITE fills result->reason; the folder keeps the last good
+/* Trains to the end of the schedule.  Of several ranks (objective->ops->ranks) each calls this with a source
+ * of its share of the batches; rank 0 writes, all read, and what all must have alike is compared before it is
+ * written; a failure of one ends all.  SIM_ENONFINITE fills result->reason; the folder keeps the last good
  * checkpoint.  A final checkpoint is always written when there is a folder. */
 sim_status sim_train_run(const struct sim_train_job *job, struct sim_train_result *result);
 

@@ -1,5 +1,6 @@
 /* The loop: stopping and resuming change nothing, threads change nothing, and whatever goes wrong leaves the
  * last good checkpoint. */
+#include "curve.h"
 #include "file.h"
 #include "loop.h"
 #include "progress.h"
@@ -47,7 +48,7 @@ struct plan {
     int64_t steps_per_epoch;
     int resume, threads;
     const char *folder, *hash;
-    void (*on_epoch)(void *context, const struct sim_epoch_stats *stats);
+    sim_status (*on_epoch)(void *context, struct sim_epoch_stats *stats);
     void *context;
 };
 
@@ -265,12 +266,38 @@ struct seen {
     struct sim_epoch_stats last;
 };
 
-static void see(void *context, const struct sim_epoch_stats *stats)
+static sim_status see(void *context, struct sim_epoch_stats *stats)
 {
     struct seen *seen = context;
     seen->count++;
     seen->last = *stats;
+    return SIM_OK;
 }
+
+/* What a classifier scores is kept with the curve; an epoch's end that fails ends all. */
+static sim_status score_two(void *context, struct sim_epoch_stats *stats)
+{
+    if (stats->epoch == 3) return sim_fail(SIM_EIO, "%s", (const char *)context);
+    if (stats->epoch == 2) stats->top1 = 0.25;
+    return SIM_OK;
+}
+
+START_TEST(scores_after_epochs)
+{
+    struct small s = small_model();
+    struct plan p = plan_of(&s, fresh_folder());
+    struct sim_train_result r;
+    struct sim_epoch_stats *curve;
+    p.on_epoch = score_two, p.context = "no images to score on", p.c.save_every_epochs = 1;
+    test_fails(train(&p, &r), "no images to score on");
+    free(r.curve);
+    test_ok(sim_curve_load(file_in(p.folder, "curve.json"), 2, &curve));
+    ck_assert(isnan(curve[0].top1));
+    ck_assert_double_eq(curve[1].top1, 0.25);
+    free(curve);
+    free((void *)p.folder);
+}
+END_TEST
 
 START_TEST(the_curve_says_what_happened)
 {
@@ -556,6 +583,7 @@ int main(void)
     tcase_add_test(bytes, threads_change_no_byte);
     tcase_add_test(bytes, a_finished_run_stays_as_it_is);
     tcase_add_test(record, the_curve_says_what_happened);
+    tcase_add_test(record, scores_after_epochs);
     tcase_add_test(record, when_checkpoints_are_written);
     tcase_add_test(record, no_epochs_leaves_the_initial_weights);
     tcase_add_test(refused, another_runs_checkpoint_is_refused);
