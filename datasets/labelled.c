@@ -1,5 +1,5 @@
-/* Scoring batches.  As they are: shorter side resized, centre crop, by the rules of torchvision's Resize and
- * CenterCrop; or by a random crop and flip, for probes that are trained with them. */
+/* Labelled batches.  As they are: shorter side resized, centre crop, by the rules of torchvision's Resize and
+ * CenterCrop; or augmented as a linear probe or fine-tuning asks for. */
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cache.h"
+#include "finetune_view.h"
 #include "loader.h"
 #include "pool.h"
 #include "rng.h"
@@ -70,6 +71,31 @@ static sim_status random_crop(const struct labelled *l, int64_t i, const struct 
     return SIM_OK;
 }
 
+/* The image as it is looked at: x (3, S, S), by way of the pixels of *shown. */
+static sim_status show(const struct labelled *l, int64_t i, const struct sim_image *source,
+                       struct sim_image *shown, float *x)
+{
+    const int size = l->img_size;
+    struct sim_finetune_view v;
+    sim_status status = SIM_OK;
+    switch (l->look.augment) {
+    case SIM_LOOK_PLAIN:
+        status = centre_crop(l, source, shown->rgb);
+        break;
+    case SIM_LOOK_PROBE:
+        status = random_crop(l, i, source, shown->rgb);
+        break;
+    case SIM_LOOK_FINETUNE:
+        sim_finetune_view_draw(&l->look, i, source->width, source->height, size, &v);
+        status = sim_finetune_view_make(&l->look, &v, source, size, shown->rgb);
+        break;
+    }
+    if (status != SIM_OK) return status;
+    sim_pixels_normalize(shown->rgb, size, size, x);
+    if (l->look.augment == SIM_LOOK_FINETUNE) sim_finetune_view_erase(&l->look, &v, i, size, x);
+    return SIM_OK;
+}
+
 static sim_status read_one(struct labelled *l, int64_t i, float *x)
 {
     const struct sim_image *ready = sim_cache_find(l->cache, i);
@@ -79,11 +105,8 @@ static sim_status read_one(struct labelled *l, int64_t i, float *x)
         ready = sim_cache_offer(l->cache, i, &own) ? sim_cache_find(l->cache, i) : &own;
     }
     sim_status status = sim_image_open(&shown, l->img_size, l->img_size);
-    if (status == SIM_OK)
-        status = l->look.augment ? random_crop(l, i, ready, shown.rgb) : centre_crop(l, ready, shown.rgb);
-    if (status == SIM_OK)
-        sim_pixels_normalize(shown.rgb, l->img_size, l->img_size, x);
-    else {
+    if (status == SIM_OK) status = show(l, i, ready, &shown, x);
+    if (status != SIM_OK) {
         char name[512];
         l->images->name(l->images->self, i, name, sizeof name);
         sim_context(status, "%s", name);

@@ -10,10 +10,9 @@
  * reverse. */
 enum { GEOMETRY_STREAM = 0, COLOUR_STREAM = 2 };
 
-/* torchvision's RandomResizedCrop: ten attempts, then the largest centred crop whose aspect is within bounds.
- * Sizes round half to even, as Python does. */
-static void draw_crop(const struct sim_augment_config *c, struct sim_rng *r, int width, int height,
-                      struct sim_view *v)
+/* Sizes round half to even, as Python does. */
+void sim_views_draw_crop(const struct sim_augment_config *c, struct sim_rng *r, int width, int height,
+                         struct sim_view *v)
 {
     double area = (double)width * height, log_ratio = log(c->ratio_min);
     for (int attempt = 0; attempt < 10; attempt++) {
@@ -78,7 +77,7 @@ void sim_views_draw(const struct sim_augment_config *c, uint64_t seed, uint32_t 
         struct sim_rng place = sim_rng_make(seed, SIM_PURPOSE_VIEW, epoch, index, GEOMETRY_STREAM + k);
         struct sim_rng colour = sim_rng_make(seed, SIM_PURPOSE_VIEW, epoch, index, COLOUR_STREAM + k);
         view[k].flip = sim_rng_uniform(&place) < c->flip;
-        draw_crop(c, &place, w, h, &view[k]);
+        sim_views_draw_crop(c, &place, w, h, &view[k]);
         if (k == 1 && c->same_size) draw_shift(&place, w, h, &view[0], &view[1]);
         draw_colour(c, &colour, k == 1, &view[k]);
     }

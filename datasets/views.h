@@ -8,6 +8,13 @@
 #include "data_config.h"
 #include "view_jobs.h"
 
+struct sim_rng; /* rng.h */
+
+/* torchvision's RandomResizedCrop, as crop_min, crop_max and ratio_min say: ten attempts, then the largest
+ * centred crop whose aspect is within bounds.  Sets i, j, h, w of *v, inside width x height pixels. */
+void sim_views_draw_crop(const struct sim_augment_config *c, struct sim_rng *r, int width, int height,
+                         struct sim_view *v);
+
 /* Parameters of both views of one image of w x h pixels, and the tuple (di, dj, sh, sw, flip, fj). */
 void sim_views_draw(const struct sim_augment_config *c, uint64_t seed, uint32_t epoch, uint64_t index, int w,
                     int h, struct sim_view view[2], float geometry[6]);

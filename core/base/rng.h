@@ -22,7 +22,8 @@ enum sim_purpose {
     SIM_PURPOSE_PROBE,      /* of a trained probe: view 0 its weights, 1 the order of the rows in an epoch */
     SIM_PURPOSE_FEW_SHOT,   /* which images a few-shot score is fitted to */
     SIM_PURPOSE_FINETUNE,   /* of fine-tuning: view 0 the order of the images in an epoch */
-    SIM_PURPOSE_FINETUNE_VIEW, /* of an image: view 0 crop and flip, 1 RandAugment, 2 erasing */
+    SIM_PURPOSE_FINETUNE_VIEW, /* of an image: view 0 crop and flip, 1 RandAugment, 2 what is erased, 3 with
+                                  what */
     SIM_PURPOSE_MIX            /* how a group of images is mixed; index = group of the epoch */
 };
 

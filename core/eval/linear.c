@@ -103,7 +103,7 @@ static sim_status augmented_epoch(struct probe *p)
     SIM_TRY(sim_features_take(&train, &(struct sim_features_job){.encoder = p->job->encoder,
                                                                  .source = p->job->train,
                                                                  .look = {.filter = SIM_RESAMPLE_BICUBIC,
-                                                                          .augment = 1,
+                                                                          .augment = SIM_LOOK_PROBE,
                                                                           .crop_min = c->linear_crop_min,
                                                                           .flip = c->linear_flip,
                                                                           .seed = p->job->seed,

@@ -22,12 +22,23 @@ struct sim_source {
     void (*close)(void *self);
 };
 
+enum sim_look_augment {
+    SIM_LOOK_PLAIN,   /* shorter side resized, centre crop */
+    SIM_LOOK_PROBE,   /* a random crop of one draw, resized, then a random flip: MAE's linear probe */
+    SIM_LOOK_FINETUNE /* torchvision's random crop, resized, a flip, RandAugment, random erasing: timm's
+                         training */
+};
+enum { SIM_LOOK_OPERATIONS = 8 }; /* of RandAugment on one image, at most */
+
 /* How labelled images are shown to an encoder. */
 struct sim_look {
     enum sim_resample filter;
-    int augment; /* 0: shorter side resized, centre crop.  1: a random crop resized, then a random flip */
+    enum sim_look_augment augment;
     double crop_min, flip; /* smallest share of the image's area in a crop (1 the largest); probability */
-    uint64_t seed;         /* with epoch and the image's number it keys the draw */
+    int operations;        /* of RandAugment that are chosen; 0: none */
+    double magnitude, magnitude_std; /* of RandAugment, 0 to 10: mean and deviation of the draw */
+    double erase;                    /* probability that a box of the finished view is replaced by noise */
+    uint64_t seed;                   /* with epoch and the image's number it keys the draw */
     int64_t epoch;
 };
 

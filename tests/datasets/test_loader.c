@@ -573,7 +573,7 @@ START_TEST(labelled_crops_at_random)
     struct sim_labelled s;
     enum { N = 23, PLANE = 3 * 16 * 16 };
     const struct sim_look look = {
-        .filter = SIM_RESAMPLE_BICUBIC, .augment = 1, .crop_min = 0.08, .seed = 7, .epoch = 3};
+        .filter = SIM_RESAMPLE_BICUBIC, .augment = SIM_LOOK_PROBE, .crop_min = 0.08, .seed = 7, .epoch = 3};
     struct sim_look other = look;
     float *all = malloc(sizeof(float) * N * PLANE), *part = malloc(sizeof(float) * N * PLANE);
     int32_t label[N];
@@ -640,7 +640,8 @@ START_TEST(labelled_crops_cover_their_range)
     struct bench b;
     struct sim_labelled s;
     enum { N = 64, SIDE = 16, PLANE = 3 * SIDE * SIDE };
-    struct sim_look look = {.filter = SIM_RESAMPLE_BILINEAR, .augment = 1, .crop_min = 0.08, .flip = 0};
+    struct sim_look look = {
+        .filter = SIM_RESAMPLE_BILINEAR, .augment = SIM_LOOK_PROBE, .crop_min = 0.08, .flip = 0};
     float *x = malloc(sizeof(float) * N * PLANE);
     int32_t label[N];
     double area_min = 1, area_max = 0, left_max = 0;
