@@ -2,7 +2,8 @@
 
 #include <stdio.h>
 
-#define LN_EPS 1e-6 /* timm's ViT; the projector's and predictor's LN variants too */
+#include "layernorm.h"
+
 #define BN_EPS 1e-5
 #define BN_MOMENTUM 0.1
 
@@ -111,7 +112,7 @@ static void norm_forward(const struct sim_ops *o, struct sim_params *p, const st
 {
     const float *w = sim_value(p, r->w), *b = sim_value(p, r->b);
     if (kind == SIM_BLOCK_LN) {
-        o->layernorm(o, y, mean, rstd, x, w, b, rows, dim, LN_EPS);
+        o->layernorm(o, y, mean, rstd, x, w, b, rows, dim, SIM_LN_EPS);
         return;
     }
     o->batchnorm(o, y, mean, rstd, sim_value(p, r->mean), sim_value(p, r->var), x, w, b, rows, dim, BN_EPS,

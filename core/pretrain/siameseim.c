@@ -2,99 +2,35 @@
  * the momentum network sees in view 2. */
 #include "siameseim_model.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "drop_path.h"
-#include "view_jobs.h"
+#include "inputs.h"
+#include "parts.h"
 
 #define TEACHER_EPS 1e-5 /* LayerNorm without affine on targets, and on predictions with online_ln */
-
-/* ------------------------------------------------------------------ tracing */
-
-struct stage {
-    const struct sim_trace *trace;
-    const char *name;
-    int64_t shape[3];
-};
-
-static void see_block(void *context, int block, const sim_act *z)
-{
-    const struct stage *s = context;
-    char name[64];
-    snprintf(name, sizeof name, "%s.%d", s->name, block);
-    s->trace->see(s->trace->context, name, z, s->shape);
-}
 
 static sim_act *run_stack(struct sim_siameseim *m, struct sim_stack *s, sim_act *x, int64_t tokens,
                           const struct sim_trace *trace, const char *name)
 {
-    struct stage stage = {trace, name, {m->batch, tokens, s->shape.dim}};
-    return sim_stack_forward(m->ops, &m->params, s, x, m->batch, tokens, trace ? see_block : NULL, &stage);
+    return sim_parts_stack(m->ops, &m->params, s, x, m->batch, tokens, trace, name);
 }
 
 /* ------------------------------------------------------------------ forward */
-
-/* Visible patches in raster order; every image must hide the same number. */
-static sim_status read_mask(struct sim_siameseim *m, const uint8_t *mask)
-{
-    const int64_t l = m->patches;
-    m->visible = 0;
-    for (int64_t i = 0; i < l; i++) m->visible += !mask[i];
-    if (m->visible < 1 || m->visible > m->max_visible)
-        return sim_fail(SIM_EINVAL,
-                        "the mask of image 0 leaves %ld patches visible; this model is planned for 1 to %ld",
-                        (long)m->visible, (long)m->max_visible);
-    for (int64_t b = 0; b < m->batch; b++) {
-        int64_t v = 0;
-        for (int64_t i = 0; i < l; i++) {
-            if (mask[b * l + i]) continue;
-            if (v < m->visible) m->host_index[b * m->visible + v] = (int32_t)i;
-            v++;
-        }
-        if (v != m->visible)
-            return sim_fail(
-                SIM_EINVAL,
-                "the mask of image %ld leaves %ld patches visible, that of image 0 %ld: they must agree",
-                (long)b, (long)v, (long)m->visible);
-    }
-    return SIM_OK;
-}
-
-/* One view of the batch where the step reads it: as it came, or made there from its jobs. */
-static sim_status bring_view(struct sim_siameseim *m, const float **view, float *staging,
-                             const float *finished, const struct sim_view_jobs *jobs)
-{
-    const struct sim_ops *o = m->ops;
-    const int64_t side = m->vit.img_size;
-    if (finished) {
-        *view = o->stage(o, staging, finished, (size_t)(m->batch * 3 * side * side) * sizeof(float));
-        return SIM_OK;
-    }
-    if (!jobs || !o->make_views)
-        return sim_fail(SIM_EINVAL, "a batch without views, and %s",
-                        jobs ? "a backend that makes none" : "without jobs to make them of");
-    if (jobs->count != m->batch || jobs->size != side)
-        return sim_fail(SIM_EINVAL, "jobs for %ld views of %d pixels; the model is planned for %ld of %ld",
-                        (long)jobs->count, jobs->size, (long)m->batch, (long)side);
-    o->make_views(o, staging, jobs);
-    *view = staging;
-    return SIM_OK;
-}
 
 static sim_status load(void *self, const struct sim_batch *batch, int64_t epoch, int64_t *key)
 {
     struct sim_siameseim *m = self;
     const struct sim_ops *o = m->ops;
     const size_t size = (size_t)m->batch;
-    if (batch->size != m->batch)
-        return sim_fail(SIM_EINVAL, "a batch of %ld images for a model planned for %ld", (long)batch->size,
-                        (long)m->batch);
-    SIM_TRY(read_mask(m, batch->mask));
+    const int64_t side = m->vit.img_size;
+    SIM_TRY(sim_inputs_size(batch, m->batch));
+    SIM_TRY(
+        sim_inputs_visible(m->host_index, &m->visible, batch->mask, m->batch, m->patches, m->max_visible));
     if (m->host_keep) sim_drop_path_draw(m->host_keep, &m->vit, m->seed, epoch, batch->index, m->batch);
-    SIM_TRY(bring_view(m, &m->view1, m->staging.view1, batch->view1, batch->jobs1));
-    SIM_TRY(bring_view(m, &m->view2, m->staging.view2, batch->view2, batch->jobs2));
+    SIM_TRY(sim_inputs_view(o, &m->view1, m->staging.view1, batch->view1, batch->jobs1, m->batch, side));
+    SIM_TRY(sim_inputs_view(o, &m->view2, m->staging.view2, batch->view2, batch->jobs2, m->batch, side));
     m->geometry = o->stage(o, m->staging.geometry, batch->geometry, size * 6 * sizeof(float));
     m->index = o->stage(o, m->staging.index, m->host_index, size * (size_t)m->visible * sizeof *m->index);
     if (m->host_keep)

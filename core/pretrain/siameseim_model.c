@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "parts.h"
+
 sim_status sim_siameseim_describe(struct sim_siameseim *m, const struct sim_vit_config *vit,
                                   const struct sim_siameseim_config *c, int64_t batch, int64_t max_visible)
 {
@@ -144,41 +146,29 @@ sim_status sim_siameseim_plan(struct sim_siameseim *m)
 
 /* ------------------------------------------------------------------ cost */
 
-static double linear_flop(int64_t tokens, int64_t in, int64_t out)
-{
-    return 2.0 * (double)tokens * (double)in * (double)out;
-}
-
 static double branch_flop(const struct sim_siameseim *m, int64_t taken)
 {
     const struct sim_branch *b = &m->online;
     return (double)m->vit.depth * sim_block_flop(&b->blocks.shape, 1 + taken) +
-           linear_flop(1 + taken, m->vit.embed_dim, m->c.decoder_embed_dim) +
+           sim_parts_linear_flop(1 + taken, m->vit.embed_dim, m->c.decoder_embed_dim) +
            (double)m->c.projector_depth * sim_block_flop(&b->projector.shape, 1 + taken);
 }
 
 struct sim_cost sim_siameseim_count(const struct sim_siameseim *m, int64_t visible)
 {
-    struct sim_cost cost = {0};
+    struct sim_cost cost = sim_parts_cost(&m->params);
     const int64_t l = m->patches, d = m->vit.embed_dim, dd = m->c.decoder_embed_dim;
     const int64_t pixels = 3 * m->vit.patch_size * m->vit.patch_size;
-    for (int r = 0; r < m->params.count; r++) {
-        const struct sim_param *row = &m->params.row[r];
-        cost.parameters += row->count;
-        if (row->flags & SIM_ROW_TRAINED) cost.trainable += row->count;
-        if (row->partner >= 0) cost.momentum_copies += row->count;
-    }
     /* forward once, backward twice; the patch embedding needs no input gradient, neither do the position
      * features */
     double online = branch_flop(m, visible) +
                     (double)m->c.predictor_depth * sim_block_flop(&m->predictor.shape, 1 + visible + l) +
-                    linear_flop(l, dd, dd);
-    cost.flop_per_image = 3 * online + 2 * linear_flop(l, 2 * dd, dd) +
-                          (m->c.train_patch_embed ? 2 : 1) * linear_flop(visible, pixels, d) +
-                          linear_flop(l, pixels, d) + branch_flop(m, l) +
-                          2 * linear_flop(m->c.loss == SIM_LOSS_GLOBAL ? 1 : l, dd, dd);
+                    sim_parts_linear_flop(l, dd, dd);
+    cost.flop_per_image = 3 * online + 2 * sim_parts_linear_flop(l, 2 * dd, dd) +
+                          (m->c.train_patch_embed ? 2 : 1) * sim_parts_linear_flop(visible, pixels, d) +
+                          sim_parts_linear_flop(l, pixels, d) + branch_flop(m, l) +
+                          2 * sim_parts_linear_flop(m->c.loss == SIM_LOSS_GLOBAL ? 1 : l, dd, dd);
     cost.activation_bytes = (int64_t)m->arena.used_bytes;
-    cost.state_bytes = 4 * (m->params.value_count + 3 * m->params.gradient_count);
     return cost;
 }
 
