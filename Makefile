@@ -69,10 +69,19 @@ archives = $(foreach r,$(1),$(call archive,$(r)))
 # nvcc; `shim`, the same sources over an emulated device on the host, for tests on machines without a GPU.
 # CUDA=0 leaves the backend out, CUDA=1 insists on it; as preset it is built where everything for it is found.
 CUDA_ROOT  ?= $(patsubst %/bin/nvcc,%,$(firstword $(wildcard /usr/local/cuda/bin/nvcc) $(shell command -v nvcc)))
-CUDNN_ROOT ?= $(CUDA_ROOT)
-NCCL_ROOT  ?= $(CUDA_ROOT)
-CUDA_ARCHS ?= 80 90 100
 NVCC       := $(CUDA_ROOT)/bin/nvcc
+CUDA_ARCHS ?= 80 90 100
+PYTHON     ?= python3
+# Where unset, the folders of cuDNN and NCCL are the toolkit's, or, where it lacks them, those of the nvidia-* packages
+# that python3's PyTorch brought along.
+nvidia_package = $(shell $(PYTHON) -c 'import importlib.util as u; print(*u.find_spec("nvidia.$(1)").submodule_search_locations)' 2>/dev/null)
+root_of = $(if $(or $(filter 0,$(CUDA)),$(wildcard $(CUDA_ROOT)/include/$(1).h)),$(CUDA_ROOT),$(or $(call nvidia_package,$(1)),$(CUDA_ROOT)))
+ifeq ($(origin CUDNN_ROOT),undefined)
+CUDNN_ROOT := $(call root_of,cudnn)
+endif
+ifeq ($(origin NCCL_ROOT),undefined)
+NCCL_ROOT  := $(call root_of,nccl)
+endif
 CUDA_LACKS := $(strip $(if $(wildcard $(NVCC)),,nvcc(CUDA_ROOT)) \
                       $(if $(wildcard $(CUDNN_ROOT)/include/cudnn.h),,cudnn.h(CUDNN_ROOT)) \
                       $(if $(wildcard $(NCCL_ROOT)/include/nccl.h),,nccl.h(NCCL_ROOT)))
@@ -277,7 +286,6 @@ gpu-built:
 	@$(MAKE) --no-print-directory $(JOBS) $(call gpu_programs,cuda)
 
 # The copy of the list is made last: where it stands, the environment is complete.
-PYTHON ?= python3
 peers: $(O)/peers/requirements.txt
 $(O)/peers/requirements.txt: benchmarks/peers/requirements.txt
 	@$(PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
@@ -299,10 +307,10 @@ help:
 	  'make test         install what is missing, build, run every test' \
 	  'make sanitize     the same tests under AddressSanitizer and UBSan' \
 	  'make bench        images per second, beside the products alone and PyTorch (ROUNDS=3, SHAPES="vit_ti_64 ...")' \
-  'make peers        PyTorch, torchvision, Pillow and timm for make bench, under $(O)/peers (3 GB)' \
-  'make gpu-check    on a machine with a GPU: every check and timing, in nine minutes (benchmarks/README.md)' \
+	  'make peers        PyTorch, torchvision, Pillow and timm for make bench, under $(O)/peers (3 GB)' \
+	  'make gpu-check    on a machine with a GPU: every check and timing, in nine minutes (benchmarks/README.md)' \
 	  'make gpu-carry    its programs with their libraries, for such a machine that has nothing else' \
-  'make deps         install the Debian packages that are missing' \
+	  'make deps         install the Debian packages that are missing' \
 	  'make fuzz         throw hostile YAML, safetensors, images and archives at the readers (clang; FUZZ_SECONDS=60 each)' \
 	  'make format       lay every source file out by .clang-format' \
 	  'make clean        remove what was built' \
