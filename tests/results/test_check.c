@@ -105,6 +105,12 @@ START_TEST(what_moved_is_named)
         {{.seeds = 2, .loss = -4}, 2, "e: full,\"loss, mean of the curve\",moved"},
         {{.seeds = 2, .loss = 8}, 4, "e: full,\"loss, epoch by epoch\",moved"},
         {{.seeds = 2, .loss = 8}, 4, "5 of 5 epochs outside"},
+        {{.seeds = 4}, 0, "e: full,\"loss, seed by seed\",ok,,+0.0000 ± 0.0000 (n 4)"},
+        {{.seeds = 4, .loss = 1},
+         2,
+         "e: full,\"loss, seed by seed\",moved"}, /* what seeds alone would hide */
+        {{.seeds = 4, .loss = 1}, 2, "e: full,\"loss, mean of the curve\",ok"},
+        {{.seeds = 4, .loss = 0.1}, 0, "e: full,\"loss, seed by seed\",ok"}, /* less than is believed */
         {{.seeds = 2, .slower = 1.4}, 2, "e: full,training time,moved,1 min 00 s"},
         {{.seeds = 2, .slower = 1.2}, 0, "e: full,training time,ok"},
         {{.seeds = 2, .slower = 0.5}, 0, "e: full,training time,ok"},
