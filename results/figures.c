@@ -55,6 +55,12 @@ static struct sim_figure *next_figure(const struct sim_book *b, struct sim_chapt
 typedef sim_status (*drawing)(const struct sim_summary *e, const char *folder, const char *stem,
                               FILE *terminal, int *drawn);
 
+/* Which figure could not be made. */
+static sim_status named(sim_status s, const struct sim_figure *f)
+{
+    return s == SIM_OK ? SIM_OK : sim_context(s, "%s.svg", f->stem);
+}
+
 static sim_status draw_one(const struct sim_book *b, struct sim_chapter *c, enum sim_figure_kind kind,
                            const char *folder, FILE *terminal)
 {
@@ -73,7 +79,7 @@ static sim_status draw_one(const struct sim_book *b, struct sim_chapter *c, enum
     struct sim_figure *f = next_figure(b, c, kind, kinds[kind].stem, "");
     if (!f) return sim_fail(SIM_ENOMEM, "no memory for a figure");
     snprintf(f->caption, sizeof f->caption, "%.120s: %s", c->e->title, kinds[kind].caption);
-    SIM_TRY(kinds[kind].draw(c->e, folder, f->stem, terminal, &drawn));
+    SIM_TRY(named(kinds[kind].draw(c->e, folder, f->stem, terminal, &drawn), f));
     if (drawn)
         c->figure_count++;
     else if (terminal)
@@ -88,7 +94,7 @@ static sim_status draw_sweep(const struct sim_book *b, struct sim_chapter *c, co
     struct sim_figure *f = next_figure(b, c, SIM_FIGURE_SWEEP, "sweep", s->key);
     if (!f) return sim_fail(SIM_ENOMEM, "no memory for a figure");
     snprintf(f->caption, sizeof f->caption, "%.120s: scores against %.60s", c->e->title, s->key);
-    SIM_TRY(sim_plot_sweep(c->e, s, b->paper, folder, f->stem, terminal, &drawn));
+    SIM_TRY(named(sim_plot_sweep(c->e, s, b->paper, folder, f->stem, terminal, &drawn), f));
     c->figure_count += drawn;
     return SIM_OK;
 }

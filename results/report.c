@@ -22,9 +22,9 @@ static sim_status write_book(struct sim_book *b, const char *folder, FILE *termi
     sim_status drawn = sim_book_draw(b, folder, terminal);
     if (drawn != SIM_OK) b->missing = strdup(sim_error_text());
     SIM_TRY(sim_page_write(b, folder, terminal));
-    return drawn == SIM_OK
-               ? SIM_OK
-               : sim_fail(drawn, "%s", b->missing ? b->missing : "not every figure could be drawn");
+    return drawn == SIM_OK ? SIM_OK
+                           : sim_fail(drawn, "%s/%s", folder,
+                                      b->missing ? b->missing : "not every figure could be drawn");
 }
 
 sim_status sim_results_report_beside(const char *const *records_paths, int count, const char *out_dir,

@@ -240,6 +240,10 @@ static sim_status check_clash(const struct appending *a, const struct sim_own *o
             return sim_reader_fail(a->r, at,
                                    "run %s would share the folder %s with another; rename one of them",
                                    run->name, run->folder);
+        if (at)
+            return sim_reader_fail(a->r, at,
+                                   "run %s would share the folder %s with a run of %s; rename one of them",
+                                   run->name, run->folder, other->file);
         return sim_fail(SIM_EINVAL,
                         "%s: run %s would share the folder %s with a run of %s; rename one of them",
                         run->file, run->name, run->folder, other->file);

@@ -238,7 +238,9 @@ START_TEST(files_must_exist_and_not_clash)
 {
     const char *two[] = {file_of("one.yaml", "runs: {same: {}}\n"),
                          file_of("two.yaml", "runs: {other: {}, same: {}}\n")};
-    test_fails(sim_experiment_open(&e, two, 2, NULL, NULL, 0), "share the folder same");
+    test_fails(sim_experiment_open(&e, two, 2, NULL, NULL, 0),
+               "two.yaml:1:25: run same would share the folder same with a run of ");
+    test_fails(sim_experiment_open(&e, two, 2, NULL, NULL, 0), "one.yaml; rename");
     two[1] = file_of("three.yaml", "runs: {other: {}}\n");
     test_ok(sim_experiment_open(&e, two, 2, NULL, NULL, 0));
     ck_assert_int_eq(e.count, 2);

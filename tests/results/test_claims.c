@@ -20,15 +20,15 @@
 #define CLAIMS                                                                                               \
     "[" CLAIM("up", "\"m0.99\"", "\"m0\"") ", " CLAIM("down", "\"m0\"", "\"m0.99\"") ", " CLAIM(             \
         "open", "\"m0.9\"",                                                                                  \
-        "{\"a.momentum\": 0.5}") ", " CLAIM("few",                                                           \
-                                            "\"m1\"", "\"m0\"") ", " CLAIM("absent", "\"nobody\"",           \
-                                                                           "\"m0\"") ", " CLAIM("group",     \
-                                                                                                "[\"m0.9\"," \
-                                                                                                " \"m0."     \
-                                                                                                "99\"]",     \
-                                                                                                "{\"a."      \
-                                                                                                "momentum\"" \
-                                                                                                ": 0}") "]"
+        "{\"a.momentum\": 0.5}") ", " CLAIM("few", "\"m1\"",                                                 \
+                                            "\"m0\"") ", " CLAIM("absent", "\"nobody\"",                     \
+                                                                 "\"m0\"") ", " CLAIM("group",               \
+                                                                                      "[\"m0.9\","           \
+                                                                                      " \"m0."               \
+                                                                                      "99\"]",               \
+                                                                                      "{\"a."                \
+                                                                                      "momentum\""           \
+                                                                                      ": 0}") "]"
 
 /* Five values of one axis over four seeds; m1 has two. */
 static const char *momentum_file(void)
@@ -261,8 +261,10 @@ START_TEST(page_without_gnuplot)
     snprintf(folder, sizeof folder, "%s", test_scratch());
     setenv("PATH", folder, 1);
     test_fails(sim_results_report(&path, 1, folder, NULL, NULL), "apt-get install gnuplot-nox");
+    expect(sim_error_text(), strcat(folder, "/"));
+    folder[strlen(folder) - 1] = 0;
     char *page = contents(folder, "index.html");
-    expect(page, "Figures are missing: plots need gnuplot");
+    expect(page, ".svg: plots need gnuplot");
     expect(page, ">supported</td>");
     free(page);
 }

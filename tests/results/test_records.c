@@ -269,7 +269,15 @@ START_TEST(notes_name_file_and_line)
 }
 END_TEST
 
-/* Cut at every byte: a warning and the other records, never a crash, never an error. */
+static void expect_cut(const struct sim_run_records *r, const char *place)
+{
+    char sentence[700];
+    ck_assert_int_eq(r->notes.count, 1);
+    sim_note_text(&r->notes.notes[0], sentence, sizeof sentence);
+    ck_assert_msg(strstr(sentence, place) != NULL, "no \"%s\" in: %s", place, sentence);
+}
+
+/* Cut at every byte: a warning with file and line, and the other records; never a crash, never an error. */
 START_TEST(cut_lines_are_passed_over)
 {
     char *other = edited("\"seed\": 3", "\"seed\": 4"), *text = NULL;
@@ -278,6 +286,7 @@ START_TEST(cut_lines_are_passed_over)
         ck_assert_int_ge(asprintf(&text, "%s\n%.*s", other, (int)cut, good), 0);
         test_ok(sim_run_records_read(&r, file_of(text)));
         ck_assert_int_eq(r.count, 1);
+        expect_cut(&r, "records.jsonl:2: the line is cut short");
         sim_run_records_close(&r);
         free(text);
         ck_assert_int_ge(asprintf(&text, "%.*s\n%s\n", (int)cut, good, other),
@@ -285,6 +294,7 @@ START_TEST(cut_lines_are_passed_over)
         r = (struct sim_run_records){0};
         test_ok(sim_run_records_read(&r, file_of(text)));
         ck_assert_int_eq(r.count, 1);
+        expect_cut(&r, "records.jsonl:1: the line is cut short");
         sim_run_records_close(&r);
         free(text);
     }
