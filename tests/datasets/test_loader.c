@@ -1,91 +1,11 @@
-/* The loaders over a made-up set whose pixels tell their index, with damage where the test wants it. */
-#include "recipe.h"
-#include "loader.h"
-#include "pool.h"
-#include "support.h"
-
-#include <math.h>
-#include <stdatomic.h>
+/* Training batches over a made-up set: order, bytes, views and jobs, the cache, damage. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <xxhash.h>
 
-/* ------------------------------------------------------------------ the made-up set */
-
-struct fake {
-    const char *damaged; /* damaged[i] == 'x': image i is damaged; NULL: none */
-    int unreadable;      /* this image fails with SIM_EIO; -1: none */
-    int slow;            /* reading takes a while, differently for each image */
-    _Atomic int reads;
-};
-
-static sim_status fake_read(void *self, int64_t i, struct sim_image *out)
-{
-    struct fake *f = self;
-    f->reads++;
-    if (f->slow) {
-        struct timespec t = {.tv_nsec = (long)(i * 7919 % 13) * 200000};
-        nanosleep(&t, NULL);
-    }
-    if (f->damaged && f->damaged[i] == 'x')
-        return sim_fail(SIM_EFORMAT, "fake image %ld is damaged", (long)i);
-    if (f->unreadable == i) return sim_fail(SIM_EIO, "fake image %ld cannot be read", (long)i);
-    SIM_TRY(sim_image_open(out, 20 + (int)i % 5, 16 + (int)i % 3));
-    for (int p = 0; p < out->width * out->height; p++) {
-        out->rgb[3 * p] = (uint8_t)i, out->rgb[3 * p + 1] = (uint8_t)p,
-                     out->rgb[3 * p + 2] = (uint8_t)(p * 7 + i);
-    }
-    return SIM_OK;
-}
-
-static int32_t fake_label(void *self, int64_t i)
-{
-    (void)self;
-    return (int32_t)(i % 4);
-}
-
-static void fake_name(void *self, int64_t i, char *name, int size)
-{
-    (void)self;
-    snprintf(name, (size_t)size, "fake %ld", (long)i);
-}
-
-static struct sim_images fake_set(struct fake *f, int64_t count)
-{
-    return (struct sim_images){
-        .self = f, .count = count, .classes = 4, .read = fake_read, .label = fake_label, .name = fake_name};
-}
-
-struct bench {
-    struct fake fake;
-    struct sim_images images;
-    struct sim_data_config data;
-    struct sim_augment_config augment;
-    struct sim_mask_config mask;
-    struct sim_loader_config loader;
-};
-
-static void bench_open(struct bench *b, int64_t images, int64_t batch, int workers)
-{
-    memset(b, 0, sizeof *b);
-    b->fake.unreadable = -1;
-    b->images = fake_set(&b->fake, images);
-    b->data = (struct sim_data_config){.cache_mb = 1};
-    b->augment = test_recipe();
-    b->augment.crop_min = 0.2;
-    b->mask =
-        (struct sim_mask_config){.kind = SIM_MASK_BLOCKWISE, .ratio = 0.6, .min_block = 4, .min_aspect = 0.3};
-    b->loader = (struct sim_loader_config){.images = &b->images,
-                                           .data = &b->data,
-                                           .augment = &b->augment,
-                                           .mask = &b->mask,
-                                           .batch_size = batch,
-                                           .img_size = 16,
-                                           .patch_size = 4,
-                                           .seed = 42,
-                                           .workers = workers};
-}
+#include "loader.h"
+#include "made_set.h"
+#include "support.h"
 
 static uint64_t hash_of(const struct sim_batch *b, int64_t size, int one_view)
 {
@@ -102,8 +22,6 @@ static uint64_t hash_at(struct sim_source *s, int64_t epoch, int64_t step)
     test_ok(s->next(s->self, epoch, step, &batch));
     return hash_of(batch, 16, 0);
 }
-
-/* ------------------------------------------------------------------ training batches */
 
 START_TEST(an_epoch_is_a_permutation)
 {
@@ -441,302 +359,23 @@ START_TEST(impossible_requests_are_refused)
 }
 END_TEST
 
-/* ------------------------------------------------------------------ scoring batches */
-
-static const struct sim_look plain = {.filter = SIM_RESAMPLE_BICUBIC};
-
-/* Images first .. first+count-1. */
-static sim_status read_range(struct sim_labelled *s, const struct sim_look *look, int64_t first,
-                             int64_t count, float *x, int32_t *label)
-{
-    int64_t index[64];
-    for (int64_t k = 0; k < count; k++) index[k] = first + k;
-    SIM_TRY(s->start(s->self, look, index, count, x, label));
-    return s->finish(s->self);
-}
-
-START_TEST(labelled_reads_any_range_alike)
-{
-    struct bench b;
-    struct sim_labelled s;
-    enum { N = 23, PLANE = 3 * 16 * 16 };
-    float *all = malloc(sizeof(float) * N * PLANE), *part = malloc(sizeof(float) * N * PLANE);
-    int32_t label[N], some[N];
-    bench_open(&b, N, 1, 3);
-    test_ok(sim_loader_open_labelled(&s, &b.loader));
-    ck_assert_int_eq(s.images, N);
-    ck_assert_int_eq(s.classes, 4);
-    test_ok(read_range(&s, &plain, 0, N, all, label));
-    for (int i = 0; i < N; i++) ck_assert_int_eq(label[i], i % 4);
-    for (int first = 0; first < N; first += 4) {
-        int count = N - first < 5 ? N - first : 5;
-        test_ok(read_range(&s, &plain, first, count, part, some));
-        ck_assert_mem_eq(part, all + first * PLANE, sizeof(float) * PLANE * (size_t)count);
-        ck_assert_mem_eq(some, label + first, sizeof *some * (size_t)count);
-    }
-    test_ok(read_range(&s, &plain, N, 0, part, some));
-    test_fails(read_range(&s, &plain, N - 1, 2, part, some), "set of 23");
-    test_fails(read_range(&s, &plain, -1, 2, part, some), "set of 23");
-    s.close(s.self);
-    free(all);
-    free(part);
-}
-END_TEST
-
-START_TEST(labelled_policies)
-{
-    struct bench b;
-    struct sim_labelled s;
-    float x[6 * 3 * 16 * 16];
-    int32_t label[6];
-    bench_open(&b, 6, 1, 2);
-    b.fake.damaged = "..x.x.";
-    test_ok(sim_loader_open_labelled(&s, &b.loader));
-    test_fails(read_range(&s, &plain, 0, 6, x, label), "fake image 2");
-    s.close(s.self);
-    b.data.bad_image = SIM_BAD_SKIP;
-    test_ok(sim_loader_open_labelled(&s, &b.loader));
-    memset(x, 0xff, sizeof x);
-    test_ok(read_range(&s, &plain, 0, 6, x, label));
-    for (int i = 0; i < 6; i++) {
-        ck_assert_int_eq(label[i], i == 2 || i == 4 ? -1 : i % 4);
-        int zero = 1;
-        for (int p = 0; p < 768; p++) zero &= x[i * 768 + p] == 0;
-        ck_assert_int_eq(zero, label[i] < 0);
-    }
-    s.close(s.self);
-    b.data.val_resize = 8;
-    test_fails(sim_loader_open_labelled(&s, &b.loader), "val_resize");
-}
-END_TEST
-
-/* torchvision: Resize(s) of 50 x 33 to 18 gives int(18 * 50 / 33) = 27 x 18; CenterCrop(16) starts at
- * round((27 - 16) / 2) = round(5.5) = 6 (half to even) and round((18 - 16) / 2) = 1. */
-static sim_status wide_read(void *self, int64_t i, struct sim_image *out)
-{
-    (void)self, (void)i;
-    SIM_TRY(sim_image_open(out, 50, 33));
-    for (int p = 0; p < 50 * 33; p++)
-        out->rgb[3 * p] = (uint8_t)(p % 50 * 5), out->rgb[3 * p + 1] = (uint8_t)(p / 50 * 7),
-                     out->rgb[3 * p + 2] = 9;
-    return SIM_OK;
-}
-
-START_TEST(labelled_follows_torchvisions_rounding)
-{
-    struct bench b;
-    struct sim_labelled s;
-    struct sim_image source;
-    float x[768], want[768];
-    int32_t label[1];
-    uint8_t resized[27 * 18 * 3], cropped[16 * 16 * 3];
-    bench_open(&b, 1, 1, 1);
-    b.images.read = wide_read;
-    test_ok(sim_loader_open_labelled(&s, &b.loader)); /* 16 * 256 / 224 = 18.3 */
-    test_ok(read_range(&s, &plain, 0, 1, x, label));
-    s.close(s.self);
-    test_ok(wide_read(NULL, 0, &source));
-    test_ok(sim_pixels_crop_resize(&source, 0, 0, 0, 33, 50, 27, 18, SIM_RESAMPLE_BICUBIC, resized));
-    for (int y = 0; y < 16; y++) memcpy(cropped + y * 48, resized + ((y + 1) * 27 + 6) * 3, 48);
-    sim_pixels_normalize(cropped, 16, 16, want);
-    ck_assert_mem_eq(x, want, sizeof x);
-    sim_image_close(&source);
-}
-END_TEST
-
-/* The filter is the caller's; names, labels and classes are told without reading. */
-START_TEST(labelled_tells_and_filters)
-{
-    struct bench b;
-    struct sim_labelled s;
-    float x[768], y[768];
-    int32_t label[1];
-    char name[32];
-    bench_open(&b, 6, 1, 1);
-    test_ok(sim_loader_open_labelled(&s, &b.loader));
-    s.name(s.self, 5, name, sizeof name);
-    ck_assert_str_eq(name, "fake 5");
-    ck_assert_int_eq(s.label(s.self, 5), 1);
-    ck_assert_int_eq(b.fake.reads, 0);
-    test_ok(read_range(&s, &plain, 3, 1, x, label));
-    test_ok(read_range(&s, &(struct sim_look){.filter = SIM_RESAMPLE_BILINEAR}, 3, 1, y, label));
-    ck_assert_mem_ne(x, y, sizeof x);
-    ck_assert_int_eq(b.fake.reads, 1); /* the decoded image was kept */
-    s.close(s.self);
-}
-END_TEST
-
-/* Crops of a probe: a function of seed, epoch and image alone; mirrored where they are flipped. */
-START_TEST(labelled_crops_at_random)
-{
-    struct bench b;
-    struct sim_labelled s;
-    enum { N = 23, PLANE = 3 * 16 * 16 };
-    const struct sim_look look = {
-        .filter = SIM_RESAMPLE_BICUBIC, .augment = SIM_LOOK_PROBE, .crop_min = 0.08, .seed = 7, .epoch = 3};
-    struct sim_look other = look;
-    float *all = malloc(sizeof(float) * N * PLANE), *part = malloc(sizeof(float) * N * PLANE);
-    int32_t label[N];
-    bench_open(&b, N, 1, 3);
-    test_ok(sim_loader_open_labelled(&s, &b.loader));
-    test_ok(read_range(&s, &look, 0, N, all, label));
-    for (int i = 0; i < N; i++) ck_assert_int_eq(label[i], i % 4);
-    s.close(s.self);
-    b.loader.workers = 1, b.data.cache_mb = 0, b.fake.slow = 1;
-    test_ok(sim_loader_open_labelled(&s, &b.loader));
-    const int64_t index[] = {22, 5, 5, 0};
-    test_ok(s.start(s.self, &look, index, 4, part, label));
-    test_ok(s.finish(s.self));
-    for (int k = 0; k < 4; k++)
-        ck_assert_mem_eq(part + k * PLANE, all + index[k] * PLANE, sizeof(float) * PLANE);
-    for (int change = 0; change < 3; change++) { /* nearly every image looks otherwise */
-        other = look;
-        if (change == 0) other.epoch = 4;
-        if (change == 1) other.seed = 8;
-        if (change == 2) other.crop_min = 0.5;
-        int same = 0;
-        test_ok(read_range(&s, &other, 0, N, part, label));
-        for (int i = 0; i < N; i++)
-            same += memcmp(part + i * PLANE, all + i * PLANE, sizeof(float) * PLANE) == 0;
-        ck_assert_int_le(same, 1);
-    }
-    other = look, other.flip = 1;
-    test_ok(read_range(&s, &other, 0, N, part, label));
-    for (int row = 0; row < N * 3 * 16; row++)
-        for (int column = 0; column < 16; column++)
-            ck_assert_float_eq(part[row * 16 + column], all[row * 16 + 15 - column]);
-    other.flip = 0.5;
-    int flipped = 0;
-    for (other.epoch = 0; other.epoch < 20; other.epoch++) {
-        struct sim_look bare = other;
-        bare.flip = 0;
-        test_ok(read_range(&s, &bare, 0, N, all, label));
-        test_ok(read_range(&s, &other, 0, N, part, label));
-        for (int i = 0; i < N; i++)
-            flipped += memcmp(part + i * PLANE, all + i * PLANE, sizeof(float) * PLANE) != 0;
-    }
-    ck_assert_int_ge(flipped, 180);
-    ck_assert_int_le(flipped, 280);
-    s.close(s.self);
-    free(all);
-    free(part);
-}
-END_TEST
-
-/* A picture of its own coordinates: where the crop lies can be read off its corners.  Area and aspect cover
- * their ranges, sides cut to the image's where the draw is larger. */
-static sim_status ramp_read(void *self, int64_t i, struct sim_image *out)
-{
-    (void)self, (void)i;
-    SIM_TRY(sim_image_open(out, 240, 120));
-    for (int p = 0; p < 240 * 120; p++)
-        out->rgb[3 * p] = (uint8_t)(p % 240), out->rgb[3 * p + 1] = (uint8_t)(p / 240),
-                     out->rgb[3 * p + 2] = 0;
-    return SIM_OK;
-}
-
-START_TEST(labelled_crops_cover_their_range)
-{
-    struct bench b;
-    struct sim_labelled s;
-    enum { N = 64, SIDE = 16, PLANE = 3 * SIDE * SIDE };
-    struct sim_look look = {
-        .filter = SIM_RESAMPLE_BILINEAR, .augment = SIM_LOOK_PROBE, .crop_min = 0.08, .flip = 0};
-    float *x = malloc(sizeof(float) * N * PLANE);
-    int32_t label[N];
-    double area_min = 1, area_max = 0, left_max = 0;
-    int full_height = 0;
-    bench_open(&b, N, 1, 2);
-    b.images.read = ramp_read;
-    test_ok(sim_loader_open_labelled(&s, &b.loader));
-    for (look.epoch = 0; look.epoch < 10; look.epoch++) {
-        test_ok(read_range(&s, &look, 0, N, x, label));
-        for (int i = 0; i < N; i++) {
-            const float *red = x + i * PLANE + 8 * SIDE, *green = x + i * PLANE + SIDE * SIDE + 8;
-            /* between pixels 4 and 11 lie 7/16 of the crop */
-            double w = (red[11] - red[4]) * 0.229 * 255 * 16 / 7;
-            double h = (green[11 * SIDE] - green[4 * SIDE]) * 0.224 * 255 * 16 / 7;
-            double left = (red[4] * 0.229 + 0.485) * 255 - w * 4.5 / 16;
-            double area = w * h / (240 * 120);
-            area_min = fmin(area_min, area), area_max = fmax(area_max, area), left_max = fmax(left_max, left);
-            full_height += h > 117;
-            if (h < 117) ck_assert(w / h > 0.75 - 0.12 && w / h < 1.34 + 0.12);
-            ck_assert(left > -4 && left + w < 244);
-        }
-    }
-    ck_assert_double_le(area_min, 0.1);
-    ck_assert_double_ge(area_max, 0.58); /* 160 x 120: a square image's worth, a third wider */
-    ck_assert_double_ge(left_max, 150);
-    ck_assert_int_ge(full_height, 200);
-    s.close(s.self);
-    free(x);
-}
-END_TEST
-
-/* ------------------------------------------------------------------ the pool */
-
-struct tally {
-    _Atomic int64_t sum, tasks;
-};
-
-static void add(void *context, int64_t i)
-{
-    struct tally *t = context;
-    t->sum += i;
-    t->tasks++;
-}
-
-START_TEST(the_pool_runs_every_task_once)
-{
-    struct sim_pool *p;
-    test_ok(sim_pool_open(&p, 3));
-    for (int round = 0; round < 50; round++) {
-        struct tally t[4] = {0};
-        struct sim_job job[4];
-        for (int k = 0; k < 4; k++) {
-            job[k] = (struct sim_job){.task = add, .context = &t[k], .count = k * 40};
-            sim_pool_submit(p, &job[k]);
-        }
-        sim_pool_cancel(p, &job[2]);
-        for (int k = 3; k >= 0; k--) sim_pool_wait(p, &job[k]);
-        for (int k = 0; k < 4; k++) {
-            if (k == 2) continue;
-            ck_assert_int_eq(t[k].tasks, k * 40);
-            ck_assert_int_eq(t[k].sum, (int64_t)k * 40 * (k * 40 - 1) / 2);
-        }
-        ck_assert_int_le(t[2].tasks, 80);
-    }
-    sim_pool_close(p);
-    sim_pool_close(NULL);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("loader");
-    TCase *training = tcase_create("training"), *scoring = tcase_create("scoring");
-    tcase_set_timeout(training, 60);
-    tcase_set_timeout(scoring, 60);
-    tcase_add_test(training, an_epoch_is_a_permutation);
-    tcase_add_test(training, workers_and_order_change_no_byte);
-    tcase_add_test(training, batches_of_one_step_per_epoch);
-    tcase_add_test(training, one_view_is_the_first_of_two);
-    tcase_add_test(training, jobs_tell_of_the_same_views);
-    tcase_add_test(training, one_view_is_used_twice);
-    tcase_add_test(training, decoded_images_are_cached_within_bounds);
-    tcase_add_test(training, a_damaged_image_stops_the_batch_by_name);
-    tcase_add_test(training, skipping_replaces_and_counts);
-    tcase_add_test(training, skipping_everything_is_an_error);
-    tcase_add_test(training, closing_early_is_clean);
-    tcase_add_test(training, impossible_requests_are_refused);
-    tcase_add_test(scoring, labelled_reads_any_range_alike);
-    tcase_add_test(scoring, labelled_policies);
-    tcase_add_test(scoring, labelled_follows_torchvisions_rounding);
-    tcase_add_test(scoring, labelled_tells_and_filters);
-    tcase_add_test(scoring, labelled_crops_at_random);
-    tcase_add_test(scoring, labelled_crops_cover_their_range);
-    tcase_add_test(scoring, the_pool_runs_every_task_once);
-    suite_add_tcase(suite, training);
-    suite_add_tcase(suite, scoring);
+    TCase *c = tcase_create("training");
+    tcase_set_timeout(c, 60);
+    tcase_add_test(c, an_epoch_is_a_permutation);
+    tcase_add_test(c, workers_and_order_change_no_byte);
+    tcase_add_test(c, batches_of_one_step_per_epoch);
+    tcase_add_test(c, one_view_is_the_first_of_two);
+    tcase_add_test(c, jobs_tell_of_the_same_views);
+    tcase_add_test(c, one_view_is_used_twice);
+    tcase_add_test(c, decoded_images_are_cached_within_bounds);
+    tcase_add_test(c, a_damaged_image_stops_the_batch_by_name);
+    tcase_add_test(c, skipping_replaces_and_counts);
+    tcase_add_test(c, skipping_everything_is_an_error);
+    tcase_add_test(c, closing_early_is_clean);
+    tcase_add_test(c, impossible_requests_are_refused);
+    suite_add_tcase(suite, c);
     return test_run(suite);
 }
