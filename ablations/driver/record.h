@@ -8,7 +8,7 @@
 #include "ranks.h"
 #include "scores.h"
 
-#define SIM_MAX_SCORES 8
+#define SIM_MAX_SCORES 16
 
 struct sim_scored {
     const char *encoder; /* "pretrained" or "untrained" */

@@ -25,6 +25,8 @@ static int fill(struct sim_section *out, int first, int end)
         SECTION(data, sim_data_fields, sim_data_field_count, "where images come from"),
         SECTION(train, sim_train_fields, sim_train_field_count, "optimiser and length"),
         SECTION(eval, sim_eval_fields, sim_eval_field_count, "how the frozen encoder is scored"),
+        SECTION(finetune, sim_finetune_fields, sim_finetune_field_count,
+                "how the encoder is fine-tuned, where eval.finetune asks for it"),
         SECTION(compute, sim_compute_fields, sim_compute_field_count, "what a device computes in"),
     };
 #undef SECTION
@@ -43,7 +45,7 @@ static int fill(struct sim_section *out, int first, int end)
  * schema is filled when it is first asked for; its count, written last, says that it is. */
 static const struct sim_schema *schema_of(int objective)
 {
-    enum { SECTIONS = 9 };
+    enum { SECTIONS = 10 };
     static struct sim_section sections[SIM_OBJECTIVES + 1][SECTIONS + SIM_OBJECTIVES];
     static struct sim_schema schemas[SIM_OBJECTIVES + 1];
     struct sim_schema *s = &schemas[objective];
@@ -105,7 +107,7 @@ static sim_status check_data(const struct sim_run_config *c)
     if (d->kind == SIM_DATA_FOLDER && !d->val[0] && sim_eval_any(&c->eval))
         return sim_fail(SIM_EINVAL,
                         "data.val: data.kind folder needs the path of validation images to score; or set "
-                        "eval.knn, eval.logistic, eval.linear and eval.few_shot to false");
+                        "eval.knn, eval.logistic, eval.linear, eval.few_shot and eval.finetune to false");
     if (c->train.epochs > 0 && images && images < c->train.batch_size)
         return sim_fail(SIM_EINVAL,
                         "train.batch_size: a batch of %ld is larger than the %ld images of the training set",
@@ -115,7 +117,24 @@ static sim_status check_data(const struct sim_run_config *c)
             SIM_EINVAL,
             "eval.linear_batch_size: a batch of %ld is larger than the %ld images of the training set",
             (long)c->eval.linear_batch_size, (long)images);
+    if (c->eval.finetune && c->finetune.epochs > 0 && images && images < c->finetune.batch_size)
+        return sim_fail(
+            SIM_EINVAL,
+            "finetune.batch_size: a batch of %ld is larger than the %ld images of the training set",
+            (long)c->finetune.batch_size, (long)images);
     return SIM_OK;
+}
+
+static sim_status check_finetune(const struct sim_run_config *c)
+{
+    if (!c->eval.finetune) return SIM_OK;
+    if (c->finetune.encoder[0] && c->train.epochs > 0)
+        return sim_fail(
+            SIM_EINVAL,
+            "finetune.encoder: %s, but with train.epochs %ld the encoder that is pre-trained here is "
+            "fine-tuned; set train.epochs to 0, or leave the file out",
+            c->finetune.encoder, (long)c->train.epochs);
+    return sim_finetune_config_check(&c->finetune);
 }
 
 sim_status sim_run_config_check(const struct sim_run_config *c)
@@ -143,6 +162,7 @@ sim_status sim_run_config_check(const struct sim_run_config *c)
         return sim_fail(SIM_EINVAL, "data.val_resize: %ld pixels leave no centre crop of model.img_size %ld",
                         (long)c->data.val_resize, (long)c->model.img_size);
     SIM_TRY(sim_eval_config_check(&c->eval));
+    SIM_TRY(check_finetune(c));
     return check_data(c);
 }
 
@@ -165,6 +185,7 @@ sim_status sim_run_config_hash(const struct sim_run_config *c, char out[17])
     struct sim_run_config bare = *c;
     bare.data.workers = bare.data.cache_mb = 0;
     bare.train.save_every_epochs = bare.train.save_every_steps = 0;
+    bare.finetune.save_every_epochs = 0;
     bare.compute.cuda_graph = bare.compute.tune = 0;
     return sim_fields_hash(sim_run_schema_of(c), &bare, out);
 }

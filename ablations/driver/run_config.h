@@ -6,6 +6,7 @@
 #include "data_config.h"
 #include "eval_config.h"
 #include "fields.h"
+#include "finetune_config.h"
 #include "objectives.h"
 #include "train_config.h"
 #include "vit_config.h"
@@ -19,6 +20,7 @@ struct sim_run_config {
     struct sim_data_config data;
     struct sim_train_config train;
     struct sim_eval_config eval;
+    struct sim_finetune_config finetune;
     struct sim_compute_config compute;
 };
 
@@ -45,7 +47,7 @@ sim_status sim_run_config_cost(const struct sim_run_config *c, int64_t images, s
 
 /* The run's identity: the hash over every key that determines the result, the seed included.  Keys that only
  * say how fast or how safely it gets there (data.workers, data.cache_mb, train.save_every_*,
- * compute.cuda_graph, compute.tune) are left out. */
+ * finetune.save_every_epochs, compute.cuda_graph, compute.tune) are left out. */
 sim_status sim_run_config_hash(const struct sim_run_config *c, char out[17]);
 
 #endif

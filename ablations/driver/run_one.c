@@ -7,6 +7,7 @@
 
 #include "claim.h"
 #include "file.h"
+#include "finetune.h"
 #include "loader.h"
 #include "loop.h"
 #include "progress.h"
@@ -44,7 +45,7 @@ struct work {
     struct sim_session *session;
     const struct sim_run *run;
     char folder[PATH_MAX], checkpoint[PATH_MAX];
-    struct sim_claim *claim; /* of the folder; NULL: not held */
+    struct sim_claim *claim;       /* of the folder; NULL: not held */
     char who[SIM_CLAIM_WHO_BYTES]; /* holds it instead */
     struct sim_loader_config loader;
     struct sim_objective objective;
@@ -177,23 +178,41 @@ static void describe_images(struct work *w)
 }
 
 /* ------------------------------------------------------------------ scores */
-/* Opens both sets for scoring.  Training images may be shown in every epoch of a probe, validation images are
- * read once or twice: only the former are kept in memory. */
-static sim_status open_labelled(struct work *w, struct sim_labelled *train, struct sim_labelled *val)
+/* Opens the sets that this rank scores with.  Training images may be shown in every epoch, and are kept in
+ * memory; validation images only where they, too, are `seen_often`. */
+static sim_status open_labelled(struct work *w, struct sim_labelled *train, struct sim_labelled *val,
+                                int seen_often)
 {
     struct sim_data_config uncached = w->run->config.data;
     struct sim_loader_config c = w->loader;
     SIM_TRY(sim_loader_open_labelled(train, &c));
+    if (!w->session->images.scored) return SIM_OK;
     uncached.cache_mb = 0;
-    c.images = &w->session->images.val, c.data = &uncached;
+    c.images = &w->session->images.val;
+    if (!seen_often) c.data = &uncached;
     return sim_loader_open_labelled(val, &c);
+}
+
+static void close_labelled(struct sim_labelled *train, struct sim_labelled *val)
+{
+    if (train->close) train->close(train->self);
+    if (val->close) val->close(val->self);
+}
+
+static void keep_scores(struct work *w, const char *encoder_name, const struct sim_score *scores, int count)
+{
+    struct sim_record *r = &w->record;
+    for (int i = 0; i < count && r->score_count < SIM_MAX_SCORES; i++) {
+        r->scores[r->score_count++] = (struct sim_scored){encoder_name, scores[i]};
+        sim_session_say(w->session, "%s encoder: %s %s %.1f %% +- %.1f", encoder_name, scores[i].name,
+                        scores[i].metric, 100 * scores[i].value, 100 * scores[i].standard_error);
+    }
 }
 
 /* Scores the weights as they stand and adds the scores to the record as those of `encoder_name`. */
 static sim_status score_encoder(struct work *w, const char *encoder_name)
 {
     const struct sim_run_config *c = &w->run->config;
-    struct sim_record *r = &w->record;
     struct sim_encoder *encoder = NULL;
     struct sim_labelled train = {0}, val = {0};
     struct sim_score scores[SIM_MAX_SCORES];
@@ -201,7 +220,7 @@ static sim_status score_encoder(struct work *w, const char *encoder_name)
     if (!w->session->images.scored || !sim_eval_any(&c->eval)) return SIM_OK;
     sim_status status =
         sim_encoder_open(&encoder, &w->session->ops, &c->model, w->objective.params, c->eval.batch_size);
-    if (status == SIM_OK) status = open_labelled(w, &train, &val);
+    if (status == SIM_OK) status = open_labelled(w, &train, &val, 0);
     if (status == SIM_OK)
         status = sim_score_encoder(&(struct sim_score_job){.encoder = encoder,
                                                            .train = &train,
@@ -213,14 +232,9 @@ static sim_status score_encoder(struct work *w, const char *encoder_name)
                                                            .encoder_name = encoder_name,
                                                            .identity = w->run->config_hash,
                                                            .resume = !w->session->fresh},
-                                   scores, SIM_MAX_SCORES, &count, &r->skipped);
-    for (int i = 0; i < count && r->score_count < SIM_MAX_SCORES; i++) {
-        r->scores[r->score_count++] = (struct sim_scored){encoder_name, scores[i]};
-        sim_session_say(w->session, "%s encoder: %s %s %.1f %% +- %.1f", encoder_name, scores[i].name,
-                        scores[i].metric, 100 * scores[i].value, 100 * scores[i].standard_error);
-    }
-    if (train.close) train.close(train.self);
-    if (val.close) val.close(val.self);
+                                   scores, SIM_MAX_SCORES, &count, &w->record.skipped);
+    keep_scores(w, encoder_name, scores, count);
+    close_labelled(&train, &val);
     sim_encoder_close(encoder);
     if (status == SIM_OK && stopped(w)) return SIM_EINTERRUPT;
     return status == SIM_OK ? SIM_OK : sim_context(status, "scoring the %s encoder", encoder_name);
@@ -236,25 +250,74 @@ static sim_status score_pretrained(struct work *w)
     return score_encoder(w, "pretrained");
 }
 
+/* Fine-tunes the weights as they stand, or those of a file, on all ranks; the first adds the score to the
+ * record. */
+static sim_status finetune(struct work *w, const char *encoder_name)
+{
+    const struct sim_run_config *c = &w->run->config;
+    struct sim_labelled train = {0}, val = {0};
+    struct sim_score score;
+    int64_t skipped = 0;
+    const struct sim_ranks *ranks = w->session->ranks;
+    const int first = sim_ranks_first(ranks);
+    sim_status status = sim_ranks_agree(ranks, open_labelled(w, &train, &val, 1));
+    if (status == SIM_OK)
+        status = sim_score_finetune(
+            &(struct sim_finetune_job){.ops = &w->session->ops,
+                                       .vit = &c->model,
+                                       .encoder = w->objective.params,
+                                       .train = &train,
+                                       .val = first ? &val : NULL,
+                                       .config = &c->finetune,
+                                       .seed = (uint64_t)c->seed,
+                                       .gemm_gflops = w->session->machine.gemm_gflops * sim_ranks_size(ranks),
+                                       .stop = w->session->stop,
+                                       .folder = w->folder,
+                                       .encoder_name = encoder_name,
+                                       .identity = w->run->config_hash,
+                                       .resume = !w->session->fresh,
+                                       .quiet = w->session->quiet || !first},
+            &score, &skipped);
+    if (status == SIM_OK && first) keep_scores(w, encoder_name, &score, 1);
+    if (skipped > w->record.skipped) w->record.skipped = skipped;
+    close_labelled(&train, &val);
+    return status == SIM_OK ? SIM_OK : sim_context(status, "fine-tuning the %s encoder", encoder_name);
+}
+
+/* From scratch: the baseline, or all there is where nothing is pre-trained and no file is given. */
+static sim_status finetune_untrained(struct work *w)
+{
+    const struct sim_run_config *c = &w->run->config;
+    if (!c->eval.finetune || c->finetune.encoder[0]) return SIM_OK;
+    return c->finetune.from_scratch || c->train.epochs == 0 ? finetune(w, "untrained") : SIM_OK;
+}
+
+static sim_status finetune_pretrained(struct work *w)
+{
+    const struct sim_run_config *c = &w->run->config;
+    if (!c->eval.finetune) return SIM_OK;
+    return c->finetune.encoder[0] || c->train.epochs > 0 ? finetune(w, "pretrained") : SIM_OK;
+}
+
 /* ------------------------------------------------------------------ training */
 static sim_status open_objective(struct work *w)
 {
     const struct sim_run_config *c = &w->run->config;
     struct sim_pretrain_job job;
     SIM_TRY(sim_run_config_job(c, c->train.batch_size / sim_ranks_size(w->session->ranks), &job));
-    SIM_TRY(sim_objective_kind_of(&c->pretrain)
-                ->open(&w->objective, &w->session->ops, &job, (uint64_t)c->seed));
+    SIM_TRY(
+        sim_objective_kind_of(&c->pretrain)->open(&w->objective, &w->session->ops, &job, (uint64_t)c->seed));
     const struct sim_cost *cost = &w->objective.cost;
     struct sim_record *r = &w->record;
     r->parameters = cost->parameters, r->trainable = cost->trainable;
     r->gflop_per_image = 1e-9 * cost->flop_per_image;
     r->memory_bytes = cost->activation_bytes + cost->state_bytes;
-    sim_session_say(
-        w->session,
-        "%s: %.2f M parameters (%.2f M trained, %.2f M momentum copies), %.3g GFLOP per image, "
-        "%.0f MiB for activations, %.0f MiB for weights and optimiser",
-        w->objective.name, 1e-6 * (double)cost->parameters, 1e-6 * (double)cost->trainable, 1e-6 * (double)cost->momentum_copies,
-        r->gflop_per_image, (double)cost->activation_bytes / 1048576, (double)cost->state_bytes / 1048576);
+    sim_session_say(w->session,
+                    "%s: %.2f M parameters (%.2f M trained, %.2f M momentum copies), %.3g GFLOP per image, "
+                    "%.0f MiB for activations, %.0f MiB for weights and optimiser",
+                    w->objective.name, 1e-6 * (double)cost->parameters, 1e-6 * (double)cost->trainable,
+                    1e-6 * (double)cost->momentum_copies, r->gflop_per_image,
+                    (double)cost->activation_bytes / 1048576, (double)cost->state_bytes / 1048576);
     return SIM_OK;
 }
 
@@ -356,8 +419,8 @@ static sim_status record(struct work *w)
     return sim_record_commit(r, w->session->out, w->session->fresh, NULL);
 }
 
-/* A run that could not be finished is a result too, for the table's readers and for those who start it again.  Ranks
- * leave it to their launcher: after a failure they may not agree where they are. */
+/* A run that could not be finished is a result too, for the table's readers and for those who start it again.
+ * Ranks leave it to their launcher: after a failure they may not agree where they are. */
 static void record_failure(struct work *w, sim_status status)
 {
     char why[sizeof((struct sim_recorded *)0)->reason];
@@ -406,12 +469,14 @@ static sim_status all_stages(struct work *w)
     SIM_TRY(by_first(w, write_config));
     /* The weights are the seed's here, also when a checkpoint waits to be resumed. */
     SIM_TRY(by_first(w, score_untrained));
+    SIM_TRY(finetune_untrained(w));
     if (c->train.epochs > 0) {
         SIM_TRY(train(w));
         SIM_TRY(sim_ranks_agree(ranks, stopped(w) ? SIM_EINTERRUPT : SIM_OK));
     }
     if (strcmp(w->record.status, "ok") == 0) {
         if (c->train.epochs > 0) SIM_TRY(by_first(w, score_pretrained));
+        SIM_TRY(finetune_pretrained(w));
         SIM_TRY(by_first(w, write_encoder));
     }
     SIM_TRY(by_first(w, record));
@@ -422,7 +487,9 @@ static sim_status all_stages(struct work *w)
 /* For whom it may concern while the run is at work, and after. */
 static void tell_end(struct work *w, sim_status status)
 {
-    const char *state = status == SIM_OK ? w->record.status : status == SIM_EINTERRUPT ? "interrupted" : "failed";
+    const char *state = status == SIM_OK           ? w->record.status
+                        : status == SIM_EINTERRUPT ? "interrupted"
+                                                   : "failed";
     sim_run_status_end(&w->status, state, status == SIM_OK ? w->record.reason : sim_error_text());
 }
 
@@ -437,9 +504,8 @@ static sim_status begin_and_end(struct work *w)
 
 sim_status sim_run_one(struct sim_session *s, const struct sim_run *run, enum sim_outcome *outcome)
 {
-    static const enum sim_outcome of_found[] = {[DONE] = SIM_RUN_SKIPPED,
-                                                [DIVERGED] = SIM_RUN_DIVERGED,
-                                                [IN_OTHER_HANDS] = SIM_RUN_LEFT};
+    static const enum sim_outcome of_found[] = {
+        [DONE] = SIM_RUN_SKIPPED, [DIVERGED] = SIM_RUN_DIVERGED, [IN_OTHER_HANDS] = SIM_RUN_LEFT};
     struct work *w = calloc(1, sizeof *w);
     if (!w) return sim_fail(SIM_ENOMEM, "no memory to start run %s", run->folder);
     w->session = s, w->run = run, w->started_s = sim_now_s();
@@ -455,9 +521,7 @@ sim_status sim_run_one(struct sim_session *s, const struct sim_run *run, enum si
                         w->found == DIVERGED ? ": it diverged" : "");
     else if (status == SIM_OK)
         status = begin_and_end(w);
-    *outcome = w->found                         ? of_found[w->found]
-               : strcmp(w->record.status, "ok") ? SIM_RUN_DIVERGED
-                                                : SIM_RUN_OK;
+    *outcome = w->found ? of_found[w->found] : strcmp(w->record.status, "ok") ? SIM_RUN_DIVERGED : SIM_RUN_OK;
     if (w->objective.close) w->objective.close(&w->objective);
     free(w->result.curve);
     sim_claim_release(&w->claim);

@@ -15,6 +15,8 @@ const struct sim_field sim_eval_fields[] = {
       "score by the paper's linear probe: BatchNorm and a linear layer, trained by LARS"),
     F(few_shot, SIM_FIELD_BOOL, 0, 0, "false",
       "score by the paper's logistic regression on few labelled images"),
+    F(finetune, SIM_FIELD_BOOL, 0, 0, "false",
+      "score by fine-tuning the whole encoder under a fresh head (section finetune)"),
     F(knn_k, SIM_FIELD_INT, 1, 10000, "20", "neighbours"),
     F(knn_temperature, SIM_FIELD_REAL, 1e-4, 100, "0.07", "votes weigh exp(cosine similarity / temperature)"),
     F(logistic_standardize, SIM_FIELD_BOOL, 0, 0, "true",
@@ -61,7 +63,7 @@ const char *sim_feature_name(enum sim_feature f)
 
 int sim_eval_any(const struct sim_eval_config *c)
 {
-    return c->knn || c->logistic || c->linear || c->few_shot;
+    return c->knn || c->logistic || c->linear || c->few_shot || c->finetune;
 }
 
 sim_status sim_eval_config_check(const struct sim_eval_config *c)

@@ -5,7 +5,8 @@
 #include "fields.h"
 
 struct sim_eval_config {
-    int knn, logistic, linear, few_shot; /* which scores are made */
+    int knn, logistic, linear, few_shot; /* which scores of the frozen encoder are made */
+    int finetune;                        /* finetune_config.h says how */
     int64_t knn_k;
     double knn_temperature;
     int logistic_standardize; /* features to mean 0 and deviation 1 of the train set first */

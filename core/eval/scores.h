@@ -44,11 +44,11 @@ void sim_features_close(struct sim_features *f); /* a zeroed struct is legal */
 
 /* One score: value in [0, 1] with its standard error, and the protocol as text fields. */
 struct sim_score {
-    char name[32];                /* "knn", "logistic", "linear", "few_shot" */
+    char name[32];                /* "knn", "logistic", "linear", "few_shot", "finetune" */
     char metric[16];              /* "top1" */
     double value, standard_error; /* of a proportion over the val images */
     int64_t train_images, val_images;
-    char protocol[1024]; /* JSON object: {"features": "mean_patch", "k": 20, ...} */
+    char protocol[2048]; /* JSON object: {"features": "mean_patch", "k": 20, ...} */
 };
 
 /* What is scored. */
