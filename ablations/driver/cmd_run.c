@@ -106,6 +106,12 @@ static sim_status check_paths(const struct sim_experiment *e)
 }
 
 /* ------------------------------------------------------------------ all runs */
+/* Of a failure that all ranks know of rank 0 speaks alone, the others of what concerns themselves. */
+static void say_failure(const struct sim_session *s)
+{
+    if (sim_ranks_first(s->ranks) || !sim_ranks_agreed(s->ranks)) sim_command_failed("run");
+}
+
 static void make_run(struct sim_session *s, const struct sim_experiment *e, int i, struct sim_tally *t, int *left)
 {
     enum sim_outcome outcome = SIM_RUN_OK;
@@ -120,7 +126,7 @@ static void make_run(struct sim_session *s, const struct sim_experiment *e, int 
     else if (status != SIM_OK) {
         t->failed++;
         sim_context(status, "run %s", run->folder);
-        sim_command_failed("run");
+        say_failure(s);
     } else if (outcome == SIM_RUN_DIVERGED)
         t->diverged++;
     else if (outcome == SIM_RUN_SKIPPED)
@@ -265,7 +271,7 @@ static int run_here(struct sim_session *session, const struct words *w)
     sim_status status = meet(session, w);
     if (status == SIM_OK) status = prepare(session, &experiment, w);
     if (status == SIM_OK) status = run_all(session, &experiment, &tally);
-    if (status != SIM_OK) sim_command_failed("run");
+    if (status != SIM_OK) say_failure(session);
     const int failed = status != SIM_OK || tally.failed;
     if (failed) snprintf(why, sizeof why, "%s", sim_error_text());
     if (status == SIM_OK && sim_ranks_first(session->ranks)) summarise(session, &tally);

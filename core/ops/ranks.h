@@ -58,6 +58,9 @@ sim_status sim_ranks_broadcast(const struct sim_ranks *r, void *blob, size_t byt
 /* SIM_OK where all ranks say SIM_OK; else the first failing rank's status on all ranks, with its sentence and
  * name. */
 sim_status sim_ranks_agree(const struct sim_ranks *r, sim_status mine);
+/* Whether this thread's last failure (contexts in front of it aside) is one that every rank has, from agree
+ * or same: rank 0 says it for all. */
+int sim_ranks_agreed(const struct sim_ranks *r);
 /* Fails, saying which, where some rank's number differs from rank 0's.  `what` names it: "the weights". */
 sim_status sim_ranks_same(const struct sim_ranks *r, uint64_t mine, const char *what);
 

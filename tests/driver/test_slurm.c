@@ -177,8 +177,8 @@ START_TEST(jobs_of_a_real_slurm)
     }
     ck_assert_int_eq(ask("%s", "squeue -h -r -o %F", job, sizeof job), 0);
     ask("scancel --batch --signal=TERM %s_0", job, heard, sizeof heard);
-    for (int i = 0; ask("squeue -h -r -j %s -o %%T", job, heard, sizeof heard) != 0 || strcmp(heard, "PENDING");
-         i++) {
+    for (int i = 0;
+         ask("squeue -h -r -j %s -o %%T", job, heard, sizeof heard) != 0 || strcmp(heard, "PENDING"); i++) {
         ck_assert_msg(i < 150, "the task is %s, not queued again", heard);
         sweep_nap(0.2);
     }

@@ -283,10 +283,14 @@ static int agree(struct sim_ranks *r, void *context)
     RANKS_ASSERT(sim_ranks_agree(r, mine) == SIM_EFORMAT);
     RANKS_ASSERT(strstr(sim_error_text(), "image of 1") != NULL);
     RANKS_ASSERT((strstr(sim_error_text(), "rank 1 (") != NULL) == (r->rank != 1));
+    sim_context(SIM_EFORMAT, "run trial");
+    RANKS_ASSERT(sim_ranks_agreed(r));
+    sim_fail(SIM_EIO, "a disk of rank %d alone", r->rank);
+    RANKS_ASSERT(!sim_ranks_agreed(r));
     /* a failure that was agreed on is no reason to stop */
     RANKS_ASSERT(sim_ranks_same(r, 7, "the sevens") == SIM_OK);
     RANKS_ASSERT(sim_ranks_same(r, (uint64_t)(r->rank == 2), "the weights") != SIM_OK);
-    RANKS_ASSERT(strstr(sim_error_text(), "the weights of rank 2 (") != NULL);
+    RANKS_ASSERT(strstr(sim_error_text(), "the weights of rank 2 (") != NULL && sim_ranks_agreed(r));
     return sim_ranks_barrier(r) != SIM_OK;
 }
 

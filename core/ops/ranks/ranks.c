@@ -30,6 +30,8 @@ struct sim_ranks_inside {
     sim_status
         failed; /* the first failure: it stands for good, since the ranks no longer agree where they are */
     char sentence[SENTENCE_BYTES];
+
+    char agreed[2 * SENTENCE_BYTES]; /* the sentence of the last failure that all were given */
 };
 
 double sim_ranks_timeout_s(void)
@@ -233,6 +235,13 @@ sim_status sim_ranks_barrier(const struct sim_ranks *r)
 }
 
 /* ------------------------------------------------------------------ agreeing */
+/* Every rank has this failure. */
+static sim_status shared(const struct sim_ranks *r, sim_status s)
+{
+    snprintf(r->inside->agreed, sizeof r->inside->agreed, "%s", sim_error_text());
+    return s;
+}
+
 /* Somebody failed: rare, and then the sentences go around. */
 static sim_status quote(const struct sim_ranks *r, sim_status theirs, int who, const char *sentence)
 {
@@ -240,10 +249,19 @@ static sim_status quote(const struct sim_ranks *r, sim_status theirs, int who, c
     if (!all) return keep(r->inside, sim_fail(SIM_ENOMEM, "no memory for what %d ranks say", r->size));
     sim_status s = sim_ranks_gather(r, sentence, all, SENTENCE_BYTES);
     all[who][SENTENCE_BYTES - 1] = 0;
-    if (s == SIM_OK && who == r->rank) s = sim_fail(theirs, "%s", sentence);
-    if (s == SIM_OK) s = sim_fail(theirs, "%s: %s", sim_rank_name(r, who), all[who]);
+    if (s == SIM_OK)
+        s = shared(r, who == r->rank ? sim_fail(theirs, "%s", sentence)
+                                     : sim_fail(theirs, "%s: %s", sim_rank_name(r, who), all[who]));
     free(all);
     return s;
+}
+
+int sim_ranks_agreed(const struct sim_ranks *r)
+{
+    if (!r || !*r->inside->agreed) return 0;
+    const char *text = sim_error_text();
+    const size_t whole = strlen(text), end = strlen(r->inside->agreed);
+    return whole >= end && strcmp(text + whole - end, r->inside->agreed) == 0;
 }
 
 static sim_status agree(const struct sim_ranks *r, sim_status mine, int *any, int for_first)
@@ -286,9 +304,9 @@ sim_status sim_ranks_same(const struct sim_ranks *r, uint64_t mine, const char *
     sim_status s = sim_ranks_gather(r, &mine, all, sizeof mine);
     for (int i = 1; s == SIM_OK && i < r->size; i++)
         if (all[i] != all[0])
-            s = sim_fail(SIM_EINVAL, "%s of %s differ from those of %s (%016llx, %016llx)", what,
-                         sim_rank_name(r, i), sim_rank_name(r, 0), (unsigned long long)all[i],
-                         (unsigned long long)all[0]);
+            s = shared(r, sim_fail(SIM_EINVAL, "%s of %s differ from those of %s (%016llx, %016llx)", what,
+                                   sim_rank_name(r, i), sim_rank_name(r, 0), (unsigned long long)all[i],
+                                   (unsigned long long)all[0]));
     free(all);
     return s;
 }
