@@ -130,7 +130,7 @@ operations() { # random shapes too, other ones every time; the seed repeats them
 }
 
 golden=(tests/golden/{base,layernorm,layer_scale,no_projector,no_scale,no_relative,global_loss,shared_target,no_mask}
-    tests/golden/fresh/{head8,mixed_norms,plain_targets})
+    tests/golden/fresh/{head8,mixed_norms,plain_targets,deep_still,shared_bare,global_bare})
 verify() {
     local folders=("${golden[@]}")
     # With one visible patch, the direction of one gradient (cls_token) passes the bound below fp32 by rounding alone:

@@ -14,9 +14,18 @@
 
 /* ------------------------------------------------------------------ exactness */
 
-static const char *const precisions[] = {"fp32", "tf32", "bf16"}, *const cases[] = {"golden/fresh/odd",
-                                                                                    "golden/fresh/odd",
-                                                                                    "golden/base"};
+static const struct {
+    const char *precision, *folder;
+} cases[] = {{"fp32", "golden/fresh/odd"},
+             {"tf32", "golden/fresh/odd"},
+             {"bf16", "golden/base"},
+             {"fp32", "golden/fresh/deep_still"},
+             {"bf16", "golden/fresh/deep_still"},
+             {"fp32", "golden/fresh/shared_bare"},
+             {"bf16", "golden/fresh/shared_bare"},
+             {"fp32", "golden/fresh/global_bare"},
+             {"bf16", "golden/fresh/global_bare"}};
+enum { CASES = sizeof cases / sizeof *cases };
 
 START_TEST(one_step_equals_the_reference)
 {
@@ -24,13 +33,13 @@ START_TEST(one_step_equals_the_reference)
     char table[700], *text;
     size_t size;
     snprintf(table, sizeof table, "%s/table.md", test_scratch());
-    expect(tool("verify --device cuda --precision %s %s --table %s", precisions[_i], test_path(cases[_i]),
-                table) == 0,
+    expect(tool("verify --device cuda --precision %s %s --table %s", cases[_i].precision,
+                test_path(cases[_i].folder), table) == 0,
            "ok    whole update");
     test_ok(sim_file_read(table, 1 << 20, &text, &size));
     ck_assert_msg(strncmp(text, "host emulation (no GPU)", 23) == 0, "the table does not say on what: %s",
                   text);
-    ck_assert_ptr_nonnull(strstr(text, precisions[_i]));
+    ck_assert_ptr_nonnull(strstr(text, cases[_i].precision));
     free(text);
 }
 END_TEST
@@ -128,7 +137,7 @@ int main(void)
     Suite *suite = suite_create("device");
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 600);
-    tcase_add_loop_test(all, one_step_equals_the_reference, 0, 3);
+    tcase_add_loop_test(all, one_step_equals_the_reference, 0, CASES);
     tcase_add_test(all, wrong_truth_is_noticed_below_fp32);
     tcase_add_test(all, what_cannot_be_opened_is_said);
     tcase_add_test(all, equal_runs_and_graphs_give_the_same_bytes);

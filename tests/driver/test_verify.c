@@ -12,9 +12,12 @@
 static const char *const variants[] = {"base",         "layernorm",     "layer_scale",
                                        "no_projector", "no_scale",      "no_relative",
                                        "global_loss",  "shared_target", "no_mask"};
-/* Made by tests/reference/make_fresh.py: other sizes, seeds, head dimensions, batch sizes. */
-static const char *const fresh[] = {"fresh/head8", "fresh/odd", "fresh/one_patch_left", "fresh/mixed_norms",
-                                    "fresh/plain_targets"};
+/* Made by tests/reference/make_fresh.py: other sizes, seeds, head dimensions, batch sizes; and the switches
+ * that ablations turn: nine blocks behind the encoder and a target that stands still, no projector or none of
+ * what keeps targets apart, a fifth and four fifths hidden in blocks. */
+static const char *const fresh[] = {"fresh/head8",       "fresh/odd",           "fresh/one_patch_left",
+                                    "fresh/mixed_norms", "fresh/plain_targets", "fresh/deep_still",
+                                    "fresh/shared_bare", "fresh/global_bare"};
 
 static void verify_folder(const char *name, const char *folder)
 {
@@ -54,6 +57,14 @@ END_TEST
 START_TEST(fresh_variants)
 {
     verify_named(fresh[_i]);
+}
+END_TEST
+
+START_TEST(fresh_variants_on_avx2)
+{
+    setenv("SIM_ISA", "avx2", 1);
+    verify_named(fresh[_i]);
+    unsetenv("SIM_ISA");
 }
 END_TEST
 
@@ -135,7 +146,8 @@ int main(void)
     tcase_set_timeout(c, 120);
     tcase_add_loop_test(c, golden_variants, 0, 9);
     tcase_add_loop_test(c, golden_variants_on_avx2, 0, 9);
-    tcase_add_loop_test(c, fresh_variants, 0, 5);
+    tcase_add_loop_test(c, fresh_variants, 0, 8);
+    tcase_add_loop_test(c, fresh_variants_on_avx2, 0, 8);
     tcase_add_loop_test(c, fresh_variants_made_now, 0, 5);
     tcase_add_test(c, wrong_truth_is_noticed);
     suite_add_tcase(s, c);

@@ -10,7 +10,7 @@
 
 /* ------------------------------------------------------------------ finite differences */
 
-enum { VARIANTS = 12 };
+enum { VARIANTS = 13 };
 
 static struct small variant(int i)
 {
@@ -57,14 +57,22 @@ static struct small variant(int i)
         s.c.projector_depth = 0;
         s.c.relative_position = SIM_RELATIVE_NO_SCALE;
         break;
-    case 10:
-        s.name = "targets without norm";
-        s.c.target_norm = SIM_TARGET_PLAIN;
-        break;
     case 9:
         s.name = "no mask, no geometry";
         s.hidden = 0;
         s.c.relative_position = SIM_RELATIVE_NONE;
+        break;
+    case 10:
+        s.name = "targets without norm";
+        s.c.target_norm = SIM_TARGET_PLAIN;
+        break;
+    case 11:
+        s.name = "deep, no decorrelation";
+        s.c.projector_depth = 3;
+        s.c.predictor_depth = 6;
+        s.c.neg_weight = 0;
+        s.c.online_ln = 1;
+        s.c.target_norm = SIM_TARGET_PLAIN;
         break;
     default:
         s.name = "odd sizes";
