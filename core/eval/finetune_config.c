@@ -76,8 +76,8 @@ sim_status sim_finetune_config_check(const struct sim_finetune_config *c)
     if (mixes(c) && group % 2)
         return sim_fail(
             SIM_EINVAL,
-            "finetune.%s: mixup and cutmix mix each of %ld images with another of them, and want an even "
-            "number; or set finetune.mixup and finetune.cutmix to 0",
+            "finetune.%s: %ld, but mixup and cutmix mix every image with another and want an even number; "
+            "change it, or set finetune.mixup and finetune.cutmix to 0",
             c->mix_group < c->batch_size ? "mix_group" : "batch_size", (long)group);
     if (c->batch_size % group)
         return sim_fail(SIM_EINVAL,

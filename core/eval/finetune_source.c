@@ -74,14 +74,19 @@ static sim_status finish(struct source *s)
     return status;
 }
 
+static int holds(const struct slot *slot, int64_t epoch, int64_t step)
+{
+    return slot->epoch == epoch && slot->step == step;
+}
+
 /* The slot of this step, read; the other one is free. */
 static sim_status read_step(struct source *s, int64_t epoch, int64_t step, struct slot **out)
 {
     struct slot *slot = s->reading ? s->reading : &s->slot[0];
+    const int expected = s->reading && holds(slot, epoch, step);
     sim_status status = finish(s);
-    if (slot->epoch == epoch && slot->step == step)
-        SIM_TRY(status); /* else: what nobody asked for may fail */
-    if (slot->epoch != epoch || slot->step != step) {
+    if (expected) SIM_TRY(status); /* else nobody asked for what may have failed */
+    if (!expected) {
         SIM_TRY(start(s, slot, epoch, step));
         SIM_TRY(finish(s));
     }
@@ -141,7 +146,6 @@ static sim_status make_batch(struct source *s, struct slot *slot)
     const int64_t together = s->group > 1 ? s->group : s->share;
     for (int64_t first = 0; first < s->share; first += together) SIM_TRY(mend(s, slot, first, together));
     for (int64_t g = 0; g < s->share / s->group; g++) make_group(s, slot, g);
-    slot->step = -1; /* its pixels are mixed now: asked for again, it is read again */
     return SIM_OK;
 }
 
