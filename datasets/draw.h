@@ -27,6 +27,10 @@ void sim_draw_tint(struct sim_image *to, int x, int y, int w, int h, struct sim_
 sim_status sim_draw_picture(struct sim_image *to, const struct sim_image *from, int flip, int i, int j, int h,
                             int w, int x, int y, int out_w, int out_h);
 
+/* Small letters, digits and _ - . / in cells of 6 x 9 pixels, each enlarged `times`; other characters are left blank.
+ * (x, y): the top left corner. */
+void sim_draw_text(struct sim_image *to, int x, int y, const char *text, int times, struct sim_color c);
+
 /* Every pixel as a square of `times` x `times`; the caller closes *out. */
 sim_status sim_draw_enlarged(struct sim_image *out, const uint8_t *rgb, int w, int h, int times);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cache.h"
+#include "centre_crop.h"
 #include "finetune_view.h"
 #include "loader.h"
 #include "pool.h"
@@ -30,27 +31,6 @@ struct labelled {
 };
 
 /* ------------------------------------------------------------------ one image */
-
-/* The longer side is truncated, the crop's corner rounds half to even. */
-static sim_status centre_crop(const struct labelled *l, const struct sim_image *source, uint8_t *out)
-{
-    int64_t w = source->width, h = source->height, shorter = w < h ? w : h;
-    int64_t new_w = l->resize * w / shorter, new_h = l->resize * h / shorter;
-    int size = l->img_size, top = (int)rint((double)(new_h - size) / 2),
-        left = (int)rint((double)(new_w - size) / 2);
-    struct sim_image resized = {0};
-    if (new_w * new_h > INT32_MAX / 3)
-        return sim_fail(SIM_EFORMAT, "%ld x %ld pixels would be resized to %ld x %ld, beyond reason", (long)w,
-                        (long)h, (long)new_w, (long)new_h);
-    SIM_TRY(sim_image_open(&resized, (int)new_w, (int)new_h));
-    sim_status status = sim_pixels_crop_resize(source, 0, 0, 0, (int)h, (int)w, (int)new_w, (int)new_h,
-                                               l->look.filter, resized.rgb);
-    for (int y = 0; y < size && status == SIM_OK; y++)
-        memcpy(out + (size_t)y * (size_t)size * 3,
-               resized.rgb + ((size_t)(top + y) * (size_t)new_w + (size_t)left) * 3, (size_t)size * 3);
-    sim_image_close(&resized);
-    return status;
-}
 
 /* The crop of MAE's linear probe (method.md 3.4): one draw of area and aspect, its sides cut to the image's,
  * where torchvision would draw again.  The flip comes after the crop. */
@@ -80,7 +60,7 @@ static sim_status show(const struct labelled *l, int64_t i, const struct sim_ima
     sim_status status = SIM_OK;
     switch (l->look.augment) {
     case SIM_LOOK_PLAIN:
-        status = centre_crop(l, source, shown->rgb);
+        status = sim_centre_crop(source, l->resize, size, l->look.filter, shown->rgb);
         break;
     case SIM_LOOK_PROBE:
         status = random_crop(l, i, source, shown->rgb);
@@ -189,8 +169,7 @@ static void labelled_close(void *self)
 sim_status sim_loader_open_labelled(struct sim_labelled *out, const struct sim_loader_config *c)
 {
     memset(out, 0, sizeof *out);
-    int64_t resize =
-        c->data->val_resize ? c->data->val_resize : (int64_t)rint((double)c->img_size * 256 / 224);
+    int64_t resize = sim_centre_resize(c->data->val_resize, c->img_size);
     if (c->img_size < 1 || resize < c->img_size)
         return sim_fail(
             SIM_EINVAL,

@@ -15,9 +15,16 @@
 static struct sim_command report = {.name = "report", .run = sim_results_main},
                           check = {.name = "check", .run = sim_check_main};
 
-static const struct sim_command *const commands[] = {
-    &sim_command_run,   &sim_command_plan,  &sim_command_config, &report, &check,
-    &sim_command_views, &sim_command_image, &sim_command_verify, &sim_command_status};
+static const struct sim_command *const commands[] = {&sim_command_run,
+                                                     &sim_command_plan,
+                                                     &sim_command_config,
+                                                     &report,
+                                                     &check,
+                                                     &sim_command_views,
+                                                     &sim_command_image,
+                                                     &sim_command_corrupt,
+                                                     &sim_command_verify,
+                                                     &sim_command_status};
 #define COMMANDS ((int)(sizeof commands / sizeof *commands))
 
 static void print_help(FILE *to)

@@ -24,7 +24,8 @@ enum sim_purpose {
     SIM_PURPOSE_FINETUNE,   /* of fine-tuning: view 0 the order of the images in an epoch */
     SIM_PURPOSE_FINETUNE_VIEW, /* of an image: view 0 crop and flip, 1 RandAugment, 2 what is erased, 3 with
                                   what */
-    SIM_PURPOSE_MIX            /* how a group of images is mixed; index = group of the epoch */
+    SIM_PURPOSE_MIX,           /* how a group of images is mixed; index = group of the epoch */
+    SIM_PURPOSE_CORRUPTION     /* of a test image; epoch = corruption and severity, index = the image */
 };
 
 struct sim_rng {

@@ -36,7 +36,7 @@ SIM_PIXEL struct sim_axis sim_axis_of(int in, int out, enum sim_resample filter)
     struct sim_axis a;
     double scale = (double)in / out, stretch = scale < 1.0 ? 1.0 : scale;
     a.in = in, a.filter = filter, a.scale = scale;
-    a.reach = (filter == SIM_RESAMPLE_BICUBIC ? 2.0 : 1.0) * stretch;
+    a.reach = (filter == SIM_RESAMPLE_BICUBIC ? 2.0 : filter == SIM_RESAMPLE_BOX ? 0.5 : 1.0) * stretch;
     a.shrink = 1.0 / stretch;
     return a;
 }
@@ -74,12 +74,19 @@ SIM_PIXEL double sim_bicubic(double x)
     return 0.0;
 }
 
+SIM_PIXEL double sim_box(double x)
+{
+    return x > -0.5 && x <= 0.5 ? 1.0 : 0.0;
+}
+
 /* The weight of tap t (from 0) of output position x, before division by the sum of that position's weights,
  * which is taken in rising order of t. */
 SIM_PIXEL double sim_axis_weight(const struct sim_axis *a, int x, int first, int t)
 {
     double center = (x + 0.5) * a->scale, at = (t + first - center + 0.5) * a->shrink;
-    return a->filter == SIM_RESAMPLE_BICUBIC ? sim_bicubic(at) : sim_bilinear(at);
+    return a->filter == SIM_RESAMPLE_BICUBIC ? sim_bicubic(at)
+           : a->filter == SIM_RESAMPLE_BOX   ? sim_box(at)
+                                             : sim_bilinear(at);
 }
 
 /* The weight as bytes are multiplied by it. */

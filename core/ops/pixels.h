@@ -15,7 +15,7 @@ struct sim_image {
 sim_status sim_image_open(struct sim_image *out, int width, int height); /* zeroed pixels */
 void sim_image_close(struct sim_image *im);                              /* zeroed struct is legal */
 
-enum sim_resample { SIM_RESAMPLE_BILINEAR, SIM_RESAMPLE_BICUBIC };
+enum sim_resample { SIM_RESAMPLE_BILINEAR, SIM_RESAMPLE_BICUBIC, SIM_RESAMPLE_BOX };
 
 /* Crop rows i..i+h, columns j..j+w (inside the image), then antialiased resize to out_w x out_h, horizontal
  * pass first, 8-bit between the passes.  `flip`: the crop box is in the coordinates of the horizontally
