@@ -32,6 +32,10 @@ static const struct name names[] = {
     {SIM_OBJECTIVE_SIAMESEIM, "loss", "siameseim.loss", 0},
     {SIM_OBJECTIVE_SIAMESEIM, "neg_weight", "siameseim.neg_weight", 0},
     {SIM_OBJECTIVE_SIAMESEIM, "target_norm", "siameseim.target_norm", 1},
+    {SIM_OBJECTIVE_MAE, "dec_dim", "mae.decoder_embed_dim", 0},
+    {SIM_OBJECTIVE_MAE, "dec_depth", "mae.decoder_depth", 0},
+    {SIM_OBJECTIVE_MAE, "dec_heads", "mae.decoder_num_heads", 0},
+    {SIM_OBJECTIVE_MAE, "norm_pix_loss", "mae.norm_pix_loss", 0},
 };
 
 static sim_status set(struct sim_run_config *out, const struct name *name, const json_t *value,

@@ -62,7 +62,7 @@ static void add_rows(struct sim_classifier *c)
         .img_size = v->img_size, .patch_size = v->patch_size, .grid = grid, .patches = grid * grid, .dim = d};
     sim_params_start(p);
     c->embedding.cls = sim_token_add(p, trained, -1, d, "cls_token");
-    c->embedding.pos = sim_positions_add(p, c->embedding.patches, d, "pos_embed");
+    c->embedding.pos = sim_positions_add(p, SIM_ROWS_FIRST, c->embedding.patches, d, "pos_embed");
     sim_patch_embed_add(p, &c->embedding, trained | decayed, NULL, "patch_embed");
     sim_stack_add(&c->blocks, p, &block, (int)v->depth, trained | decayed, v->init_values, NULL, "blocks");
     c->norm_w = sim_params_add(p, trained, SIM_INIT_CONSTANT, 1, -1, 1, &d, "fc_norm.weight");

@@ -159,7 +159,8 @@ sim_status sim_params_initialise(struct sim_params *p, uint64_t seed)
             uniform(v, row->count, &rng, 1.0 / sqrt(row->init_value));
             break;
         case SIM_INIT_POSITIONS: /* (1, 1 + g g, D) */
-            sim_absolute_positions(v, (int64_t)(sqrt((double)row->shape[1] - 1) + 0.5), row->shape[2]);
+            sim_absolute_positions(v, (enum sim_position_order)row->init_value,
+                                   (int64_t)(sqrt((double)row->shape[1] - 1) + 0.5), row->shape[2]);
             break;
         }
     }

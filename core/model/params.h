@@ -15,7 +15,7 @@ enum sim_init {
     SIM_INIT_NORMAL,   /* N(0, init_value) */
     SIM_INIT_XAVIER,   /* uniform, bound sqrt(6 / (rows + columns)) of the (shape[0], rest) matrix */
     SIM_INIT_FAN_IN,   /* uniform, bound 1 / sqrt(init_value): PyTorch's default for a convolution's bias */
-    SIM_INIT_POSITIONS /* the fixed sine-cosine table (positions.h) */
+    SIM_INIT_POSITIONS /* the fixed sine-cosine table (positions.h); init_value: its sim_position_order */
 };
 
 enum {

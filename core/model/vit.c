@@ -63,9 +63,11 @@ int sim_token_add(struct sim_params *p, int flags, int partner, int64_t dim, con
     return sim_params_add(p, flags, SIM_INIT_NORMAL, 0.02, partner, 3, (int64_t[]){1, 1, dim}, "%s", name);
 }
 
-int sim_positions_add(struct sim_params *p, int64_t patches, int64_t dim, const char *name)
+int sim_positions_add(struct sim_params *p, enum sim_position_order order, int64_t patches, int64_t dim,
+                      const char *name)
 {
-    return sim_params_add(p, 0, SIM_INIT_POSITIONS, 0, -1, 3, (int64_t[]){1, 1 + patches, dim}, "%s", name);
+    return sim_params_add(p, 0, SIM_INIT_POSITIONS, (double)order, -1, 3, (int64_t[]){1, 1 + patches, dim},
+                          "%s", name);
 }
 
 void sim_patch_embed_add(struct sim_params *p, struct sim_embedding *e, int flags,

@@ -3,6 +3,7 @@
 #define SIM_VIT_H
 
 #include "block.h"
+#include "positions.h"
 #include "vit_config.h"
 
 #define SIM_MAX_DEPTH 100
@@ -47,7 +48,8 @@ struct sim_embedding {
  * (1, 1 + patches, D); PREFIX.proj.weight and .bias, whose numbers and shape *e takes and gives.  flags and
  * partner as for sim_params_add. */
 int sim_token_add(struct sim_params *p, int flags, int partner, int64_t dim, const char *name);
-int sim_positions_add(struct sim_params *p, int64_t patches, int64_t dim, const char *name);
+int sim_positions_add(struct sim_params *p, enum sim_position_order order, int64_t patches, int64_t dim,
+                      const char *name);
 void sim_patch_embed_add(struct sim_params *p, struct sim_embedding *e, int flags,
                          const struct sim_embedding *partner, const char *prefix);
 

@@ -17,7 +17,7 @@
  * fixed order.  The number of threads changes no byte.
  *
  * With several ranks (`ranks`), the operations whose results belong to the whole batch make them so:
- * batchnorm and its backward, covariance, unigrad's loss, gradients_ready.  All others are each rank's own.
+ * batchnorm and its backward, covariance, losses, gradients_ready.  All others are each rank's own.
  */
 #ifndef SIM_OPS_H
 #define SIM_OPS_H
@@ -199,6 +199,17 @@ struct sim_ops {
     void (*join_queries_backward)(const struct sim_ops *o, sim_act *dz, float *dmask_token, sim_act *dplace,
                                   const sim_act *dy, int64_t batch, int64_t taken, int64_t patches,
                                   int64_t dim);
+    /* The input of a decoder over all patches, y (B, 1 + L, D), each row plus its own of pos (1 + L, D): row
+     * 0 is z's, row 1 + p is row place[b, p] of z (B, 1 + V, D), or the mask token where place (B, L) is 0:
+     * hidden. */
+    void (*restore_tokens)(const struct sim_ops *o, sim_act *y, const sim_act *z, const float *pos,
+                           const int32_t *place, const float *mask_token, int64_t batch, int64_t taken,
+                           int64_t patches, int64_t dim);
+    /* dz (B, 1 + V, D) = the rows of dy that z's went to, the first and 1 + index[b, v] (B, V);  dmask_token
+     * (D) = sum over the hidden rows. */
+    void (*restore_tokens_backward)(const struct sim_ops *o, sim_act *dz, float *dmask_token,
+                                    const sim_act *dy, const int32_t *index, const int32_t *place,
+                                    int64_t batch, int64_t taken, int64_t patches, int64_t dim);
     /* y (B, count, D) = rows first .. first+count-1 of every image of x (B, N, D). */
     void (*take_rows)(const struct sim_ops *o, sim_act *y, const sim_act *x, int64_t batch, int64_t tokens,
                       int64_t first, int64_t count, int64_t dim);
@@ -243,6 +254,16 @@ struct sim_ops {
      * ranks;  dlogits (R, C) = the gradient of this rank's own mean, or NULL; dlogits may be logits. */
     void (*cross_entropy)(const struct sim_ops *o, double *loss, sim_act *dlogits, const sim_act *logits,
                           const float *target, int64_t rows, int64_t classes);
+
+    /* MAE's loss of predicted pixels (method.md 3.1).  p (B L, 3 P P), a patch in the order (row, column,
+     * channel); images (B, 3, S, S); place (B, L) as in restore_tokens: only hidden patches count, `hidden`
+     * of every image.  Of a patch x the target is x or, with normalise, (x - mean) / sqrt(variance + 1e-6),
+     * the variance unbiased.  *loss, in the backend's memory, = the mean of (p - target)^2 over the hidden
+     * patches of all ranks;  dp (B L, 3 P P) = the gradient of this rank's own mean, zero for the others; dp
+     * may be p.  target (B L, 3 P P), or NULL: of every patch, for who asks. */
+    void (*pixel_loss)(const struct sim_ops *o, double *loss, sim_act *dp, sim_act *target, const sim_act *p,
+                       const float *images, const int32_t *place, int64_t batch, int64_t side, int64_t patch,
+                       int64_t hidden, int normalise);
 
     /* ---- images */
 

@@ -6,6 +6,7 @@
 #ifndef SIM_OBJECTIVES_H
 #define SIM_OBJECTIVES_H
 
+#include "mae_config.h"
 #include "objective.h"
 #include "siameseim_config.h"
 #include "vit_config.h"
@@ -14,6 +15,7 @@
 struct sim_pretrain_config {
     int objective; /* index into sim_objective_kinds */
     struct sim_siameseim_config siameseim;
+    struct sim_mae_config mae;
 };
 
 /* What is to be trained. */
@@ -50,7 +52,7 @@ struct sim_objective_kind {
     int (*attention)(struct sim_attention_use out[SIM_ATTENTION_USES], const struct sim_pretrain_job *job);
 };
 
-enum { SIM_OBJECTIVE_SIAMESEIM, SIM_OBJECTIVES };
+enum { SIM_OBJECTIVE_SIAMESEIM, SIM_OBJECTIVE_MAE, SIM_OBJECTIVES };
 extern const struct sim_objective_kind sim_objective_kinds[SIM_OBJECTIVES];
 /* The key `objective` itself, for a section at pretrain's place in a configuration. */
 extern const struct sim_field sim_objective_field;

@@ -44,9 +44,9 @@ void sim_siameseim_add_rows(struct sim_siameseim *m)
                                                            .dim = d};
     sim_params_start(p);
     on->embedding.cls = sim_token_add(p, trained, -1, d, "cls_token"); /* quirk 4: tokens are decayed */
-    on->embedding.pos = mm->embedding.pos = sim_positions_add(p, m->patches, d, "pos_embed");
+    on->embedding.pos = mm->embedding.pos = sim_positions_add(p, SIM_ROWS_FIRST, m->patches, d, "pos_embed");
     m->mask_token = sim_token_add(p, trained, -1, dd, "mask_token");
-    m->decoder_pos = sim_positions_add(p, m->patches, dd, "decoder_pos_embed");
+    m->decoder_pos = sim_positions_add(p, SIM_ROWS_FIRST, m->patches, dd, "decoder_pos_embed");
     mm->embedding.cls = sim_token_add(p, 0, on->embedding.cls, d, "mm_cls_token");
     m->mm_mask_token = sim_token_add(p, 0, m->mask_token, dd, "mm_mask_token"); /* followed, never used */
 

@@ -183,7 +183,7 @@ START_TEST(absolute_positions_are_the_references)
         const struct sim_tensor *t;
         test_ok(sim_tensors_expect(file, name, SIM_F32, 2, (int64_t[]){1 + grid * grid, dim}, &t));
         float *ours = malloc((size_t)t->count * sizeof *ours);
-        sim_absolute_positions(ours, grid, dim);
+        sim_absolute_positions(ours, SIM_ROWS_FIRST, grid, dim);
         for (int64_t k = 0; k < t->count; k++)
             ck_assert_float_eq_tol(ours[k], ((const float *)t->data)[k], 1e-7);
         free(ours);

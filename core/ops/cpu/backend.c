@@ -35,6 +35,13 @@ void sim_cpu_sum_over_ranks(const struct sim_ops *o, double *values, int64_t cou
     if (s != SIM_OK) sim_cpu_fail(sim_cpu(o), s, sim_error_text());
 }
 
+void sim_cpu_mean_over_ranks(const struct sim_ops *o, double *value)
+{
+    if (!o->ranks) return;
+    sim_cpu_sum_over_ranks(o, value, 1);
+    *value /= o->ranks->size;
+}
+
 float *sim_cpu_scratch(struct sim_cpu *c, size_t count)
 {
     int lane = omp_get_thread_num();
@@ -118,6 +125,7 @@ sim_status sim_ops_cpu_open(struct sim_ops *out, const struct sim_device_options
     sim_cpu_attention(out);
     sim_cpu_tokens(out);
     sim_cpu_cross_entropy(out);
+    sim_cpu_masked(out);
     sim_cpu_passes(out);
     sim_cpu_facts(out);
     return SIM_OK;

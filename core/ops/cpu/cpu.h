@@ -40,6 +40,8 @@ float *sim_cpu_shared(struct sim_cpu *c, size_t count);
 
 /* values (count) = their sums over the ranks; alone, nothing.  A failure is recorded. */
 void sim_cpu_sum_over_ranks(const struct sim_ops *o, double *values, int64_t count);
+/* *value = the mean of the ranks' values. */
+void sim_cpu_mean_over_ranks(const struct sim_ops *o, double *value);
 
 /* One tile of a product by one thread. */
 void sim_cpu_tile_gemm(struct sim_cpu *c, enum sim_trans ta, enum sim_trans tb, int64_t m, int64_t n,
@@ -70,6 +72,7 @@ void sim_cpu_norms(struct sim_ops *o);
 void sim_cpu_attention(struct sim_ops *o);
 void sim_cpu_tokens(struct sim_ops *o);
 void sim_cpu_cross_entropy(struct sim_ops *o);
+void sim_cpu_masked(struct sim_ops *o);
 void sim_cpu_passes(struct sim_ops *o);
 void sim_cpu_facts(struct sim_ops *o);
 

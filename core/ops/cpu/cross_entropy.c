@@ -36,9 +36,7 @@ static void cross_entropy(const struct sim_ops *o, double *loss, float *dlogits,
     }
     for (int64_t n = 0; n < chunks; n++) total += part[n];
     *loss = total / (double)rows;
-    if (!o->ranks) return;
-    sim_cpu_sum_over_ranks(o, loss, 1);
-    *loss /= o->ranks->size;
+    sim_cpu_mean_over_ranks(o, loss);
 }
 
 void sim_cpu_cross_entropy(struct sim_ops *o)

@@ -32,9 +32,7 @@ static void unigrad(const struct sim_ops *o, double *loss, float *dp, const floa
     }
     for (int64_t n = 0; n < chunks; n++) total += part[n];
     *loss = total * per;
-    if (!o->ranks) return;
-    sim_cpu_sum_over_ranks(o, loss, 1);
-    *loss /= o->ranks->size;
+    sim_cpu_mean_over_ranks(o, loss);
 }
 
 struct piece {

@@ -85,6 +85,7 @@ void sim_cuda_fill_norms(struct sim_ops *o);
 void sim_cuda_fill_attention(struct sim_ops *o);
 void sim_cuda_fill_tokens(struct sim_ops *o); /* patchify ... scale_residual_backward */
 void sim_cuda_fill_loss(struct sim_ops *o);   /* covariance unigrad cross_entropy */
+void sim_cuda_fill_masked(struct sim_ops *o); /* restore_tokens restore_tokens_backward pixel_loss */
 void sim_cuda_fill_passes(struct sim_ops *o); /* sum_squares clip adamw ema */
 void sim_cuda_fill_ranks(struct sim_ops *o);  /* gradients_ready gradients_wait */
 void sim_cuda_fill_replay(struct sim_ops *o);

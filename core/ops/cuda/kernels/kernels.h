@@ -122,6 +122,21 @@ void sim_k_cross_entropy(sim_stream s, enum sim_element act, double *loss, void 
                          const float *target, int64_t rows, int64_t classes, double factor, double gradient,
                          void *scratch);
 
+/* ---- masked.cu: the contracts are ops.h's */
+
+void sim_k_restore_tokens(sim_stream s, enum sim_element act, void *y, const void *z, const float *pos,
+                          const int32_t *place, const float *mask_token, int64_t batch, int64_t taken,
+                          int64_t patches, int64_t dim);
+size_t sim_k_restore_tokens_backward_bytes(int64_t batch, int64_t patches, int64_t dim);
+void sim_k_restore_tokens_backward(sim_stream s, enum sim_element act, void *dz, float *dmask_token,
+                                   const void *dy, const int32_t *index, const int32_t *place, int64_t batch,
+                                   int64_t taken, int64_t patches, int64_t dim, void *scratch);
+/* *loss = factor * the sum over hidden patches of |p - target|^2;  dp = gradient * (p - target). */
+size_t sim_k_pixel_loss_bytes(int64_t rows);
+void sim_k_pixel_loss(sim_stream s, enum sim_element act, double *loss, void *dp, void *target, const void *p,
+                      const float *images, const int32_t *place, int64_t rows, int64_t side, int64_t patch,
+                      int normalise, double factor, double gradient, void *scratch);
+
 /* ---- passes.cu: all segments in one launch, cut into chunks of SIM_K_CHUNK elements, one block each */
 
 enum { SIM_K_CHUNK = 8192 };
