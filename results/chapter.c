@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "file.h"
+#include "output.h"
 #include "table.h"
 #include "text.h"
 
@@ -105,8 +105,9 @@ static void put_paragraph(FILE *to, const char *head, const char *text)
     fputs("\n\n", to);
 }
 
-static sim_status put_markdown(FILE *to, const struct sim_book *b)
+static sim_status put_markdown(FILE *to, const void *book)
 {
+    const struct sim_book *b = book;
     struct sim_grid g = {0};
     for (int i = 0; i < b->count; i++) {
         const struct sim_chapter *c = &b->chapters[i];
@@ -128,8 +129,9 @@ static sim_status put_markdown(FILE *to, const struct sim_book *b)
     return SIM_OK;
 }
 
-static sim_status put_latex(FILE *to, const struct sim_book *b)
+static sim_status put_latex(FILE *to, const void *book)
 {
+    const struct sim_book *b = book;
     struct sim_grid g = {0};
     fputs("% Made from records by siameseim report; needs the packages booktabs and textcomp.\n", to);
     for (int i = 0; i < b->count; i++) {
@@ -146,42 +148,26 @@ static sim_status put_latex(FILE *to, const struct sim_book *b)
     return SIM_OK;
 }
 
-static sim_status put_csv(FILE *to, const struct sim_book *b)
+static sim_status put_csv(FILE *to, const void *book)
 {
+    const struct sim_book *b = book;
     for (int i = 0; i < b->count; i++) SIM_TRY(sim_table_csv(to, b->chapters[i].e, i == 0));
     return SIM_OK;
 }
 
-static sim_status put_claims(FILE *to, const struct sim_book *b)
+static sim_status put_claims(FILE *to, const void *book)
 {
+    const struct sim_book *b = book;
     for (int i = 0; i < b->count; i++) SIM_TRY(sim_claims_csv(to, &b->chapters[i].claims, i == 0));
     return SIM_OK;
-}
-
-static sim_status write_one(const struct sim_book *b, const char *folder, const char *name, FILE *terminal,
-                            sim_status (*put)(FILE *, const struct sim_book *))
-{
-    char *text = NULL, *path = NULL;
-    size_t size = 0;
-    FILE *to = open_memstream(&text, &size);
-    sim_status status = SIM_OK;
-    if (!to || asprintf(&path, "%s/%s", folder, name) < 0)
-        path = NULL, status = sim_fail(SIM_ENOMEM, "no memory for %s", name);
-    if (status == SIM_OK) status = put(to, b);
-    if (to && fclose(to) != 0 && status == SIM_OK) status = sim_fail(SIM_ENOMEM, "no memory for %s", name);
-    if (status == SIM_OK) status = sim_file_write(path, text, size);
-    if (status == SIM_OK && terminal) fprintf(terminal, "  %s\n", path);
-    free(text);
-    free(path);
-    return status;
 }
 
 sim_status sim_book_write_tables(const struct sim_book *b, const char *folder, FILE *terminal)
 {
     int claims = 0;
     for (int i = 0; i < b->count; i++) claims += b->chapters[i].claims.count;
-    SIM_TRY(write_one(b, folder, "table.md", terminal, put_markdown));
-    SIM_TRY(write_one(b, folder, "table.csv", terminal, put_csv));
-    SIM_TRY(write_one(b, folder, "table.tex", terminal, put_latex));
-    return claims ? write_one(b, folder, "claims.csv", terminal, put_claims) : SIM_OK;
+    SIM_TRY(sim_output_write(folder, "table.md", terminal, put_markdown, b));
+    SIM_TRY(sim_output_write(folder, "table.csv", terminal, put_csv, b));
+    SIM_TRY(sim_output_write(folder, "table.tex", terminal, put_latex, b));
+    return claims ? sim_output_write(folder, "claims.csv", terminal, put_claims, b) : SIM_OK;
 }

@@ -5,6 +5,7 @@
 
 #include "beside.h"
 #include "file.h"
+#include "output.h"
 #include "reproduced.h"
 #include "svg.h"
 #include "table.h"
@@ -224,8 +225,16 @@ static sim_status put_gallery(FILE *to, const struct sim_book *b, const char *ti
 
 /* ------------------------------------------------------------------ the page */
 
-static sim_status put_page(FILE *to, const struct sim_book *b, const char *folder)
+struct page {
+    const struct sim_book *book;
+    const char *folder; /* of the figures */
+};
+
+static sim_status put_page(FILE *to, const void *context)
 {
+    const struct page *page = context;
+    const struct sim_book *b = page->book;
+    const char *folder = page->folder;
     int explained = 0;
     put_head(to, b);
     for (int i = 0; i < b->count; i++) SIM_TRY(put_question(to, &b->chapters[i], folder, &explained));
@@ -242,17 +251,6 @@ static sim_status put_page(FILE *to, const struct sim_book *b, const char *folde
 
 sim_status sim_page_write(const struct sim_book *b, const char *folder, FILE *terminal)
 {
-    char *text = NULL, *path = NULL;
-    size_t size = 0;
-    FILE *to = open_memstream(&text, &size);
-    sim_status status = SIM_OK;
-    if (!to || asprintf(&path, "%s/index.html", folder) < 0)
-        path = NULL, status = sim_fail(SIM_ENOMEM, "no memory for the page");
-    if (status == SIM_OK) status = put_page(to, b, folder);
-    if (to && fclose(to) != 0 && status == SIM_OK) status = sim_fail(SIM_ENOMEM, "no memory for the page");
-    if (status == SIM_OK) status = sim_file_write(path, text, size);
-    if (status == SIM_OK && terminal) fprintf(terminal, "  %s\n", path);
-    free(text);
-    free(path);
-    return status;
+    const struct page page = {b, folder};
+    return sim_output_write(folder, "index.html", terminal, put_page, &page);
 }

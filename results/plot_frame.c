@@ -1,9 +1,9 @@
 #include "plot_frame.h"
 
+#include <limits.h>
 #include <math.h>
-#include <stdlib.h>
 
-#include "file.h"
+#include "output.h"
 #include "text.h"
 
 void sim_range_widen(struct sim_range *r, double x)
@@ -62,21 +62,17 @@ void sim_frame_epochs(FILE *to, double first, double last)
     sim_frame_axis(to, "x", x, 1);
 }
 
+static sim_status put_data(FILE *to, const void *grid)
+{
+    return sim_grid_csv(to, grid, 1);
+}
+
 sim_status sim_frame_data(struct sim_grid *g, const char *folder, const char *stem, FILE *terminal)
 {
-    char *text = NULL, *path = NULL;
-    size_t size = 0;
-    FILE *to = open_memstream(&text, &size);
-    sim_status status = SIM_OK;
-    if (!to || asprintf(&path, "%s/%s.csv", folder, stem) < 0)
-        path = NULL, status = sim_fail(SIM_ENOMEM, "no memory for %s.csv", stem);
-    if (status == SIM_OK) status = sim_grid_csv(to, g, 1);
-    if (to && fclose(to) != 0 && status == SIM_OK)
-        status = sim_fail(SIM_ENOMEM, "no memory for %s.csv", stem);
-    if (status == SIM_OK) status = sim_file_write(path, text, size);
-    if (status == SIM_OK && terminal) fprintf(terminal, "  %s\n", path);
-    free(text);
-    free(path);
+    char name[NAME_MAX];
+    sim_status status = snprintf(name, sizeof name, "%s.csv", stem) < (int)sizeof name
+                            ? sim_output_write(folder, name, terminal, put_data, g)
+                            : sim_fail(SIM_EINVAL, "%s.csv: this name is too long", stem);
     sim_grid_close(g);
     return status;
 }

@@ -48,7 +48,6 @@ static const struct field fields[] = {
     {"substituted", TEXTS, 0, 0},
     {"ranks", WHOLE, 0, 0},
     {"transport", TEXT, 0, 0},
-    {"transport", TEXT, 0, 0},
     {"threads", WHOLE, 1, 0},
     {"libraries", OPEN, 1, 0},
     {"study", OBJECT, 0, 0},

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "file.h"
+#include "output.h"
 #include "summary.h"
 
 /* ------------------------------------------------------------------ where we stand */
@@ -179,18 +180,16 @@ static sim_status put_form(FILE *to, enum form form, const struct sim_paper *p,
     return put_grid(to, form, sim_reproduced_claims(&g, p), &g);
 }
 
-static sim_status write_form(const char *path, enum form form, const struct sim_paper *p,
-                             const struct sim_run_records *records)
+struct forms {
+    const struct sim_paper *paper;
+    const struct sim_run_records *records;
+    enum form form;
+};
+
+static sim_status put_tables(FILE *to, const void *context)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *to = open_memstream(&text, &size);
-    if (!to) return sim_fail(SIM_ENOMEM, "no memory for %s", path);
-    sim_status status = put_form(to, form, p, records);
-    if (fclose(to) != 0 && status == SIM_OK) status = sim_fail(SIM_ENOMEM, "no memory for %s", path);
-    if (status == SIM_OK) status = sim_file_write(path, text, size);
-    free(text);
-    return status;
+    const struct forms *f = context;
+    return put_form(to, f->form, f->paper, f->records);
 }
 
 sim_status sim_reproduced_write(const struct sim_paper *p, const struct sim_run_records *records,
@@ -202,9 +201,10 @@ sim_status sim_reproduced_write(const struct sim_paper *p, const struct sim_run_
         return sim_fail(SIM_EINVAL, "%s: the path is too long", folder);
     SIM_TRY(sim_make_folder(path));
     for (enum form form = MARKDOWN; form <= LATEX; form++) {
-        snprintf(path, sizeof path, "%s/tables/main.%s", folder, endings[form]);
-        SIM_TRY(write_form(path, form, p, records));
-        if (terminal) fprintf(terminal, "  %s\n", path);
+        const struct forms f = {p, records, form};
+        char name[16];
+        snprintf(name, sizeof name, "main.%s", endings[form]);
+        SIM_TRY(sim_output_write(path, name, terminal, put_tables, &f));
     }
     return SIM_OK;
 }
