@@ -149,7 +149,7 @@ BACKENDS      := $(BACKENDS_$(if $(filter 1,$(CUDA)),cuda,none))
 LIBS_BACKENDS := $(if $(filter 1,$(CUDA)),$(LIBS_cuda))
 BACKENDS_TEST := $(BACKENDS_shim)
 
-.PHONY: all deps quickstart test sanitize fuzz bench peers clean help format
+.PHONY: all deps quickstart test kills regress regress-reference sanitize fuzz bench peers clean help format
 all: $(TOOL)
 
 $(TOOL): $(MAIN) $(BACKENDS) $(call archives,$(ROOMS))
@@ -305,6 +305,9 @@ help:
 	  'make              build $(TOOL)' \
 	  'make quickstart   install what is missing, build, pre-train and score four small encoders, show table and plots' \
 	  'make test         install what is missing, build, run every test' \
+	  'make kills        a sweep killed 20 times ends in the records of one left alone (KILLS=20, KILLS_SEED=0)' \
+	  'make regress      repeat the reference experiment and say what moved since (minutes; TIME_BAND=0: on a busy machine)' \
+	  'make regress-reference  make that reference anew, where results changed on purpose' \
 	  'make sanitize     the same tests under AddressSanitizer and UBSan' \
 	  'make bench        images per second, beside the products alone and PyTorch (ROUNDS=3, SHAPES="vit_ti_64 ...")' \
 	  'make peers        PyTorch, torchvision, Pillow and timm for make bench, under $(O)/peers (3 GB)' \
@@ -342,6 +345,33 @@ test: deps
 	SIM_TOOL=$(TOOL) SIM_TOOL_SHIM=$(TOOL_SHIM) SIM_PEERS_PYTHON=$(O)/peers/bin/python tests/run $(TEST_BINS)
 .PHONY: tests-built
 tests-built: $(TOOL) $(TOOL_SHIM) $(TEST_BINS)
+
+# `make test` makes four kills.
+KILLS      ?= 20
+KILLS_SEED ?= 0
+kills: deps
+	@$(MAKE) --no-print-directory $(JOBS) $(TOOL) $(O)/tests/driver/test_sweep_kills
+	SIM_TOOL=$(TOOL) SIM_TESTS=tests SIM_KILLS=$(KILLS) SIM_KILLS_SEED=$(KILLS_SEED) $(O)/tests/driver/test_sweep_kills
+
+# ------------------------------------------------------------------ regression
+# Three seeds of ablations/regress.yaml against eight in the reference, made side by side in the same way.  Training may
+# take TIME_BAND times as long as the reference's, where that was made on such a machine; 0: time is not compared.
+REFERENCE    := results/records/regress.jsonl
+REGRESS_RUNS := siameseim other_parts
+REGRESS_PICK := $(foreach s,0 1 2,$(foreach r,$(REGRESS_RUNS),--run $(r)-s$(s)))
+TIME_BAND    ?= 2
+# $(1): the folder, made anew: what is recorded there is another program's.
+regress_run   = rm -rf $(1); $(TOOL) run ablations/regress.yaml --out $(1) --jobs $(shell nproc) --threads 1
+regress: deps
+	@[[ -e $(REFERENCE) ]] || { echo 'there is no $(REFERENCE) to hold anything against:' \
+	  'make regress-reference makes it, in a quarter of an hour on two cores'; exit 1; }
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@$(call regress_run,$(O)/regress) $(REGRESS_PICK) || (($$? != 130)) || exit 130; \
+	$(TOOL) check $(O)/regress --against $(REFERENCE) --time-band $(TIME_BAND) --all
+regress-reference: deps
+	@$(MAKE) --no-print-directory $(JOBS) all
+	$(call regress_run,$(O)/regress-reference)
+	cp $(O)/regress-reference/records.jsonl $(REFERENCE)
 
 # Without NVIDIA's libraries, which know no sanitizer: the emulated device stands in for them.
 sanitize:

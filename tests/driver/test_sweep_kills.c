@@ -1,7 +1,6 @@
 /* A sweep that is killed again and again ends with the records of one that was not.
  *
- * SIM_KILLS=20 tests/driver/test_sweep_kills makes twenty kills in place of four; SIM_KILLS_SEED=N makes
- * others. */
+ * Four kills; SIM_KILLS=20, which is `make kills`, makes twenty, SIM_KILLS_SEED=N others. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
