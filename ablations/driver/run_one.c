@@ -324,14 +324,16 @@ static sim_status open_objective(struct work *w)
 static sim_status say_epoch(void *context, struct sim_epoch_stats *e)
 {
     const struct work *w = context;
-    char took[32], share[48] = "";
+    char took[32], share[48] = "", momentum[32] = "";
     sim_format_duration(e->seconds, took, sizeof took);
     if (e->gemm_share > 0) snprintf(share, sizeof share, " (%.0f %% of products)", 100 * e->gemm_share);
+    if (w->objective.cost.momentum_copies)
+        snprintf(momentum, sizeof momentum, "momentum %.5f  ", e->momentum);
     sim_session_say(w->session,
-                    "epoch %lld/%lld  loss %.4f  norm %.3f  lr %.2e  momentum %.5f  "
+                    "epoch %lld/%lld  loss %.4f  norm %.3f  lr %.2e  %s"
                     "%.0f img/s  %.1f GFLOP/s%s  %s",
                     (long long)e->epoch, (long long)w->run->config.train.epochs, e->loss, e->grad_norm, e->lr,
-                    e->momentum, e->images_per_s, e->gflops, share, took);
+                    momentum, e->images_per_s, e->gflops, share, took);
     return SIM_OK;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "layernorm.h"
 #include "params.h"
 #include "vit.h"
 
@@ -12,6 +13,7 @@ struct sim_encoder {
     struct sim_params view; /* borrows the caller's table */
     struct sim_embedding embedding;
     struct sim_stack blocks;
+    struct sim_layernorm norm; /* behind the blocks; w -1: none */
     struct sim_arena arena;
     float *images;    /* (max_batch, 3, S, S): staging */
     sim_act *feature; /* (max_batch, D) */
@@ -69,6 +71,10 @@ static sim_status find_rows(struct sim_encoder *e, const struct sim_vit_config *
         if (vit->init_values > 0)
             r->ls1 = row_of(&f, "ls1.gamma", d, 1), r->ls2 = row_of(&f, "ls2.gamma", d, 1);
     }
+    f.prefix[0] = 0;
+    e->norm.w = e->norm.b = -1;
+    if (sim_params_find(f.p, "norm.weight") >= 0)
+        e->norm.w = row_of(&f, "norm.weight", d, 1), e->norm.b = row_of(&f, "norm.bias", d, 1);
     return f.status;
 }
 
@@ -137,7 +143,7 @@ static sim_status check_count(const struct sim_encoder *e, int64_t count)
                     (long)e->max_batch);
 }
 
-/* Images through every block: (count, tokens, D). */
+/* Images through every block, and the norm behind them: (count, tokens, D). */
 static const sim_act *forward(struct sim_encoder *e, const float *x, int64_t count)
 {
     const struct sim_ops *o = e->ops;
@@ -145,7 +151,10 @@ static const sim_act *forward(struct sim_encoder *e, const float *x, int64_t cou
     const float *images =
         o->stage(o, e->images, x, (size_t)(count * 3 * m->img_size * m->img_size) * sizeof *x);
     sim_act *t = sim_embedding_forward(o, &e->view, &e->embedding, images, NULL, count, m->patches);
-    return sim_stack_forward(o, &e->view, &e->blocks, t, count, 1 + m->patches, NULL, NULL);
+    t = sim_stack_forward(o, &e->view, &e->blocks, t, count, 1 + m->patches, NULL, NULL);
+    if (e->norm.w < 0) return t;
+    e->norm.y = t; /* in place */
+    return sim_layernorm_forward(o, &e->view, &e->norm, t, count * (1 + m->patches), m->dim);
 }
 
 sim_status sim_encoder_mean_patch(struct sim_encoder *e, const float *x, int64_t count, float *out)

@@ -309,7 +309,8 @@ sim_status sim_params_load(struct sim_params *p, const struct sim_tensors *file)
 static int belongs_to_encoder(const char *name)
 {
     return strcmp(name, "cls_token") == 0 || strcmp(name, "pos_embed") == 0 ||
-           strncmp(name, "patch_embed.", 12) == 0 || strncmp(name, "blocks.", 7) == 0;
+           strncmp(name, "patch_embed.", 12) == 0 || strncmp(name, "blocks.", 7) == 0 ||
+           strncmp(name, "norm.", 5) == 0;
 }
 
 sim_status sim_params_write_encoder(const struct sim_params *p, const char *path, const char *const *metadata)

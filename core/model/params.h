@@ -110,7 +110,8 @@ sim_status sim_params_momentum(const struct sim_params *p, struct sim_segment **
 sim_status sim_params_tensors(const struct sim_params *p, struct sim_tensor **out, int *count);
 /* Reads every row from a file by name; missing or misshapen tensors are errors naming both sides. */
 sim_status sim_params_load(struct sim_params *p, const struct sim_tensors *file);
-/* Writes the online encoder only (cls_token, pos_embed, patch_embed.*, blocks.*): loads into timm by name. */
+/* Writes the online encoder only (cls_token, pos_embed, patch_embed.*, blocks.*, norm.* where there is one):
+ * loads into timm by name. */
 sim_status sim_params_write_encoder(const struct sim_params *p, const char *path,
                                     const char *const *metadata);
 

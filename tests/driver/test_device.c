@@ -24,7 +24,9 @@ static const struct {
              {"fp32", "golden/fresh/shared_bare"},
              {"bf16", "golden/fresh/shared_bare"},
              {"fp32", "golden/fresh/global_bare"},
-             {"bf16", "golden/fresh/global_bare"}};
+             {"bf16", "golden/fresh/global_bare"},
+             {"fp32", "golden/mae"},
+             {"bf16", "golden/mae"}};
 enum { CASES = sizeof cases / sizeof *cases };
 
 START_TEST(one_step_equals_the_reference)
