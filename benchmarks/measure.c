@@ -21,20 +21,21 @@ struct torch_run {
 static sim_status run_torch(struct torch_run *out, const struct sim_bench_shape *p, const struct sim_measure_config *c,
                             int threads, int steps)
 {
-    enum { NUMBERS = 13, EACH = 16 };
+    enum { NUMBERS = 14, EACH = 16 };
     const struct {
         const char *name;
         int64_t value;
     } numbers[NUMBERS] = {{"--img", p->img}, {"--patch", p->patch}, {"--dim", p->dim}, {"--depth", p->depth},
                           {"--heads", p->heads}, {"--dec-dim", p->dec_dim}, {"--dec-heads", p->dec_heads},
+                          {"--dec-depth", p->dec_depth},
                           {"--projector-depth", SIM_BENCH_PROJECTOR_DEPTH},
                           {"--predictor-depth", SIM_BENCH_PREDICTOR_DEPTH}, {"--batch", p->batch},
                           {"--hidden", p->hidden}, {"--steps", steps}, {"--threads", threads}};
     char text[NUMBERS][EACH];
-    const char *argv[2 * NUMBERS + 3] = {c->python, c->script};
+    const char *argv[2 * NUMBERS + 5] = {c->python, c->script, "--objective", sim_objective_kinds[p->objective].name};
     for (int i = 0; i < NUMBERS; i++) {
         snprintf(text[i], EACH, "%ld", (long)numbers[i].value);
-        argv[2 + 2 * i] = numbers[i].name, argv[3 + 2 * i] = text[i];
+        argv[4 + 2 * i] = numbers[i].name, argv[5 + 2 * i] = text[i];
     }
     json_t *lines;
     SIM_TRY(sim_peer_run(argv, &lines));

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "rng.h"
-#include "siameseim.h"
 
 /* As in the paper, projector and predictor split their width into more heads than the encoder: there 16 of 48 numbers
- * beside 12 of 64.  ViT-S keeps the 48; ViT-Ti, whose 192 would make 4, takes 6. */
+ * beside 12 of 64.  ViT-S keeps the 48; ViT-Ti, whose 192 would make 4, takes 6.  MAE's decoder is two thirds as wide and
+ * as deep as the encoder, in heads of 32, as published. */
 const struct sim_bench_shape sim_bench_shapes[] = {
     {"vit_ti_64", .img = 64, .patch = 8, .dim = 192, .depth = 12, .heads = 3, .dec_dim = 192, .dec_heads = 6, .batch = 64,
      .hidden = 38},
@@ -16,6 +16,12 @@ const struct sim_bench_shape sim_bench_shapes[] = {
      .hidden = 38},
     {"vit_b_224", .img = 224, .patch = 16, .dim = 768, .depth = 12, .heads = 12, .dec_dim = 768, .dec_heads = 16,
      .batch = 8, .hidden = 118},
+    {"mae_ti_64", SIM_OBJECTIVE_MAE, .img = 64, .patch = 8, .dim = 192, .depth = 12, .heads = 3, .dec_dim = 128,
+     .dec_heads = 4, .dec_depth = 8, .batch = 64, .hidden = 48},
+    {"mae_s_64", SIM_OBJECTIVE_MAE, .img = 64, .patch = 8, .dim = 384, .depth = 12, .heads = 6, .dec_dim = 256,
+     .dec_heads = 8, .dec_depth = 8, .batch = 32, .hidden = 48},
+    {"mae_b_224", SIM_OBJECTIVE_MAE, .img = 224, .patch = 16, .dim = 768, .depth = 12, .heads = 12, .dec_dim = 512,
+     .dec_heads = 16, .dec_depth = 8, .batch = 8, .hidden = 147},
 };
 const int sim_bench_shape_count = sizeof sim_bench_shapes / sizeof *sim_bench_shapes;
 
@@ -66,19 +72,25 @@ sim_status sim_subject_open(struct sim_subject *s, const struct sim_bench_shape 
 {
     const struct sim_vit_config vit = {.img_size = p->img, .patch_size = p->patch, .embed_dim = p->dim,
                                        .depth = p->depth, .num_heads = p->heads, .mlp_ratio = 4};
-    const struct sim_siameseim_config method = {
-        .decoder_embed_dim = p->dec_dim, .decoder_num_heads = p->dec_heads,
-        .projector_depth = SIM_BENCH_PROJECTOR_DEPTH, .predictor_depth = SIM_BENCH_PREDICTOR_DEPTH,
-        .projector_norm = SIM_NORM_BN, .predictor_norm = SIM_NORM_BN, .relative_position = SIM_RELATIVE_FULL,
-        .loss = SIM_LOSS_DENSE, .neg_weight = 0.02, .momentum = 0.995, .momentum_schedule = SIM_MOMENTUM_CONST};
-    const int64_t grid = p->img / p->patch;
+    const struct sim_pretrain_config method = {
+        .objective = p->objective,
+        .siameseim = {.decoder_embed_dim = p->dec_dim, .decoder_num_heads = p->dec_heads,
+                      .projector_depth = SIM_BENCH_PROJECTOR_DEPTH, .predictor_depth = SIM_BENCH_PREDICTOR_DEPTH,
+                      .projector_norm = SIM_NORM_BN, .predictor_norm = SIM_NORM_BN,
+                      .relative_position = SIM_RELATIVE_FULL, .loss = SIM_LOSS_DENSE, .neg_weight = 0.02,
+                      .momentum = 0.995, .momentum_schedule = SIM_MOMENTUM_CONST},
+        .mae = {.decoder_embed_dim = p->dec_dim, .decoder_depth = p->dec_depth, .decoder_num_heads = p->dec_heads,
+                .norm_pix_loss = 1}};
+    const struct sim_objective_kind *kind = sim_objective_kind_of(&method);
+    const struct sim_pretrain_job job = {&vit, &method, p->batch, p->hidden};
     *s = (struct sim_subject){.shape = p};
     s->config = (struct sim_train_config){.batch_size = p->batch, .lr = 1e-3, .weight_decay = 0.05, .beta1 = 0.9,
-                                          .beta2 = 0.95, .eps = 1e-8, .clip_grad = 1};
-    SIM_TRY(sim_siameseim_config_check(&method, &vit));
+                                          .beta2 = 0.95, .eps = 1e-8,
+                                          .clip_grad = p->objective == SIM_OBJECTIVE_SIAMESEIM};
+    SIM_TRY(kind->check(&method, &vit, p->hidden));
     SIM_TRY(make_batch(s));
     SIM_TRY(sim_watch_open(&s->watch, device, options));
-    SIM_TRY(sim_siameseim_open(&s->objective, &s->watch.ops, &vit, &method, p->batch, grid * grid - p->hidden, 0));
+    SIM_TRY(kind->open(&s->objective, &s->watch.ops, &job, 0));
     return sim_optimiser_open(&s->optimiser, &s->objective, &s->config);
 }
 

@@ -1,15 +1,18 @@
-/* What is measured: one SiameseIM optimiser step (loss, gradients, clipping, AdamW, EMA) of a stated shape on
- * synthetic inputs in memory, with the settings of peers/bench_step.py. */
+/* What is measured: one optimiser step of an objective (loss, gradients, clipping, AdamW, EMA where there is one) of a
+ * stated shape on synthetic inputs in memory, with the settings of peers/bench_step.py. */
 #ifndef SIM_SUBJECT_H
 #define SIM_SUBJECT_H
 
 #include "watch.h" /* first: it says what activations are here */
 
+#include "objectives.h"
 #include "step.h"
 
 struct sim_bench_shape {
     const char *name;
+    int objective; /* SIM_OBJECTIVE_* */
     int64_t img, patch, dim, depth, heads, dec_dim, dec_heads, batch, hidden;
+    int64_t dec_depth; /* of MAE's decoder; SiameseIM's depths are those below */
 };
 
 enum { SIM_BENCH_PROJECTOR_DEPTH = 2, SIM_BENCH_PREDICTOR_DEPTH = 4 };

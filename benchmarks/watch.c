@@ -153,6 +153,16 @@ PASS(join_queries, batch *(1 + taken + patches), dim, (y, z, pos, index, mask_to
 PASS(join_queries_backward, batch *(1 + taken + patches), dim,
      (dz, dmask_token, dplace, dy, batch, taken, patches, dim), float *dz, float *dmask_token, float *dplace,
      const float *dy, int64_t batch, int64_t taken, int64_t patches, int64_t dim)
+PASS(restore_tokens, batch *(1 + patches), dim, (y, z, pos, place, mask_token, batch, taken, patches, dim), float *y,
+     const float *z, const float *pos, const int32_t *place, const float *mask_token, int64_t batch, int64_t taken,
+     int64_t patches, int64_t dim)
+PASS(restore_tokens_backward, batch *(1 + patches), dim,
+     (dz, dmask_token, dy, index, place, batch, taken, patches, dim), float *dz, float *dmask_token, const float *dy,
+     const int32_t *index, const int32_t *place, int64_t batch, int64_t taken, int64_t patches, int64_t dim)
+PASS(pixel_loss, batch *side / patch *(side / patch), 3 * patch * patch,
+     (loss, dp, target, p, images, place, batch, side, patch, hidden, normalise), double *loss, float *dp, float *target,
+     const float *p, const float *images, const int32_t *place, int64_t batch, int64_t side, int64_t patch,
+     int64_t hidden, int normalise)
 PASS(take_rows, batch *count, dim, (y, x, batch, tokens, first, count, dim), float *y, const float *x, int64_t batch,
      int64_t tokens, int64_t first, int64_t count, int64_t dim)
 PASS(put_rows, batch *tokens, dim, (y, x, batch, tokens, first, count, dim), float *y, const float *x, int64_t batch,
@@ -238,6 +248,9 @@ void sim_watch_on(struct sim_watch *w)
     w->ops.embed_tokens_backward = watch_embed_tokens_backward;
     w->ops.join_queries = watch_join_queries;
     w->ops.join_queries_backward = watch_join_queries_backward;
+    w->ops.restore_tokens = watch_restore_tokens;
+    w->ops.restore_tokens_backward = watch_restore_tokens_backward;
+    w->ops.pixel_loss = watch_pixel_loss;
     w->ops.take_rows = watch_take_rows;
     w->ops.put_rows = watch_put_rows;
     w->ops.mean_rows = watch_mean_rows;

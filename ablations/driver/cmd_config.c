@@ -59,6 +59,17 @@ static sim_status print_from_file(const char *file, const char *scale, const cha
     return status;
 }
 
+/* Every key, and where an objective has another default. */
+static void print_keys(void)
+{
+    sim_fields_print_help(sim_run_schema(), stdout);
+    for (int k = 0; k < SIM_OBJECTIVES; k++) {
+        const struct sim_key_value *d = sim_objective_kinds[k].defaults;
+        if (d->key) printf("\ndefaults with objective: %s\n", sim_objective_kinds[k].name);
+        for (; d->key; d++) printf("  %-32s %s\n", d->key, d->value);
+    }
+}
+
 static int run_config_command(int argc, char **argv)
 {
     struct sim_words files = {0}, sets = {0};
@@ -74,7 +85,7 @@ static int run_config_command(int argc, char **argv)
     if (status == SIM_OK && (name || scale) && !files.count)
         status = sim_fail(SIM_EINVAL, "%s %s needs a FILE", name ? "--run" : "--scale", name ? name : scale);
     if (status == SIM_OK && keys)
-        sim_fields_print_help(sim_run_schema(), stdout);
+        print_keys();
     else if (status == SIM_OK)
         status = files.count ? print_from_file(files.word[0], scale, name, &sets, plain)
                              : print_defaults(&sets, plain);
