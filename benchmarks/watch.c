@@ -135,12 +135,19 @@ PASS(layernorm, rows, dim, (y, mean, rstd, x, weight, b, rows, dim, eps), float 
 PASS(layernorm_backward, rows, dim, (dx, accumulate, dw, db, dy, x, mean, rstd, weight, rows, dim), float *dx,
      int accumulate, float *dw, float *db, const float *dy, const float *x, const float *mean, const float *rstd,
      const float *weight, int64_t rows, int64_t dim)
-PASS(batchnorm, rows, dim, (y, mean, rstd, running_mean, running_var, x, weight, b, rows, dim, eps, momentum), float *y,
+PASS(batchnorm, parts *rows, dim, (y, mean, rstd, running_mean, running_var, x, weight, b, parts, rows, dim, eps, momentum), float *y,
      float *mean, float *rstd, float *running_mean, float *running_var, const float *x, const float *weight,
-     const float *b, int64_t rows, int64_t dim, double eps, double momentum)
-PASS(batchnorm_backward, rows, dim, (dx, accumulate, dw, db, dy, x, mean, rstd, weight, rows, dim), float *dx,
-     int accumulate, float *dw, float *db, const float *dy, const float *x, const float *mean, const float *rstd,
-     const float *weight, int64_t rows, int64_t dim)
+     const float *b, int64_t parts, int64_t rows, int64_t dim, double eps, double momentum)
+PASS(batchnorm_backward, parts *rows, dim, (dx, accumulate, dw, db, dy, x, mean, rstd, weight, parts, rows, dim),
+     float *dx, int accumulate, float *dw, float *db, const float *dy, const float *x, const float *mean,
+     const float *rstd, const float *weight, int64_t parts, int64_t rows, int64_t dim)
+PASS(unit_rows, rows, dim, (y, rstd, x, rows, dim), float *y, float *rstd, const float *x, int64_t rows, int64_t dim)
+PASS(unit_rows_backward, rows, dim, (dx, dy, y, rstd, rows, dim), float *dx, const float *dy, const float *y,
+     const float *rstd, int64_t rows, int64_t dim)
+PASS(relu, 1, count, (y, x, count), float *y, const float *x, int64_t count)
+PASS(relu_backward, 1, count, (dx, y, count), float *dx, const float *y, int64_t count)
+PASS(info_nce, parts *rows, rows, (loss, dq, q, k, parts, rows, dim, temperature), double *loss, float *dq,
+     const float *q, const float *k, int64_t parts, int64_t rows, int64_t dim, double temperature)
 PASS(patchify, batch *taken, 3 * patch * patch, (rows, images, index, batch, side, patch, taken), float *rows,
      const float *images, const int32_t *index, int64_t batch, int64_t side, int64_t patch, int64_t taken)
 PASS(embed_tokens, batch *(1 + taken), dim, (y, x, cls, pos, index, batch, taken, dim), float *y, const float *x,
@@ -241,6 +248,11 @@ void sim_watch_on(struct sim_watch *w)
     w->ops.layernorm_backward = watch_layernorm_backward;
     w->ops.batchnorm = watch_batchnorm;
     w->ops.batchnorm_backward = watch_batchnorm_backward;
+    w->ops.unit_rows = watch_unit_rows;
+    w->ops.unit_rows_backward = watch_unit_rows_backward;
+    w->ops.relu = watch_relu;
+    w->ops.relu_backward = watch_relu_backward;
+    w->ops.info_nce = watch_info_nce;
     w->ops.attention = watch_attention;
     w->ops.attention_backward = watch_attention_backward;
     w->ops.patchify = watch_patchify;

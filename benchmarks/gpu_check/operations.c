@@ -41,12 +41,12 @@ static void layernorm_backward(void *a)
 static void batchnorm(void *a)
 {
     const struct bench *b = a;
-    b->o->batchnorm(b->o, b->y, b->mean, b->rstd, NULL, NULL, b->x, b->weight, b->bias, b->rows, b->dim, 1e-5, 0.1);
+    b->o->batchnorm(b->o, b->y, b->mean, b->rstd, NULL, NULL, b->x, b->weight, b->bias, 1, b->rows, b->dim, 1e-5, 0.1);
 }
 static void batchnorm_backward(void *a)
 {
     const struct bench *b = a;
-    b->o->batchnorm_backward(b->o, b->z, 0, b->dw, b->db, b->y, b->x, b->mean, b->rstd, b->weight, b->rows, b->dim);
+    b->o->batchnorm_backward(b->o, b->z, 0, b->dw, b->db, b->y, b->x, b->mean, b->rstd, b->weight, 1, b->rows, b->dim);
 }
 static void linear(void *a)
 {

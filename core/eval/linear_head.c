@@ -30,8 +30,6 @@ static void plan(struct sim_linear_head *h)
     h->target = sim_arena_floats(a, s->batch * s->classes);
     h->mean = sim_arena_floats(a, s->dim);
     h->rstd = sim_arena_floats(a, s->dim);
-    h->one = sim_arena_floats(a, s->dim);
-    h->nothing = sim_arena_floats(a, s->dim);
 }
 
 sim_status sim_linear_head_open(struct sim_linear_head *h, const struct sim_linear_head_shape *shape,
@@ -60,7 +58,7 @@ sim_status sim_linear_head_open(struct sim_linear_head *h, const struct sim_line
     /* The published code's truncation at +-2 lies at 200 deviations: there is none. */
     for (int64_t k = 0; k < shape->dim * shape->classes; k++)
         h->w[k] = (float)(INIT_DEVIATION * sim_rng_normal(&r));
-    for (int64_t j = 0; j < shape->dim; j++) h->running_var[j] = h->one[j] = 1;
+    for (int64_t j = 0; j < shape->dim; j++) h->running_var[j] = 1;
     return SIM_OK;
 }
 
@@ -107,8 +105,8 @@ sim_status sim_linear_head_step(struct sim_linear_head *h, const float *x, const
     memset(h->target, 0, (size_t)(s->batch * s->classes) * sizeof *h->target);
     for (int64_t i = 0; i < s->batch; i++) h->target[i * s->classes + label[order[i]]] = 1;
     take_rows(h, x, order, s->batch);
-    o->batchnorm(o, h->z, h->mean, h->rstd, h->running_mean, h->running_var, h->rows, h->one, h->nothing,
-                 s->batch, s->dim, NORM_EPS, RUNNING_SHARE);
+    o->batchnorm(o, h->z, h->mean, h->rstd, h->running_mean, h->running_var, h->rows, NULL, NULL, 1, s->batch,
+                 s->dim, NORM_EPS, RUNNING_SHARE);
     o->weights_changed(o, h->w, block_size(s));
     o->linear(o, h->logits, h->z, h->w, h->b, s->batch, s->dim, s->classes);
     o->cross_entropy(o, loss, h->logits, h->logits, h->target, s->batch, s->classes);

@@ -14,11 +14,11 @@ struct sim_linear_head_shape {
 
 struct sim_linear_head {
     struct sim_linear_head_shape shape;
-    float *w, *b;                       /* (classes, dim), (classes): one block, w first */
-    float *gradient, *speed;            /* of the block: of the last step, and LARS's momentum */
-    float *running_mean, *running_var;  /* (dim) of BatchNorm */
-    float *rows, *z, *logits, *target;  /* (batch, dim) twice, (batch, classes) twice: scratch */
-    float *mean, *rstd, *one, *nothing; /* (dim) scratch; weights and biases that BatchNorm does not have */
+    float *w, *b;                      /* (classes, dim), (classes): one block, w first */
+    float *gradient, *speed;           /* of the block: of the last step, and LARS's momentum */
+    float *running_mean, *running_var; /* (dim) of BatchNorm */
+    float *rows, *z, *logits, *target; /* (batch, dim) twice, (batch, classes) twice: scratch */
+    float *mean, *rstd;                /* (dim) scratch */
     struct sim_ops ops;
     struct sim_arena arena;
 };

@@ -115,7 +115,7 @@ static void norm_forward(const struct sim_ops *o, struct sim_params *p, const st
         o->layernorm(o, y, mean, rstd, x, w, b, rows, dim, SIM_LN_EPS);
         return;
     }
-    o->batchnorm(o, y, mean, rstd, sim_value(p, r->mean), sim_value(p, r->var), x, w, b, rows, dim, BN_EPS,
+    o->batchnorm(o, y, mean, rstd, sim_value(p, r->mean), sim_value(p, r->var), x, w, b, 1, rows, dim, BN_EPS,
                  BN_MOMENTUM);
 }
 
@@ -160,7 +160,7 @@ static void norm_backward(const struct sim_ops *o, struct sim_params *p, const s
     if (kind == SIM_BLOCK_LN)
         o->layernorm_backward(o, dx, 1, dw, db, dy, x, mean, rstd, w, rows, dim);
     else
-        o->batchnorm_backward(o, dx, 1, dw, db, dy, x, mean, rstd, w, rows, dim);
+        o->batchnorm_backward(o, dx, 1, dw, db, dy, x, mean, rstd, w, 1, rows, dim);
 }
 
 /* The gradient that enters a branch: d itself, or scaled into scratch. */

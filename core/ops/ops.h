@@ -17,7 +17,8 @@
  * fixed order.  The number of threads changes no byte.
  *
  * With several ranks (`ranks`), the operations whose results belong to the whole batch make them so:
- * batchnorm and its backward, covariance, losses, gradients_ready.  All others are each rank's own.
+ * batchnorm and its backward, covariance, the losses, info_nce's keys, gradients_ready.  All others are each
+ * rank's own.
  */
 #ifndef SIM_OPS_H
 #define SIM_OPS_H
@@ -154,15 +155,31 @@ struct sim_ops {
     void (*layernorm_backward)(const struct sim_ops *o, sim_act *dx, int accumulate, float *dw, float *db,
                                const sim_act *dy, const sim_act *x, const float *mean, const float *rstd,
                                const float *w, int64_t rows, int64_t dim);
-    /* Token BatchNorm: statistics of every column over all R rows, biased variance; running_* are updated
-     * with `momentum` and the unbiased variance (left alone when NULL).  mean, rstd (D) are kept for the
-     * backward. */
+    /* Token BatchNorm of x (G, R, D): G parts, the views of a batch, each with statistics of its own, of
+     * every column over the part's R rows; biased variance; w, b (D) or NULL for no affine.  running_* (D)
+     * are updated with `momentum` and the unbiased variance, part after part (left alone when NULL).  mean,
+     * rstd (G, D) are kept for the backward. */
     void (*batchnorm)(const struct sim_ops *o, sim_act *y, float *mean, float *rstd, float *running_mean,
-                      float *running_var, const sim_act *x, const float *w, const float *b, int64_t rows,
-                      int64_t dim, double eps, double momentum);
+                      float *running_var, const sim_act *x, const float *w, const float *b, int64_t parts,
+                      int64_t rows, int64_t dim, double eps, double momentum);
+    /* dw, db (D) are sums over all parts, or both NULL (as they must be where w is NULL).  dx may be dy. */
     void (*batchnorm_backward)(const struct sim_ops *o, sim_act *dx, int accumulate, float *dw, float *db,
                                const sim_act *dy, const sim_act *x, const float *mean, const float *rstd,
-                               const float *w, int64_t rows, int64_t dim);
+                               const float *w, int64_t parts, int64_t rows, int64_t dim);
+    /* y (R, D) = x / |x|, row by row (|x| not below 1e-12, as PyTorch's normalize); rstd (R) = 1 / |x| is
+     * kept for the backward, or NULL. */
+    void (*unit_rows)(const struct sim_ops *o, sim_act *y, float *rstd, const sim_act *x, int64_t rows,
+                      int64_t dim);
+    /* dx = rstd (dy - y (y . dy)).  dx may be dy. */
+    void (*unit_rows_backward)(const struct sim_ops *o, sim_act *dx, const sim_act *dy, const sim_act *y,
+                               const float *rstd, int64_t rows, int64_t dim);
+
+    /* ---- ReLU */
+
+    /* y = max(x, 0); y may be x.  A NaN stays one. */
+    void (*relu)(const struct sim_ops *o, sim_act *y, const sim_act *x, int64_t count);
+    /* dx = 0 where y, ReLU's output, is 0; else as it is. */
+    void (*relu_backward)(const struct sim_ops *o, sim_act *dx, const sim_act *y, int64_t count);
 
     /* ---- attention */
 
@@ -264,6 +281,14 @@ struct sim_ops {
     void (*pixel_loss)(const struct sim_ops *o, double *loss, sim_act *dp, sim_act *target, const sim_act *p,
                        const float *images, const int32_t *place, int64_t batch, int64_t side, int64_t patch,
                        int64_t hidden, int normalise);
+
+    /* InfoNCE as MoCo-v3 has it (method.md 3.2).  q, k (G, R, D) of rows of length 1: in each of G parts
+     * query r of this rank is to tell key r of this rank from all N = R times ranks keys of the part.  *loss,
+     * in the backend's memory, = the sum over the parts of the mean over the rows of all ranks of -2 T log
+     * softmax(q k^T / T) at the own key;  dq = the gradient of this rank's own mean.  None reaches the keys.
+     */
+    void (*info_nce)(const struct sim_ops *o, double *loss, sim_act *dq, const sim_act *q, const sim_act *k,
+                     int64_t parts, int64_t rows, int64_t dim, double temperature);
 
     /* ---- images */
 

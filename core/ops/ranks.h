@@ -68,6 +68,8 @@ sim_status sim_ranks_same(const struct sim_ranks *r, uint64_t mine, const char *
 
 /* sim_ranks_agree, and *any becomes 1 where any rank's was not 0. */
 sim_status sim_ranks_agree_on(const struct sim_ranks *r, sim_status mine, int *any);
+/* sim_ranks_gather. */
+sim_status sim_ranks_share(const struct sim_ranks *r, const void *mine, void *all, size_t bytes);
 sim_status sim_ranks_sum(const struct sim_ranks *r, double *values, int64_t count);
 sim_status sim_ranks_sum_floats(const struct sim_ranks *r, float *values, int64_t count);
 /* values (count) = their mean over the ranks, by a thread beside the caller, which goes on computing; they

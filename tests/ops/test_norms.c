@@ -99,24 +99,25 @@ enum {
     BACK_FROZEN = 8
 }; /* no w, b; w without gradient */
 
-static void backward_declare(struct trial *t, int64_t groups)
+/* statistics: how many means there are; flags: of the enum above. */
+static void backward_declare(struct trial *t, int64_t rows, int64_t statistics_count, int flags)
 {
-    const int64_t rows = t->n[0], dim = t->n[1];
-    const int plain = t->variant & BACK_PLAIN, gradients = !(t->variant & (BACK_PLAIN | BACK_FROZEN));
+    const int64_t dim = t->n[1];
+    const int plain = flags & BACK_PLAIN, gradients = !(flags & (BACK_PLAIN | BACK_FROZEN));
     trial_act(t, trial_input(t, "dy", rows * dim));
     trial_act(t, trial_input(t, "x", rows * dim));
     if (plain)
         trial_absent(t, "w"), trial_absent(t, "b");
     else
         trial_input(t, "w", dim), trial_hidden(t, "b", dim);
-    trial_input(t, "mean", groups);
-    trial_input(t, "rstd", groups);
-    trial_gradient(t, "dx", BACK_X, t->variant & BACK_ACCUMULATE);
+    trial_input(t, "mean", statistics_count);
+    trial_input(t, "rstd", statistics_count);
+    trial_gradient(t, "dx", BACK_X, flags & BACK_ACCUMULATE);
     if (gradients)
         trial_gradient(t, "dw", BACK_W, 0), trial_gradient(t, "db", BACK_B, 0);
     else
         trial_absent(t, "dw"), trial_absent(t, "db");
-    if (t->variant & BACK_IN_PLACE) trial_alias(t, BACK_DX, BACK_DY);
+    if (flags & BACK_IN_PLACE) trial_alias(t, BACK_DX, BACK_DY);
     /* dx is a difference of terms of the size of rstd; the sums that are dw and db may cancel */
     t->b[BACK_DW].floor = t->b[BACK_DB].floor = 1;
 }
@@ -125,7 +126,7 @@ static void layernorm_backward_declare(struct trial *t)
 {
     const int64_t rows = t->n[0], dim = t->n[1];
     double *mean = doubles(rows), *rstd = doubles(rows), square = 0;
-    backward_declare(t, rows);
+    backward_declare(t, rows, rows, t->variant);
     layernorm_true(NULL, mean, rstd, trial_real(t, BACK_X), NULL, NULL, rows, dim);
     for (int64_t r = 0; r < rows; r++) {
         trial_set(t, BACK_MEAN, r, mean[r]);
@@ -155,83 +156,114 @@ static void layernorm_backward_call(struct trial *t, const struct sim_ops *o)
                           trial_f(t, BACK_RSTD), trial_f(t, BACK_W), t->n[0], t->n[1]);
 }
 
-/* ------------------------------------------------------------------ batchnorm: rows dim */
+/* ------------------------------------------------------------------ batchnorm: rows dim, of each part */
 
 static const double batchnorm_eps = 1e-5, batchnorm_momentum = 0.1;
 enum { BN_X, BN_W, BN_B, BN_Y, BN_MEAN, BN_RSTD, BN_RUNNING_MEAN, BN_RUNNING_VAR };
+enum { BN_NO_RUNNING = 1, BN_PLAIN = 2, BN_TWO_PARTS = 4, BN_VARIANTS = 8 };
+enum { BN_BACK_TWO_PARTS = 8, BN_BACK_VARIANTS = 16 }; /* beside BACK_ACCUMULATE, BACK_IN_PLACE, BACK_PLAIN */
+
+static int64_t batchnorm_parts(const struct trial *t)
+{
+    return t->variant & BN_TWO_PARTS ? 2 : 1;
+}
 
 static void batchnorm_declare(struct trial *t)
 {
-    const int64_t rows = t->n[0], dim = t->n[1];
-    trial_act(t, trial_input(t, "x", rows * dim));
-    for (int64_t i = 0; i < rows * dim; i++)
+    const int64_t parts = batchnorm_parts(t), rows = t->n[0], dim = t->n[1];
+    trial_act(t, trial_input(t, "x", parts * rows * dim));
+    for (int64_t i = 0; i < parts * rows * dim; i++)
         trial_set(t, BN_X, i,
                   trial_real(t, BN_X)[i] * (0.5 + (double)(i % dim) / (double)dim) +
-                      0.25 * (double)(i % dim % 5));
-    trial_input(t, "w", dim);
-    trial_input(t, "b", dim);
-    trial_act(t, trial_output(t, "y", rows * dim));
-    trial_output(t, "mean", dim);
-    trial_output(t, "rstd", dim);
-    if (t->variant == 0)
-        trial_in_out(t, "running_mean", dim), trial_in_out(t, "running_var", dim);
+                      0.25 * (double)(i % dim % 5) + (double)(i / (rows * dim)));
+    if (t->variant & BN_PLAIN)
+        trial_absent(t, "w"), trial_absent(t, "b");
     else
+        trial_input(t, "w", dim), trial_input(t, "b", dim);
+    trial_act(t, trial_output(t, "y", parts * rows * dim));
+    trial_output(t, "mean", parts * dim);
+    trial_output(t, "rstd", parts * dim);
+    if (t->variant & BN_NO_RUNNING)
         trial_absent(t, "running_mean"), trial_absent(t, "running_var");
+    else
+        trial_in_out(t, "running_mean", dim), trial_in_out(t, "running_var", dim);
     t->b[BN_Y].floor = t->b[BN_MEAN].floor = t->b[BN_RUNNING_MEAN].floor = 1;
 }
 
-static void batchnorm_reference(struct trial *t)
+/* Part p of x (parts, rows, dim); w, b (dim) or NULL. */
+static void batchnorm_part(struct trial *t, int64_t p, const double *w, const double *b)
 {
     const int64_t rows = t->n[0], dim = t->n[1];
-    const double *x = trial_real(t, BN_X), rate = batchnorm_momentum;
+    const double *x = trial_real(t, BN_X) + p * rows * dim, rate = batchnorm_momentum;
+    double *y = t->b[BN_Y].want + p * rows * dim, *running_mean = t->b[BN_RUNNING_MEAN].want,
+           *running_var = t->b[BN_RUNNING_VAR].want;
     for (int64_t c = 0; c < dim; c++) {
         double mu, var, scale;
         statistics(x + c, rows, dim, batchnorm_eps, &mu, &var, &scale);
         for (int64_t r = 0; r < rows; r++)
-            t->b[BN_Y].want[r * dim + c] =
-                (x[r * dim + c] - mu) * scale * trial_real(t, BN_W)[c] + trial_real(t, BN_B)[c];
-        t->b[BN_MEAN].want[c] = mu;
-        t->b[BN_RSTD].want[c] = scale;
-        if (t->variant != 0) continue;
+            y[r * dim + c] = (x[r * dim + c] - mu) * scale * (w ? w[c] : 1) + (b ? b[c] : 0);
+        t->b[BN_MEAN].want[p * dim + c] = mu;
+        t->b[BN_RSTD].want[p * dim + c] = scale;
+        if (t->variant & BN_NO_RUNNING) continue;
         if (rows > 1) var *= (double)rows / (double)(rows - 1); /* of one row there is no unbiased one */
-        t->b[BN_RUNNING_MEAN].want[c] = (1 - rate) * trial_real(t, BN_RUNNING_MEAN)[c] + rate * mu;
-        t->b[BN_RUNNING_VAR].want[c] = (1 - rate) * trial_real(t, BN_RUNNING_VAR)[c] + rate * var;
+        running_mean[c] = (1 - rate) * running_mean[c] + rate * mu;
+        running_var[c] = (1 - rate) * running_var[c] + rate * var;
     }
+}
+
+static void batchnorm_reference(struct trial *t)
+{
+    const int plain = t->variant & BN_PLAIN;
+    const size_t bytes = (size_t)t->n[1] * sizeof(double);
+    if (!(t->variant & BN_NO_RUNNING)) {
+        memcpy(t->b[BN_RUNNING_MEAN].want, trial_real(t, BN_RUNNING_MEAN), bytes);
+        memcpy(t->b[BN_RUNNING_VAR].want, trial_real(t, BN_RUNNING_VAR), bytes);
+    }
+    for (int64_t p = 0; p < batchnorm_parts(t); p++)
+        batchnorm_part(t, p, plain ? NULL : trial_real(t, BN_W), plain ? NULL : trial_real(t, BN_B));
 }
 
 static void batchnorm_call(struct trial *t, const struct sim_ops *o)
 {
     o->batchnorm(o, trial_f(t, BN_Y), trial_f(t, BN_MEAN), trial_f(t, BN_RSTD), trial_f(t, BN_RUNNING_MEAN),
-                 trial_f(t, BN_RUNNING_VAR), trial_f(t, BN_X), trial_f(t, BN_W), trial_f(t, BN_B), t->n[0],
-                 t->n[1], batchnorm_eps, batchnorm_momentum);
+                 trial_f(t, BN_RUNNING_VAR), trial_f(t, BN_X), trial_f(t, BN_W), trial_f(t, BN_B),
+                 batchnorm_parts(t), t->n[0], t->n[1], batchnorm_eps, batchnorm_momentum);
+}
+
+static int64_t batchnorm_back_parts(const struct trial *t)
+{
+    return t->variant & BN_BACK_TWO_PARTS ? 2 : 1;
 }
 
 static void batchnorm_backward_declare(struct trial *t)
 {
-    const int64_t rows = t->n[0], dim = t->n[1];
+    const int64_t parts = batchnorm_back_parts(t), rows = t->n[0], dim = t->n[1];
     double square = 0;
-    backward_declare(t, dim);
-    for (int64_t c = 0; c < dim; c++) {
+    backward_declare(t, parts * rows, parts * dim, t->variant & ~BN_BACK_TWO_PARTS);
+    for (int64_t i = 0; i < parts * dim; i++) {
         double mean, var, rstd;
-        statistics(trial_real(t, BACK_X) + c, rows, dim, batchnorm_eps, &mean, &var, &rstd);
-        trial_set(t, BACK_MEAN, c, mean);
-        trial_set(t, BACK_RSTD, c, rstd);
+        statistics(trial_real(t, BACK_X) + i / dim * rows * dim + i % dim, rows, dim, batchnorm_eps, &mean,
+                   &var, &rstd);
+        trial_set(t, BACK_MEAN, i, mean);
+        trial_set(t, BACK_RSTD, i, rstd);
         square += rstd * rstd;
     }
-    t->b[BACK_DX].floor = sqrt(square / (double)dim);
+    t->b[BACK_DX].floor = sqrt(square / (double)(parts * dim));
 }
 
 static double batchnorm_loss(struct trial *t)
 {
-    const int64_t rows = t->n[0], dim = t->n[1];
-    const double *x = trial_real(t, BACK_X);
+    const int64_t parts = batchnorm_back_parts(t), rows = t->n[0], dim = t->n[1];
+    const int plain = t->variant & BACK_PLAIN;
     double loss = 0;
-    for (int64_t c = 0; c < dim; c++) {
+    for (int64_t i = 0; i < parts * dim; i++) {
+        const int64_t first = i / dim * rows * dim + i % dim, c = i % dim;
+        const double *x = trial_real(t, BACK_X) + first, *dy = trial_real(t, BACK_DY) + first;
+        const double gain = plain ? 1 : trial_real(t, BACK_W)[c],
+                     shift = plain ? 0 : trial_real(t, BACK_B)[c];
         double mean, var, rstd;
-        statistics(x + c, rows, dim, batchnorm_eps, &mean, &var, &rstd);
-        for (int64_t r = 0; r < rows; r++)
-            loss += trial_real(t, BACK_DY)[r * dim + c] *
-                    ((x[r * dim + c] - mean) * rstd * trial_real(t, BACK_W)[c] + trial_real(t, BACK_B)[c]);
+        statistics(x, rows, dim, batchnorm_eps, &mean, &var, &rstd);
+        for (int64_t r = 0; r < rows; r++) loss += dy[r * dim] * ((x[r * dim] - mean) * rstd * gain + shift);
     }
     return loss;
 }
@@ -240,7 +272,8 @@ static void batchnorm_backward_call(struct trial *t, const struct sim_ops *o)
 {
     o->batchnorm_backward(o, trial_f(t, BACK_DX), t->variant & BACK_ACCUMULATE, trial_f(t, BACK_DW),
                           trial_f(t, BACK_DB), trial_f(t, BACK_DY), trial_f(t, BACK_X), trial_f(t, BACK_MEAN),
-                          trial_f(t, BACK_RSTD), trial_f(t, BACK_W), t->n[0], t->n[1]);
+                          trial_f(t, BACK_RSTD), trial_f(t, BACK_W), batchnorm_back_parts(t), t->n[0],
+                          t->n[1]);
 }
 
 static const struct operation operations[] = {
@@ -264,7 +297,7 @@ static const struct operation operations[] = {
      .dims = "rows dim",
      .shapes = column_shapes,
      .shape_count = TRIAL_COUNT(column_shapes),
-     .variants = 2,
+     .variants = BN_VARIANTS,
      .declare = batchnorm_declare,
      .reference = batchnorm_reference,
      .call = batchnorm_call},
@@ -272,7 +305,7 @@ static const struct operation operations[] = {
      .dims = "rows dim",
      .shapes = column_shapes,
      .shape_count = TRIAL_COUNT(column_shapes),
-     .variants = 2,
+     .variants = BN_BACK_VARIANTS,
      .declare = batchnorm_backward_declare,
      .loss = batchnorm_loss,
      .call = batchnorm_backward_call},
@@ -308,7 +341,7 @@ START_TEST(norms_survive_an_offset)
         for (int i = 0; i < ROWS * DIM; i++)
             ck_assert_msg(fabs(y[i] - want[i]) < 1e-6 * offset, "%s: layernorm %g, not %g", o->isa,
                           (double)y[i], want[i]);
-        o->batchnorm(o, out, mean, rstd, NULL, NULL, in, weight, bias, ROWS, DIM, batchnorm_eps,
+        o->batchnorm(o, out, mean, rstd, NULL, NULL, in, weight, bias, 1, ROWS, DIM, batchnorm_eps,
                      batchnorm_momentum);
         subject_read_acts(&subjects[s], y, out, ROWS * DIM);
         for (int c = 0; c < DIM; c++) {
@@ -370,7 +403,7 @@ START_TEST(constant_inputs_give_the_bias)
         o->layernorm(o, out, mean, rstd, in, weight, bias, ROWS, DIM, layernorm_eps);
         subject_read_acts(&subjects[s], y, out, ROWS * DIM);
         for (int i = 0; i < ROWS * DIM; i++) ck_assert(y[i] == b[i % DIM]);
-        o->batchnorm(o, out, mean, rstd, NULL, NULL, in, weight, bias, ROWS, DIM, batchnorm_eps,
+        o->batchnorm(o, out, mean, rstd, NULL, NULL, in, weight, bias, 1, ROWS, DIM, batchnorm_eps,
                      batchnorm_momentum);
         subject_read_acts(&subjects[s], y, out, ROWS * DIM);
         for (int i = 0; i < ROWS * DIM; i++) ck_assert(y[i] == b[i % DIM]);

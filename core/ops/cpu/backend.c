@@ -126,6 +126,7 @@ sim_status sim_ops_cpu_open(struct sim_ops *out, const struct sim_device_options
     sim_cpu_tokens(out);
     sim_cpu_cross_entropy(out);
     sim_cpu_masked(out);
+    sim_cpu_contrast(out);
     sim_cpu_passes(out);
     sim_cpu_facts(out);
     return SIM_OK;

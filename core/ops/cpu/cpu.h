@@ -73,6 +73,7 @@ void sim_cpu_attention(struct sim_ops *o);
 void sim_cpu_tokens(struct sim_ops *o);
 void sim_cpu_cross_entropy(struct sim_ops *o);
 void sim_cpu_masked(struct sim_ops *o);
+void sim_cpu_contrast(struct sim_ops *o);
 void sim_cpu_passes(struct sim_ops *o);
 void sim_cpu_facts(struct sim_ops *o);
 

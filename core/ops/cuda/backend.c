@@ -240,6 +240,7 @@ sim_status sim_ops_cuda_open(struct sim_ops *out, const struct sim_device_option
     sim_cuda_fill_tokens(out);
     sim_cuda_fill_loss(out);
     sim_cuda_fill_masked(out);
+    sim_cuda_fill_contrast(out);
     sim_cuda_fill_passes(out);
     sim_cuda_fill_ranks(out);
     sim_cuda_fill_replay(out);

@@ -47,6 +47,12 @@ static inline struct sim_cuda *sim_cuda(const struct sim_ops *o)
     return (struct sim_cuda *)o->context; /* kernels.h is C++ too */
 }
 
+/* Activation number `count` from x on. */
+static inline void *sim_cuda_at(const struct sim_cuda *c, const void *x, int64_t count)
+{
+    return (unsigned char *)(uintptr_t)x + count * (c->act == SIM_ELEMENT_BF16 ? 2 : 4);
+}
+
 /* Keeps the first failure until `finish` (printf format). */
 void sim_cuda_fail(struct sim_cuda *c, sim_status code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -83,11 +89,12 @@ void sim_cuda_fill_transfers(struct sim_ops *o); /* stage upload download read_a
 void sim_cuda_fill_products(struct sim_ops *o);  /* gemm linear linear_* */
 void sim_cuda_fill_norms(struct sim_ops *o);
 void sim_cuda_fill_attention(struct sim_ops *o);
-void sim_cuda_fill_tokens(struct sim_ops *o); /* patchify ... scale_residual_backward */
-void sim_cuda_fill_loss(struct sim_ops *o);   /* covariance unigrad cross_entropy */
-void sim_cuda_fill_masked(struct sim_ops *o); /* restore_tokens restore_tokens_backward pixel_loss */
-void sim_cuda_fill_passes(struct sim_ops *o); /* sum_squares clip adamw ema */
-void sim_cuda_fill_ranks(struct sim_ops *o);  /* gradients_ready gradients_wait */
+void sim_cuda_fill_tokens(struct sim_ops *o);   /* patchify ... scale_residual_backward */
+void sim_cuda_fill_loss(struct sim_ops *o);     /* covariance unigrad cross_entropy */
+void sim_cuda_fill_masked(struct sim_ops *o);   /* restore_tokens restore_tokens_backward pixel_loss */
+void sim_cuda_fill_contrast(struct sim_ops *o); /* relu, unit_rows, info_nce */
+void sim_cuda_fill_passes(struct sim_ops *o);   /* sum_squares clip adamw ema */
+void sim_cuda_fill_ranks(struct sim_ops *o);    /* gradients_ready gradients_wait */
 void sim_cuda_fill_replay(struct sim_ops *o);
 void sim_cuda_fill_views(struct sim_ops *o); /* make_views */
 void sim_cuda_fill_facts(struct sim_ops *o); /* describe */

@@ -28,6 +28,9 @@ int sim_cuda_ranks_size(const struct sim_cuda *c);
  * next reads the sums.  Alone: nothing. */
 void sim_cuda_sum_over_ranks(struct sim_cuda *c, double *device_values, int64_t count);
 void sim_cuda_sum_floats_over_ranks(struct sim_cuda *c, float *device_values, int64_t count);
+/* all (size, bytes) = everybody's `mine` (bytes), in the order of ranks, both on the device and apart, queued
+ * likewise.  Not alone. */
+void sim_cuda_gather_over_ranks(struct sim_cuda *c, void *all, const void *mine, size_t bytes);
 
 /* While the host waits for what was queued, collectives may wait for a rank that is gone; a wait asks this
  * between looks.  1: go on waiting; 0: a rank is gone, the collectives were given up and the failure, which
@@ -52,6 +55,8 @@ void sim_collectives_close(struct sim_cuda_ranks *r);
 /* values (count) = their sums, or with `mean` their means, queued on the stream. */
 void sim_collectives_queue(struct sim_cuda *c, sim_stream s, void *values, int64_t count, int doubles,
                            int mean);
+/* all (size, bytes) = everybody's `mine`, queued on the stream. */
+void sim_collectives_gather(struct sim_cuda *c, sim_stream s, void *all, const void *mine, size_t bytes);
 /* SIM_OK; or a collective failed, or (give_up: the sentence already left) is to be given up. */
 sim_status sim_collectives_check(struct sim_cuda_ranks *r, int give_up);
 

@@ -50,6 +50,11 @@ void sim_cuda_sum_floats_over_ranks(struct sim_cuda *c, float *device_values, in
     if (c->ranks) sim_collectives_queue(c, c->stream, device_values, count, 0, 0);
 }
 
+void sim_cuda_gather_over_ranks(struct sim_cuda *c, void *all, const void *mine, size_t bytes)
+{
+    sim_collectives_gather(c, c->stream, all, mine, bytes);
+}
+
 int sim_cuda_ranks_alive(struct sim_cuda *c, double waited_s)
 {
     struct sim_cuda_ranks *r = c->ranks;

@@ -223,6 +223,13 @@ sim_status sim_ranks_gather(const struct sim_ranks *r, const void *mine, void *a
     return SIM_OK;
 }
 
+sim_status sim_ranks_share(const struct sim_ranks *r, const void *mine, void *all, size_t bytes)
+{
+    if (r) return gather(r, mine, all, bytes, 0);
+    memcpy(all, mine, bytes);
+    return SIM_OK;
+}
+
 sim_status sim_ranks_broadcast(const struct sim_ranks *r, void *blob, size_t bytes)
 {
     if (!r) return SIM_OK;

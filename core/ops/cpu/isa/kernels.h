@@ -31,8 +31,8 @@ struct sim_kernels {
     void (*layernorm_backward_rows)(float *dx, int accumulate, float *dw, float *db, const float *dy,
                                     const float *x, const float *mean, const float *rstd, const float *w,
                                     int64_t rows, int64_t dim);
-    /* Token BatchNorm on a strip of cols <= SIM_STRIP columns, all rows here.  The sums are overwritten; of
-     * several ranks they are added up before they are used. */
+    /* Token BatchNorm on a strip of cols <= SIM_STRIP columns, all rows of a part here; w, b NULL: no affine.
+     * The sums are overwritten; of several ranks they are added up before they are used. */
     void (*batchnorm_sums)(double *sum, const float *x, int64_t rows, int64_t cols, int64_t ld);
     void (*batchnorm_squares)(double *sum, const float *x, const float *mean, int64_t rows, int64_t cols,
                               int64_t ld); /* of x - mean */

@@ -135,7 +135,8 @@ SIM_INLINE void batchnorm_apply_of(float *y, const float *x, const float *mean, 
                                    const float *w, const float *b, int64_t rows, int64_t cols, int64_t ld)
 {
     float mu[SIM_STRIP], scale[SIM_STRIP], shift[SIM_STRIP];
-    for (int64_t c = 0; c < cols; c++) mu[c] = mean[c], scale[c] = rstd[c] * w[c], shift[c] = b[c];
+    for (int64_t c = 0; c < cols; c++)
+        mu[c] = mean[c], scale[c] = w ? rstd[c] * w[c] : rstd[c], shift[c] = b ? b[c] : 0;
     for (int64_t r = 0; r < rows; r++)
 #pragma omp simd
         for (int64_t c = 0; c < cols; c++) y[r * ld + c] = fmaf(x[r * ld + c] - mu[c], scale[c], shift[c]);
@@ -188,7 +189,7 @@ SIM_INLINE void batchnorm_backward_apply_of(float *dx, int accumulate, const flo
         mu[c] = mean[c];
         m1[c] = (float)(sum[c] / count);
         m2[c] = (float)(dot[c] / count) * rstd[c];
-        scale[c] = w[c] * rstd[c];
+        scale[c] = w ? w[c] * rstd[c] : rstd[c];
     }
     for (int64_t r = 0; r < rows; r++)
 #pragma omp simd
@@ -203,11 +204,11 @@ static void batchnorm_backward_apply(float *dx, int accumulate, const float *dy,
                                      const float *rstd, const float *w, int64_t rows, int64_t cols,
                                      int64_t ld)
 {
-    SIM_FULL_STRIP(cols,
-                   batchnorm_backward_apply_of(dx, accumulate, dy, x, sum, dot, count, mean, rstd, w, rows,
-                                               SIM_STRIP, ld),
-                   batchnorm_backward_apply_of(dx, accumulate, dy, x, sum, dot, count, mean, rstd, w, rows,
-                                               cols, ld));
+    SIM_FULL_STRIP(
+        cols,
+        batchnorm_backward_apply_of(dx, accumulate, dy, x, sum, dot, count, mean, rstd, w, rows, SIM_STRIP,
+                                    ld),
+        batchnorm_backward_apply_of(dx, accumulate, dy, x, sum, dot, count, mean, rstd, w, rows, cols, ld));
 }
 
 void SIM_ISA_NAME(sim_kernels_norms)(struct sim_kernels *k)

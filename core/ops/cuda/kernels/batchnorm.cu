@@ -78,8 +78,8 @@ __global__ void __launch_bounds__(SIM_COLUMN_THREADS)
     float mu[V], scale[V], shift[V], weight[V];
     sim_load<V>(mu, mean + column);
     sim_load<V>(scale, rstd + column);
-    sim_load<V>(weight, w + column);
-    sim_load<V>(shift, b + column);
+    sim_load_or<V>(weight, w ? w + column : w, 1);
+    sim_load_or<V>(shift, b ? b + column : b, 0);
     SIM_UNROLL for (int k = 0; k < V; k++) scale[k] *= weight[k];
     SIM_UNROLL_4 for (int64_t r = run.from + warp; r < run.to; r += SIM_COLUMN_WARPS)
     {
@@ -128,13 +128,18 @@ __global__ void __launch_bounds__(SIM_COLUMN_THREADS)
     sim_column_store<2, V>(part + blockIdx.y * 2 * dim, dim, total, dim, shared);
 }
 
-/* This rank's own share of the parameters' gradients. */
-__global__ void k_batchnorm_gradients(float *dw, float *db, const double *sums, int64_t dim)
+/* This rank's own share of the parameters' gradients; sums (parts, 2, dim). */
+__global__ void k_batchnorm_gradients(float *dw, float *db, const double *sums, int64_t parts, int64_t dim)
 {
     const int64_t c = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
     if (c >= dim) return;
-    db[c] = (float)sums[c];
-    dw[c] = (float)sums[dim + c];
+    double shift = 0, gain = 0;
+    for (int64_t p = 0; p < parts; p++) {
+        shift += sums[2 * p * dim + c];
+        gain += sums[(2 * p + 1) * dim + c];
+    }
+    db[c] = (float)shift;
+    dw[c] = (float)gain;
 }
 
 template <class T, int V>
@@ -150,7 +155,7 @@ __global__ void __launch_bounds__(SIM_COLUMN_THREADS)
     float mu[V], scale[V], m1[V], m2[V], weight[V];
     sim_load<V>(mu, mean + column);
     sim_load<V>(scale, rstd + column);
-    sim_load<V>(weight, w + column);
+    sim_load_or<V>(weight, w ? w + column : w, 1);
     SIM_UNROLL for (int k = 0; k < V; k++)
     {
         m1[k] = (float)(sums[column + k] / count);
@@ -218,9 +223,9 @@ void sim_k_batchnorm_apply(sim_stream s, enum sim_element act, void *y, const vo
     });
 }
 
-void sim_k_batchnorm_backward_sums(sim_stream s, enum sim_element act, double *sums, float *dw, float *db,
-                                   const void *dy, const void *x, const float *mean, const float *rstd,
-                                   int64_t rows, int64_t dim, void *scratch)
+void sim_k_batchnorm_backward_sums(sim_stream s, enum sim_element act, double *sums, const void *dy,
+                                   const void *x, const float *mean, const float *rstd, int64_t rows,
+                                   int64_t dim, void *scratch)
 {
     const int64_t parts = sim_column_parts(rows, dim);
     double *const part = (double *)scratch;
@@ -230,7 +235,12 @@ void sim_k_batchnorm_backward_sums(sim_stream s, enum sim_element act, double *s
                    rstd, rows, dim);
     });
     sim_k_sum_parts_double(s, sums, part, parts, 2 * dim, 2 * dim, 1.0);
-    SIM_LAUNCH(k_batchnorm_gradients, sim_ceil(dim, 128), 128, 0, s, dw, db, sums, dim);
+}
+
+void sim_k_batchnorm_gradients(sim_stream s, float *dw, float *db, const double *sums, int64_t parts,
+                               int64_t dim)
+{
+    SIM_LAUNCH(k_batchnorm_gradients, sim_ceil(dim, 128), 128, 0, s, dw, db, sums, parts, dim);
 }
 
 void sim_k_batchnorm_backward_apply(sim_stream s, enum sim_element act, void *dx, int accumulate,

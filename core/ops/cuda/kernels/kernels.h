@@ -33,7 +33,11 @@ void sim_k_sum_parts(sim_stream s, float *out, const float *part, int64_t parts,
 void sim_k_sum_parts_double(sim_stream s, double *out, const double *part, int64_t parts, int64_t ld,
                             int64_t cols, double factor);
 
-/* ---- activations.cu: GELU in its exact form, x Phi(x) */
+/* ---- activations.cu: ReLU; GELU in its exact form, x Phi(x) */
+
+void sim_k_relu(sim_stream s, enum sim_element act, void *y, const void *x, int64_t count); /* y may be x */
+/* dx = 0 where y, the ReLU's output, is 0. */
+void sim_k_relu_backward(sim_stream s, enum sim_element act, void *dx, const void *y, int64_t count);
 
 void sim_k_gelu(sim_stream s, enum sim_element act, void *y, const void *x, int64_t count); /* y may be x */
 /* dx *= GELU'(x), x the GELU's input. */
@@ -48,7 +52,7 @@ void sim_k_layernorm_backward(sim_stream s, enum sim_element act, void *dx, int 
                               float *db, const void *dy, const void *x, const float *mean, const float *rstd,
                               const float *w, int64_t rows, int64_t dim, void *scratch);
 
-/* BatchNorm in three steps, between which sums (2, dim) may be added over ranks.
+/* BatchNorm of one part in three steps, between which sums (2, dim) may be added over ranks.
  * 1. sums = of every column the sum and the sum of squares. */
 size_t sim_k_batchnorm_bytes(int64_t rows, int64_t dim); /* of scratch, forward and backward */
 void sim_k_batchnorm_sums(sim_stream s, enum sim_element act, double *sums, const void *x, int64_t rows,
@@ -57,14 +61,17 @@ void sim_k_batchnorm_sums(sim_stream s, enum sim_element act, double *sums, cons
 void sim_k_batchnorm_statistics(sim_stream s, float *mean, float *rstd, float *running_mean,
                                 float *running_var, const double *sums, int64_t count, int64_t dim,
                                 double eps, double momentum);
-/* 3. y = (x - mean) rstd w + b. */
+/* 3. y = (x - mean) rstd w + b; w, b NULL: 1, 0. */
 void sim_k_batchnorm_apply(sim_stream s, enum sim_element act, void *y, const void *x, const float *mean,
                            const float *rstd, const float *w, const float *b, int64_t rows, int64_t dim);
-/* Backward: 1. sums = of every column the sum of dy and of dy xhat; they are also this rank's db and dw. */
-void sim_k_batchnorm_backward_sums(sim_stream s, enum sim_element act, double *sums, float *dw, float *db,
-                                   const void *dy, const void *x, const float *mean, const float *rstd,
-                                   int64_t rows, int64_t dim, void *scratch);
-/* 2. dx += or = w rstd (dy - sum / count - xhat dot / count).  dx may be dy. */
+/* Backward: 1. sums = of every column the sum of dy and of dy xhat. */
+void sim_k_batchnorm_backward_sums(sim_stream s, enum sim_element act, double *sums, const void *dy,
+                                   const void *x, const float *mean, const float *rstd, int64_t rows,
+                                   int64_t dim, void *scratch);
+/* 2. Over all parts, sums (parts, 2, dim), they are this rank's db and dw. */
+void sim_k_batchnorm_gradients(sim_stream s, float *dw, float *db, const double *sums, int64_t parts,
+                               int64_t dim);
+/* 3. dx += or = w rstd (dy - sum / count - xhat dot / count), w NULL: 1.  dx may be dy. */
 void sim_k_batchnorm_backward_apply(sim_stream s, enum sim_element act, void *dx, int accumulate,
                                     const void *dy, const void *x, const float *mean, const float *rstd,
                                     const float *w, const double *sums, int64_t count, int64_t rows,
@@ -136,6 +143,20 @@ size_t sim_k_pixel_loss_bytes(int64_t rows);
 void sim_k_pixel_loss(sim_stream s, enum sim_element act, double *loss, void *dp, void *target, const void *p,
                       const float *images, const int32_t *place, int64_t rows, int64_t side, int64_t patch,
                       int normalise, double factor, double gradient, void *scratch);
+
+/* ---- contrast.cu */
+
+void sim_k_unit_rows(sim_stream s, enum sim_element act, void *y, float *rstd, const void *x, int64_t rows,
+                     int64_t dim);
+void sim_k_unit_rows_backward(sim_stream s, enum sim_element act, void *dx, const void *dy, const void *y,
+                              const float *rstd, int64_t rows, int64_t dim);
+/* logits (parts, rows, keys) in float32; the own key of row r of a part is number first + r.  *loss = factor
+ * * sum over all rows of -log softmax there;  dlogits = gradient * its gradient, which may be logits where
+ * act is float32. */
+size_t sim_k_info_nce_bytes(int64_t rows); /* of scratch; rows: parts * rows */
+void sim_k_info_nce(sim_stream s, enum sim_element act, double *loss, void *dlogits, const float *logits,
+                    int64_t parts, int64_t rows, int64_t first, int64_t keys, double factor, double gradient,
+                    void *scratch);
 
 /* ---- passes.cu: all segments in one launch, cut into chunks of SIM_K_CHUNK elements, one block each */
 

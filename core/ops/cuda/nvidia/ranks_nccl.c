@@ -108,18 +108,30 @@ void sim_collectives_close(struct sim_cuda_ranks *r)
 }
 
 /* ------------------------------------------------------------------ collectives */
+static void settle_or_fail(struct sim_cuda *c, ncclResult_t answer, const char *what)
+{
+    sim_status status = settle(c->ranks->library, c->ranks->ranks, answer, what);
+    if (status == SIM_OK) return;
+    sim_collectives_check(c->ranks, 1);
+    sim_cuda_fail(c, status, "%s", sim_error_text());
+}
+
 void sim_collectives_queue(struct sim_cuda *c, sim_stream s, void *values, int64_t count, int doubles,
                            int mean)
 {
     struct nccl *n = c->ranks->library;
     if (!n->comm) return; /* the failure is recorded */
-    sim_status status = settle(n, c->ranks->ranks,
-                               ncclAllReduce(values, values, (size_t)count, doubles ? ncclDouble : ncclFloat,
-                                             mean ? ncclAvg : ncclSum, n->comm, s),
-                               "a sum over ranks");
-    if (status == SIM_OK) return;
-    sim_collectives_check(c->ranks, 1);
-    sim_cuda_fail(c, status, "%s", sim_error_text());
+    settle_or_fail(c,
+                   ncclAllReduce(values, values, (size_t)count, doubles ? ncclDouble : ncclFloat,
+                                 mean ? ncclAvg : ncclSum, n->comm, s),
+                   "a sum over ranks");
+}
+
+void sim_collectives_gather(struct sim_cuda *c, sim_stream s, void *all, const void *mine, size_t bytes)
+{
+    struct nccl *n = c->ranks->library;
+    if (!n->comm) return;
+    settle_or_fail(c, ncclAllGather(mine, all, bytes, ncclUint8, n->comm, s), "gathering from all ranks");
 }
 
 /* Aborting ends the kernels that wait for a rank that is gone, so that the device can be waited for. */

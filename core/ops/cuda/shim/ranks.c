@@ -41,6 +41,25 @@ void sim_collectives_queue(struct sim_cuda *c, sim_stream s, void *values, int64
     sim_shim_queue(s, work, &w, sizeof w);
 }
 
+struct gathering {
+    const struct sim_ranks *ranks;
+    void *all;
+    const void *mine;
+    size_t bytes;
+};
+
+static sim_status gather(void *argument)
+{
+    const struct gathering *g = argument;
+    return sim_ranks_share(g->ranks, g->mine, g->all, g->bytes);
+}
+
+void sim_collectives_gather(struct sim_cuda *c, sim_stream s, void *all, const void *mine, size_t bytes)
+{
+    const struct gathering g = {c->ranks->ranks, all, mine, bytes};
+    sim_shim_queue(s, gather, &g, sizeof g);
+}
+
 sim_status sim_collectives_check(struct sim_cuda_ranks *r, int give_up)
 {
     (void)r;
