@@ -46,6 +46,8 @@ const struct sim_field sim_augment_fields[] = {
       "aspect ratio of a crop is log-uniform in [ratio_min, 1/ratio_min]"),
     F(filter, SIM_FIELD_CHOICE, 0, 0, filters, "bicubic", "resampling filter of the crop"),
     F(flip, SIM_FIELD_REAL, 0, 1, NULL, "0.5", "probability of a horizontal flip, each view"),
+    F(flip_last, SIM_FIELD_BOOL, 0, 0, NULL, "false",
+      "flip after crop and colours, as MoCo-v3 does; else before the crop, as SiameseIM does"),
     F(same_view, SIM_FIELD_BOOL, 0, 0, NULL, "false", "crop and flip view 2 exactly as view 1"),
     F(same_size, SIM_FIELD_BOOL, 0, 0, NULL, "false",
       "crop view 2 in view 1's size, elsewhere: views differ by a shift (and flip), not in scale"),

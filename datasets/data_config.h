@@ -27,6 +27,7 @@ struct sim_augment_config {
     double crop_min, crop_max, ratio_min; /* area share; aspect ratio in [ratio_min, 1/ratio_min] */
     int filter;                           /* enum sim_filter */
     double flip;                          /* probability, each view */
+    int flip_last;                        /* flips come after crop and colours, not before the crop */
     int same_view;                        /* view 2 is cropped and flipped exactly as view 1 */
     int same_size;                        /* view 2's crop has view 1's size, at a place of its own */
     int same_colour;                      /* view 2 takes view 1's jitter, grayscale, blur and solarize */

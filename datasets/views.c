@@ -79,6 +79,9 @@ void sim_views_draw(const struct sim_augment_config *c, uint64_t seed, uint32_t 
         view[k].flip = sim_rng_uniform(&place) < c->flip;
         sim_views_draw_crop(c, &place, w, h, &view[k]);
         if (k == 1 && c->same_size) draw_shift(&place, w, h, &view[0], &view[1]);
+        /* what is drawn is the place in the frame that the crop is taken from; what is kept, in the view's
+         * own */
+        if (c->flip_last && view[k].flip) view[k].j = w - view[k].j - view[k].w;
         draw_colour(c, &colour, k == 1, &view[k]);
     }
     const struct sim_view *a = &view[0];
@@ -99,6 +102,7 @@ struct sim_view_style sim_views_style(const struct sim_augment_config *c)
 {
     return (struct sim_view_style){
         .filter = c->filter == SIM_FILTER_BICUBIC ? SIM_RESAMPLE_BICUBIC : SIM_RESAMPLE_BILINEAR,
+        .flip_last = c->flip_last,
         .jitters = {c->brightness > 0, c->contrast > 0, c->saturation > 0, c->hue > 0}};
 }
 

@@ -10,7 +10,7 @@
 
 /* What is drawn for one view. */
 struct sim_view {
-    int flip;         /* before the crop */
+    int flip;         /* the view is of the flipped image */
     int i, j, h, w;   /* crop in the flipped frame: top, left, height, width */
     int jitter;       /* applied at all */
     int order[4];     /* 0 brightness, 1 contrast, 2 saturation, 3 hue, in order of application */
@@ -22,6 +22,9 @@ struct sim_view {
 /* What all views of a configuration share. */
 struct sim_view_style {
     enum sim_resample filter;
+    /* 1: flips come last (MoCo-v3), 0: before the crop (SiameseIM).  The crop lies where it lies either way;
+     * what differs is how the resize rounds. */
+    int flip_last;
     /* By operation.  0: absent, as torchvision leaves out a jitter of width zero: hue by 0 would still round
      * through HSV. */
     int jitters[4];

@@ -75,6 +75,7 @@ static struct sim_view_style any_style(struct sim_rng *r)
 {
     struct sim_view_style style = {.filter = below(r, 2) ? SIM_RESAMPLE_BICUBIC : SIM_RESAMPLE_BILINEAR};
     for (int k = 0; k < 4; k++) style.jitters[k] = below(r, 6) != 0;
+    style.flip_last = below(r, 2);
     return style;
 }
 

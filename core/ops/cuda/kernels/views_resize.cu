@@ -13,14 +13,17 @@ __global__ void k_view_axes(const struct sim_view_group g)
     const int at = (int)(blockIdx.x * blockDim.x + threadIdx.x), down = at >= g.size, x = at % g.size;
     if (at >= 2 * g.size) return;
     const struct sim_axis axis = sim_axis_of(down ? v.h : v.w, g.size, g.filter);
-    const struct sim_taps taps = sim_axis_taps(&axis, x);
-    const int mirrored = !down && v.flip;
+    /* A flip before the crop mirrors what is read; one that comes last mirrors what is written, and pointwise
+     * colours and the blur's whole numbers let it come here. */
+    const int last = !down && v.flip && g.flip_last, mirrored = !down && v.flip && !last;
+    const int of = last ? g.size - 1 - x : x;
+    const struct sim_taps taps = sim_axis_taps(&axis, of);
     double sum = 0;
-    for (int t = 0; t < taps.count; t++) sum += sim_axis_weight(&axis, x, taps.first, t);
+    for (int t = 0; t < taps.count; t++) sum += sim_axis_weight(&axis, of, taps.first, t);
     int32_t *weight = g.weights + v.weights[down] + x;
     for (int t = 0; t < taps.count; t++) {
         const int64_t place = mirrored ? taps.count - 1 - t : t;
-        weight[place * g.size] = sim_axis_fixed(sim_axis_weight(&axis, x, taps.first, t), sum);
+        weight[place * g.size] = sim_axis_fixed(sim_axis_weight(&axis, of, taps.first, t), sum);
     }
     int32_t *span = g.taps + v.taps + 2 * at;
     span[0] = mirrored ? v.w - taps.first - taps.count : taps.first;
