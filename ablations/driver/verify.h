@@ -8,6 +8,9 @@
 /* The bounds of the promise in fp32: relative, L2 per tensor where a tensor is meant. */
 #define SIM_BOUND_LOSS 2e-6
 #define SIM_BOUND_GRAD_NORM 2e-6
+/* The cls tokens of a young network hardly differ, and MoCo-v3's heads divide by what they differ by: PyTorch
+ * in float32 reaches 2.3e-6. */
+#define SIM_BOUND_GRAD_NORM_MOCO_V3 5e-6
 #define SIM_BOUND_ACTIVATIONS 1e-5
 #define SIM_BOUND_GRADIENTS 1e-5
 #define SIM_BOUND_STATE 2e-5
@@ -47,7 +50,8 @@ struct sim_verdict {
 
 /* Runs the folder's steps from its initial state, judged by the bounds of the backend's precision.  SIM_OK
  * says that everything could be compared, not that it agrees: sim_verify_passes does.  Of several ranks
- * (ops->ranks) each runs its share of the batch, and everything but the activations must be what one makes of all. */
+ * (ops->ranks) each runs its share of the batch, and everything but the activations must be what one makes of
+ * all. */
 sim_status sim_verify(const struct sim_ops *ops, const char *folder,
                       struct sim_verdict verdict[SIM_VERIFY_QUANTITIES]);
 int sim_verify_passes(const struct sim_verdict verdict[SIM_VERIFY_QUANTITIES]);

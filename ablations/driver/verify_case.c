@@ -66,9 +66,15 @@ static sim_status read_zeros(struct sim_case *c, const char *folder)
 
 int sim_case_is_zero(const struct sim_case *c, const char *name)
 {
-    if (strncmp(name, "mm_", 3) == 0) name += 3;
+    /* momentum branches by the online branch's name */
+    static const char *const branches[][2] = {{"mm_", ""}, {"momentum_encoder.", "base_encoder."}};
+    char online[128];
+    snprintf(online, sizeof online, "%s", name);
+    for (size_t k = 0; k < sizeof branches / sizeof *branches; k++)
+        if (strncmp(name, branches[k][0], strlen(branches[k][0])) == 0)
+            snprintf(online, sizeof online, "%s%s", branches[k][1], name + strlen(branches[k][0]));
     for (int i = 0; c->zero[i]; i++)
-        if (strcmp(c->zero[i], name) == 0) return 1;
+        if (strcmp(c->zero[i], online) == 0) return 1;
     return 0;
 }
 

@@ -13,8 +13,8 @@ void sim_verdict_note(struct sim_verdict *v, double error, const char *where);
 
 /* One tensor, by the measure of `v`.  Where the truth is exactly zero (softmax does not see a constant added
  * to every key: the key third of a qkv bias; the tensors that the ground truth lists; running means whose
- * true value is zero) rounding noise has neither relative size nor direction: those parts are held to an
- * absolute bound, noted in `zeros` as a fraction of it. */
+ * true value is zero, or which such a tensor shifts) rounding noise has neither relative size nor direction:
+ * those parts are held to an absolute bound, noted in `zeros` as a fraction of it. */
 void sim_compare_tensor(struct sim_verdict *v, struct sim_verdict *zeros, double zero_bound,
                         const struct sim_case *c, const char *name, const float *ours, const float *truth,
                         int64_t count);

@@ -36,6 +36,10 @@ static const struct name names[] = {
     {SIM_OBJECTIVE_MAE, "dec_depth", "mae.decoder_depth", 0},
     {SIM_OBJECTIVE_MAE, "dec_heads", "mae.decoder_num_heads", 0},
     {SIM_OBJECTIVE_MAE, "norm_pix_loss", "mae.norm_pix_loss", 0},
+    {SIM_OBJECTIVE_MOCO_V3, "proj_hidden", "moco_v3.mlp_dim", 0},
+    {SIM_OBJECTIVE_MOCO_V3, "proj_dim", "moco_v3.dim", 0},
+    {SIM_OBJECTIVE_MOCO_V3, "temperature", "moco_v3.temperature", 0},
+    {SIM_OBJECTIVE_MOCO_V3, "train_patch_embed", "moco_v3.train_patch_embed", 0},
 };
 
 static sim_status set(struct sim_run_config *out, const struct name *name, const json_t *value,

@@ -17,7 +17,7 @@ sim_status sim_classifier_take_encoder(struct sim_classifier *c, const struct si
     for (int r = 0; r < p->count; r++) {
         const struct sim_param *row = &p->row[r];
         if (belongs_to_head(row->name)) continue;
-        int other = sim_params_find(from, row->name);
+        int other = sim_params_find_encoder(from, row->name);
         if (other < 0)
             return sim_fail(SIM_EINVAL, "fine-tuning needs %s, which the encoder lacks", row->name);
         if (from->row[other].count != row->count)

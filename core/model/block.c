@@ -4,9 +4,6 @@
 
 #include "layernorm.h"
 
-#define BN_EPS 1e-5
-#define BN_MOMENTUM 0.1
-
 /* ------------------------------------------------------------------ rows */
 
 static int add_vector(struct sim_params *p, int flags, double value, int partner, int64_t size,
@@ -30,14 +27,9 @@ static struct sim_norm_rows add_norm(struct sim_params *p, const struct sim_bloc
     struct sim_norm_rows r = {.mean = -1, .var = -1, .counter = -1};
     char path[96];
     snprintf(path, sizeof path, "%s.%s%s", prefix, name, s->norm == SIM_BLOCK_BN ? ".bn" : "");
+    if (s->norm == SIM_BLOCK_BN) return sim_batchnorm_add(p, flags, 1, partner, s->dim, path);
     r.w = add_vector(p, flags, 1, partner ? partner->w : -1, s->dim, path, "weight");
     r.b = add_vector(p, flags, 0, partner ? partner->b : -1, s->dim, path, "bias");
-    if (s->norm ==
-        SIM_BLOCK_BN) { /* the momentum branch keeps running statistics of its own: never a partner */
-        r.mean = add_vector(p, SIM_ROW_BUFFER, 0, -1, s->dim, path, "running_mean");
-        r.var = add_vector(p, SIM_ROW_BUFFER, 1, -1, s->dim, path, "running_var");
-        r.counter = sim_params_add_counter(p, "%s.num_batches_tracked", path);
-    }
     return r;
 }
 
@@ -115,8 +107,8 @@ static void norm_forward(const struct sim_ops *o, struct sim_params *p, const st
         o->layernorm(o, y, mean, rstd, x, w, b, rows, dim, SIM_LN_EPS);
         return;
     }
-    o->batchnorm(o, y, mean, rstd, sim_value(p, r->mean), sim_value(p, r->var), x, w, b, 1, rows, dim, BN_EPS,
-                 BN_MOMENTUM);
+    o->batchnorm(o, y, mean, rstd, sim_value(p, r->mean), sim_value(p, r->var), x, w, b, 1, rows, dim,
+                 SIM_BN_EPS, SIM_BN_MOMENTUM);
 }
 
 /* y = x + keep gamma (from w^T + bias): in one product where nothing scales the branch. */

@@ -3,8 +3,8 @@
 #ifndef SIM_BLOCK_H
 #define SIM_BLOCK_H
 
+#include "batchnorm.h"
 #include "buffers.h"
-#include "params.h"
 
 enum sim_block_norm { SIM_BLOCK_BN, SIM_BLOCK_LN };
 
@@ -14,9 +14,6 @@ struct sim_block_shape {
 };
 
 /* Rows of the table; -1 where the block has none. */
-struct sim_norm_rows {
-    int w, b, mean, var, counter;
-};
 struct sim_block_rows {
     struct sim_norm_rows norm1, norm2;
     int qkv_w, qkv_b, proj_w, proj_b, fc1_w, fc1_b, fc2_w, fc2_b, ls1, ls2;

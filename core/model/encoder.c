@@ -31,7 +31,7 @@ static int row_of(struct finder *f, const char *name, int64_t rows, int64_t colu
 {
     char path[96];
     snprintf(path, sizeof path, "%s%s", f->prefix, name);
-    int row = sim_params_find(f->p, path);
+    int row = sim_params_find_encoder(f->p, path);
     if (f->status != SIM_OK) return row;
     if (row < 0)
         f->status = sim_fail(SIM_EINVAL, "the encoder needs %s, which the parameter table lacks", path);
@@ -73,7 +73,7 @@ static sim_status find_rows(struct sim_encoder *e, const struct sim_vit_config *
     }
     f.prefix[0] = 0;
     e->norm.w = e->norm.b = -1;
-    if (sim_params_find(f.p, "norm.weight") >= 0)
+    if (sim_params_find_encoder(f.p, "norm.weight") >= 0)
         e->norm.w = row_of(&f, "norm.weight", d, 1), e->norm.b = row_of(&f, "norm.bias", d, 1);
     return f.status;
 }

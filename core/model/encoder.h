@@ -10,9 +10,9 @@ struct sim_params; /* params.h */
 
 struct sim_encoder;
 
-/* Reads weights from `params` (borrowed, rows named as timm's ViT: cls_token, pos_embed, patch_embed.*,
- * blocks.*, and norm.* where it is there); activations for up to max_batch images are planned and allocated
- * here. */
+/* Reads weights from `params` (borrowed, rows named as timm's ViT, behind params->encoder: cls_token,
+ * pos_embed, patch_embed.*, blocks.*, and norm.* where it is there); activations for up to max_batch images
+ * are planned and allocated here. */
 sim_status sim_encoder_open(struct sim_encoder **out, const struct sim_ops *ops,
                             const struct sim_vit_config *vit, const struct sim_params *params,
                             int64_t max_batch);

@@ -218,6 +218,13 @@ int sim_params_find(const struct sim_params *p, const char *name)
     return -1;
 }
 
+int sim_params_find_encoder(const struct sim_params *p, const char *name)
+{
+    char full[sizeof p->row->name];
+    snprintf(full, sizeof full, "%s%s", p->encoder ? p->encoder : "", name);
+    return sim_params_find(p, full);
+}
+
 void sim_gradients_ready(const struct sim_params *p, int first, int last)
 {
     int64_t from = -1, to = 0; /* one piece: rows that follow each other do so in the gradient too */
@@ -317,9 +324,14 @@ sim_status sim_params_write_encoder(const struct sim_params *p, const char *path
 {
     struct sim_tensor *t;
     int count, kept = 0;
+    const size_t prefix = p->encoder ? strlen(p->encoder) : 0;
     SIM_TRY(sim_params_tensors(p, &t, &count));
-    for (int i = 0; i < count; i++)
-        if (belongs_to_encoder(t[i].name)) t[kept++] = t[i];
+    for (int i = 0; i < count; i++) {
+        if (prefix && strncmp(t[i].name, p->encoder, prefix) != 0) continue;
+        if (!belongs_to_encoder(t[i].name + prefix)) continue;
+        t[kept] = t[i];
+        t[kept++].name += prefix;
+    }
     sim_status status = sim_tensors_write(path, t, kept, metadata);
     free(t);
     return status;

@@ -57,7 +57,8 @@ struct sim_params {
     struct sim_params_host {
         float *value, *gradient, *moment1, *moment2;
     } host;
-    int failed; /* a row could not be added: reported by allocate */
+    const char *encoder; /* before the encoder's names ("base_encoder."); NULL: nothing */
+    int failed;          /* a row could not be added: reported by allocate */
 };
 
 void sim_params_start(struct sim_params *p);
@@ -86,6 +87,8 @@ sim_status sim_params_store(struct sim_params *p);
 void sim_params_count_batch(struct sim_params *p);
 
 int sim_params_find(const struct sim_params *p, const char *name); /* -1 if absent */
+/* The encoder's row that timm's ViT calls `name`; -1 if absent. */
+int sim_params_find_encoder(const struct sim_params *p, const char *name);
 static inline float *sim_value(const struct sim_params *p, int row)
 {
     return row < 0 ? NULL : p->value + p->row[row].offset;

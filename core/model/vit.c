@@ -89,15 +89,32 @@ void sim_embedding_plan(struct sim_embedding *e, const struct sim_ops *o, struct
     e->tokens = sim_arena_acts(a, o, batch * (1 + taken) * e->dim);
 }
 
-sim_act *sim_embedding_forward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,
-                               const float *images, const int32_t *index, int64_t batch, int64_t taken)
+/* e->rows to e->tokens. */
+static sim_act *embed(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,
+                      const int32_t *index, int64_t batch, int64_t taken)
 {
     const int64_t in = 3 * e->patch_size * e->patch_size;
-    o->patchify(o, e->rows, images, index, batch, e->img_size, e->patch_size, taken);
     o->linear(o, e->x, e->rows, sim_value(p, e->w), sim_value(p, e->b), batch * taken, in, e->dim);
     o->embed_tokens(o, e->tokens, e->x, sim_value(p, e->cls), sim_value(p, e->pos), index, batch, taken,
                     e->dim);
     return e->tokens;
+}
+
+sim_act *sim_embedding_forward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,
+                               const float *images, const int32_t *index, int64_t batch, int64_t taken)
+{
+    o->patchify(o, e->rows, images, index, batch, e->img_size, e->patch_size, taken);
+    return embed(o, p, e, index, batch, taken);
+}
+
+sim_act *sim_embedding_of_views(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,
+                                const float *const *images, int views, int64_t batch)
+{
+    const int64_t view = batch * e->patches * 3 * e->patch_size * e->patch_size;
+    for (int v = 0; v < views; v++)
+        o->patchify(o, sim_acts_at(o, e->rows, v * view), images[v], NULL, batch, e->img_size, e->patch_size,
+                    e->patches);
+    return embed(o, p, e, NULL, views * batch, e->patches);
 }
 
 void sim_embedding_backward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,

@@ -58,6 +58,10 @@ void sim_embedding_plan(struct sim_embedding *e, const struct sim_ops *o, struct
 /* images (B, 3, S, S) -> tokens (B, 1 + V, D); index (B, V) or NULL for all patches. */
 sim_act *sim_embedding_forward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,
                                const float *images, const int32_t *index, int64_t batch, int64_t taken);
+/* The same of all patches of several views of a batch, as one: images[v] (B, 3, S, S) of view v -> tokens
+ * (views B, 1 + L, D), those of view 0 first. */
+sim_act *sim_embedding_of_views(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,
+                                const float *const *images, int views, int64_t batch);
 /* Gradients of cls_token and, where trained, of the patch projection, declared ready; x is used as scratch.
  */
 void sim_embedding_backward(const struct sim_ops *o, struct sim_params *p, struct sim_embedding *e,

@@ -25,8 +25,8 @@ struct sim_attention_use {
 
 enum { SIM_ATTENTION_USES = 8 }; /* at most, of one objective */
 
-/* Receives activations by the names of the reference ("online.blocks.0", "pred", ...); shape has 3 numbers;
- * the data is the backend's (read_act).
+/* Receives activations by the names of the reference ("online.blocks.0", "pred", ...); shape has 3 numbers,
+ * images, tokens, width; the data is the backend's (read_act).
  */
 struct sim_trace {
     void (*see)(void *context, const char *name, const sim_act *data, const int64_t shape[3]);

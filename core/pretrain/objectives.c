@@ -1,11 +1,15 @@
 #include "objectives.h"
 
 #include "mae.h"
+#include "moco_v3.h"
 #include "siameseim.h"
 
 /* In the order of sim_objective_kinds. */
 static const char *const names[SIM_OBJECTIVES + 1] = {
-    [SIM_OBJECTIVE_SIAMESEIM] = "siameseim", [SIM_OBJECTIVE_MAE] = "mae"};
+    [SIM_OBJECTIVE_SIAMESEIM] = "siameseim",
+    [SIM_OBJECTIVE_MAE] = "mae",
+    [SIM_OBJECTIVE_MOCO_V3] = "moco_v3",
+};
 
 const struct sim_field sim_objective_field = {"objective",
                                               SIM_FIELD_CHOICE,
@@ -90,6 +94,39 @@ static int mae_attention(struct sim_attention_use out[SIM_ATTENTION_USES], const
     return sim_mae_attention(out, job->vit, &job->config->mae, job->batch, job->hidden);
 }
 
+/* ------------------------------------------------------------------ moco_v3 */
+
+/* The official recipe where it is another than SiameseIM's: whole images, other views, another optimiser. */
+static const struct sim_key_value moco_v3_defaults[] = {
+    {"mask.kind", "none"},         {"augment.filter", "bilinear"},
+    {"augment.flip_last", "true"}, {"train.blr", "1.5e-4"},
+    {"train.weight_decay", "0.1"}, {"train.beta2", "0.999"},
+    {"train.clip_grad", "0"},      {NULL, NULL},
+};
+
+static sim_status moco_v3_check(const struct sim_pretrain_config *c, const struct sim_vit_config *vit,
+                                int64_t hidden)
+{
+    return sim_moco_v3_config_check(&c->moco_v3, vit, hidden);
+}
+
+static sim_status moco_v3_open(struct sim_objective *out, const struct sim_ops *ops,
+                               const struct sim_pretrain_job *job, uint64_t seed)
+{
+    return sim_moco_v3_open(out, ops, job->vit, &job->config->moco_v3, job->batch, seed);
+}
+
+static sim_status moco_v3_cost(struct sim_cost *out, const struct sim_pretrain_job *job, size_t act_bytes)
+{
+    return sim_moco_v3_cost(out, job->vit, &job->config->moco_v3, job->batch, act_bytes);
+}
+
+static int moco_v3_attention(struct sim_attention_use out[SIM_ATTENTION_USES],
+                             const struct sim_pretrain_job *job)
+{
+    return sim_moco_v3_attention(out, job->vit, job->batch);
+}
+
 /* ------------------------------------------------------------------ the table */
 
 const struct sim_objective_kind sim_objective_kinds[SIM_OBJECTIVES] = {
@@ -115,4 +152,15 @@ const struct sim_objective_kind sim_objective_kinds[SIM_OBJECTIVES] = {
                            .open = mae_open,
                            .cost = mae_cost,
                            .attention = mae_attention},
+    [SIM_OBJECTIVE_MOCO_V3] = {.name = "moco_v3",
+                               .about = "MoCo-v3: which image of the batch is the same one, seen anew",
+                               .fields = sim_moco_v3_fields,
+                               .field_count = &sim_moco_v3_field_count,
+                               .offset = offsetof(struct sim_pretrain_config, moco_v3),
+                               .views = 2,
+                               .defaults = moco_v3_defaults,
+                               .check = moco_v3_check,
+                               .open = moco_v3_open,
+                               .cost = moco_v3_cost,
+                               .attention = moco_v3_attention},
 };

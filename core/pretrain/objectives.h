@@ -7,6 +7,7 @@
 #define SIM_OBJECTIVES_H
 
 #include "mae_config.h"
+#include "moco_v3_config.h"
 #include "objective.h"
 #include "siameseim_config.h"
 #include "vit_config.h"
@@ -16,6 +17,7 @@ struct sim_pretrain_config {
     int objective; /* index into sim_objective_kinds */
     struct sim_siameseim_config siameseim;
     struct sim_mae_config mae;
+    struct sim_moco_v3_config moco_v3;
 };
 
 /* What is to be trained. */
@@ -52,7 +54,7 @@ struct sim_objective_kind {
     int (*attention)(struct sim_attention_use out[SIM_ATTENTION_USES], const struct sim_pretrain_job *job);
 };
 
-enum { SIM_OBJECTIVE_SIAMESEIM, SIM_OBJECTIVE_MAE, SIM_OBJECTIVES };
+enum { SIM_OBJECTIVE_SIAMESEIM, SIM_OBJECTIVE_MAE, SIM_OBJECTIVE_MOCO_V3, SIM_OBJECTIVES };
 extern const struct sim_objective_kind sim_objective_kinds[SIM_OBJECTIVES];
 /* The key `objective` itself, for a section at pretrain's place in a configuration. */
 extern const struct sim_field sim_objective_field;

@@ -4,7 +4,7 @@ static const char *const norms[] = {"bn", "ln", NULL};
 static const char *const positions[] = {"full", "no_scale", "none", NULL};
 static const char *const losses[] = {"dense", "global", NULL};
 static const char *const target_norms[] = {"ln", "none", NULL};
-static const char *const schedules[] = {"cosine", "const", NULL};
+static const char *const schedules[] = SIM_MOMENTUM_SCHEDULE_NAMES;
 
 #define F(name, type, low, high, choices, preset, help)                                                      \
     {                                                                                                        \

@@ -2,13 +2,13 @@
 #ifndef SIM_SIAMESEIM_CONFIG_H
 #define SIM_SIAMESEIM_CONFIG_H
 
+#include "momentum_schedule.h"
 #include "vit_config.h"
 
 enum sim_norm_kind { SIM_NORM_BN, SIM_NORM_LN };
 enum sim_relative_position { SIM_RELATIVE_FULL, SIM_RELATIVE_NO_SCALE, SIM_RELATIVE_NONE };
 enum sim_loss_kind { SIM_LOSS_DENSE, SIM_LOSS_GLOBAL };
 enum sim_target_norm { SIM_TARGET_LN, SIM_TARGET_PLAIN };
-enum sim_momentum_schedule { SIM_MOMENTUM_COSINE, SIM_MOMENTUM_CONST };
 
 struct sim_siameseim_config {
     int64_t decoder_embed_dim, decoder_num_heads, projector_depth, predictor_depth;

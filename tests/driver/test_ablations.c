@@ -26,6 +26,7 @@ static const char *const tiny_objectives[SIM_OBJECTIVES] = {
     [SIM_OBJECTIVE_SIAMESEIM] = " --set siameseim.decoder_embed_dim=16 --set siameseim.decoder_num_heads=2",
     [SIM_OBJECTIVE_MAE] =
         " --set mae.decoder_embed_dim=16 --set mae.decoder_num_heads=2 --set mae.decoder_depth=1",
+    [SIM_OBJECTIVE_MOCO_V3] = " --set moco_v3.mlp_dim=16 --set moco_v3.dim=8",
 };
 
 static void tiny(char out[2000], const struct sim_experiment *e)

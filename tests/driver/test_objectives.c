@@ -74,8 +74,10 @@ END_TEST
 
 START_TEST(an_objective_brings_its_defaults)
 {
-    test_ok(open_text("runs: {a: {}, b: {objective: mae}, c: {objective: mae, augment: {crop_min: 0.5}}}\n"));
-    const struct sim_run_config *a = &e.runs[0].config, *b = &e.runs[1].config, *c = &e.runs[2].config;
+    test_ok(open_text("runs: {a: {}, b: {objective: mae}, c: {objective: mae, augment: {crop_min: 0.5}}, "
+                      "d: {objective: moco_v3}}\n"));
+    const struct sim_run_config *a = &e.runs[0].config, *b = &e.runs[1].config, *c = &e.runs[2].config,
+                                *d = &e.runs[3].config;
     ck_assert_int_eq(a->pretrain.objective, SIM_OBJECTIVE_SIAMESEIM);
     ck_assert_int_eq(b->pretrain.objective, SIM_OBJECTIVE_MAE);
     ck_assert_int_eq(a->mask.kind, SIM_MASK_BLOCKWISE);
@@ -86,6 +88,11 @@ START_TEST(an_objective_brings_its_defaults)
     ck_assert_double_eq(b->augment.crop_min, 0.2);
     ck_assert_double_eq(c->augment.crop_min, 0.5);
     ck_assert_double_eq(b->train.clip_grad, 0);
+    ck_assert_int_eq(d->mask.kind, SIM_MASK_NONE);
+    ck_assert_int_eq(d->augment.filter, SIM_FILTER_BILINEAR);
+    ck_assert(d->augment.flip_last && !a->augment.flip_last);
+    ck_assert(d->augment.blur1 == 1 && d->augment.solarize2 == 0.2); /* the views' colours are SiameseIM's */
+    ck_assert_double_eq(d->train.weight_decay, 0.1);
     sim_experiment_close(&e);
 }
 END_TEST
@@ -144,6 +151,8 @@ START_TEST(keys_that_nobody_reads_are_errors)
         {"base: {}\nscales: {mini: {mae: {decoder_depth: 3}}}\n", NULL,
          "mae: no run of this file pre-trains mae"},
         {"runs: {a: {}}\n", "mae.decoder_depth=3", "--set mae.decoder_depth=3: no run pre-trains mae"},
+        {"base: {objective: moco_v3, mask: {kind: random}}\n", NULL, "mask.kind: 38 patches would be hidden"},
+        {"base: {objective: moco_v3, model: {drop_path_rate: 0.1}}\n", NULL, "model.drop_path_rate"},
         {"base: {objective: simsiam}\n", NULL, "objective"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)

@@ -129,17 +129,20 @@ static void run(struct ranks *r, enum launcher how, int size, int code, const ch
 /* ------------------------------------------------------------------ one step, against the truth */
 START_TEST(ranks_together_are_the_golden_run)
 {
-    static const char *const variants[] = {"base", "layer_scale", "global_loss", "no_projector", "mae"};
+    static const char *const variants[] = {"base",         "layer_scale", "global_loss",
+                                           "no_projector", "mae",         "moco_v3"};
     char folders[3000] = "";
     struct ranks r;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 6; i++) {
         char one[64];
         snprintf(one, sizeof one, "golden/%s", variants[i]);
         strcat(strcat(folders, " "), test_path(one));
     }
-    for (int size = 2; size <= 4; size += 2) { /* of a batch of 4: 2 x 2, 4 x 1 */
+    for (int size = 2; size <= 4;
+         size +=
+         2) { /* of a batch of 4: 2 x 2, 4 x 1; moco_v3's 16, whose keys are all ranks': 2 x 8, 4 x 4 */
         run(&r, size == 2 ? TCP : FOLDER, size, 0, "verify%s", folders);
-        ck_assert_msg(strstr(r.said[0], "worst of 5 folders"), "%s", end_of(r.said[0]));
+        ck_assert_msg(strstr(r.said[0], "worst of 6 folders"), "%s", end_of(r.said[0]));
         ck_assert_str_eq(r.said[1], "");
     }
     run(&r, TCP, 3, 1, "verify %s", test_path("golden/base"));
@@ -150,7 +153,7 @@ START_TEST(ranks_together_are_the_golden_run)
         return;
     }
     run(&r, MPI, 2, 0, "verify%s", folders);
-    ck_assert_msg(strstr(r.said[0], "worst of 5 folders"), "%s", end_of(r.said[0]));
+    ck_assert_msg(strstr(r.said[0], "worst of 6 folders"), "%s", end_of(r.said[0]));
 }
 END_TEST
 
@@ -163,6 +166,7 @@ START_TEST(emulated_devices_together_are_the_golden_run)
     ck_assert_msg(strstr(r.said[0], "final state"), "%s", end_of(r.said[0]));
     run(&r, TCP, 2, 0, "verify %s --device cuda --precision bf16", test_path("golden/layer_scale"));
     run(&r, TCP, 2, 0, "verify %s --device cuda --precision fp32", test_path("golden/mae"));
+    run(&r, TCP, 2, 0, "verify %s --device cuda --precision fp32", test_path("golden/moco_v3"));
 }
 END_TEST
 

@@ -39,7 +39,8 @@ static void assert_listed(const struct small *s, int objective)
     const struct sim_pretrain_config config = {
         .objective = objective,
         .siameseim = s->c,
-        .mae = {.decoder_embed_dim = 16, .decoder_depth = 2, .decoder_num_heads = 4, .norm_pix_loss = 1}};
+        .mae = {.decoder_embed_dim = 16, .decoder_depth = 2, .decoder_num_heads = 4, .norm_pix_loss = 1},
+        .moco_v3 = {.mlp_dim = 16, .dim = 8, .temperature = 0.2}};
     const struct sim_pretrain_job job = {&s->vit, &config, s->batch, s->hidden};
     int many = kind->attention(uses, &job);
     double loss;
