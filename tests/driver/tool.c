@@ -129,14 +129,10 @@ const char *fresh(void)
 
 void assert_same_file(const char *folder_a, const char *folder_b, const char *name)
 {
-    char path[900], *x, *y;
-    size_t m, n;
-    snprintf(path, sizeof path, "%s/%s", folder_a, name);
-    test_ok(sim_file_read(path, 1 << 26, &x, &m));
-    snprintf(path, sizeof path, "%s/%s", folder_b, name);
-    test_ok(sim_file_read(path, 1 << 26, &y, &n));
-    ck_assert_msg(m == n && memcmp(x, y, m) == 0, "%s differs between %s and %s", name, folder_a, folder_b);
-    free(x), free(y);
+    char a[900], b[900];
+    snprintf(a, sizeof a, "%s/%s", folder_a, name);
+    snprintf(b, sizeof b, "%s/%s", folder_b, name);
+    test_same_files(a, b);
 }
 
 json_t *record_of(const char *folder, int index)

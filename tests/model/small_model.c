@@ -158,11 +158,3 @@ char *small_read(const char *path, size_t *size)
     test_ok(sim_file_read(path, 64u << 20, &bytes, size));
     return bytes;
 }
-
-void small_same_files(const char *one, const char *other)
-{
-    size_t n, m;
-    char *a = small_read(one, &n), *b = small_read(other, &m);
-    ck_assert_msg(n == m && memcmp(a, b, n) == 0, "%s and %s differ", one, other);
-    free(a), free(b);
-}

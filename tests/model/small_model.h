@@ -46,9 +46,7 @@ sim_status small_step(const struct sim_objective *o, const struct sim_batch *bat
  * or symmetric by accident of the initialisation. */
 void small_shake(struct sim_params *p, uint64_t seed);
 
-/* Whole files, for comparing bytes; *size is set, the caller frees. */
+/* A whole file; *size is set, the caller frees. */
 char *small_read(const char *path, size_t *size);
-/* Asserts that both files hold the same bytes. */
-void small_same_files(const char *one, const char *other);
 
 #endif

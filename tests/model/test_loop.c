@@ -173,7 +173,7 @@ START_TEST(two_runs_one_file)
         struct plan p = plan_of(&s, folder[i]);
         ck_assert_int_eq(train_well(&p, curve[i]), EPOCHS);
     }
-    small_same_files(checkpoint_in(folder[0]), checkpoint_in(folder[1]));
+    test_same_files(checkpoint_in(folder[0]), checkpoint_in(folder[1]));
     same_curves(curve[0], curve[1], EPOCHS);
     ck_assert_int_eq(saved_step(folder[0]), STEPS);
     ck_assert_double_lt(curve[0][EPOCHS - 1].loss, curve[0][0].loss); /* and it learns */
@@ -197,7 +197,7 @@ START_TEST(cut_and_resumed_is_never_cut)
     }
     parts.c.max_steps = 0;
     ck_assert_int_eq(train_well(&parts, b), EPOCHS);
-    small_same_files(checkpoint_in(whole.folder), checkpoint_in(parts.folder));
+    test_same_files(checkpoint_in(whole.folder), checkpoint_in(parts.folder));
     same_curves(a, b, EPOCHS);
     free((void *)whole.folder), free((void *)parts.folder);
 }
@@ -219,7 +219,7 @@ START_TEST(stopped_and_resumed_is_never_stopped)
     ck_assert_int_eq(saved_step(parts.folder), 13);
     parts.fake.stop = 0, parts.fake.stop_at = -1, parts.resume = 1;
     train_well(&parts, b);
-    small_same_files(checkpoint_in(whole.folder), checkpoint_in(parts.folder));
+    test_same_files(checkpoint_in(whole.folder), checkpoint_in(parts.folder));
     same_curves(a, b, EPOCHS);
     free((void *)whole.folder), free((void *)parts.folder);
 }
@@ -237,7 +237,7 @@ START_TEST(threads_change_no_byte)
         struct plan p = plan_of(&s, folder[i]);
         p.threads = 1 + i, p.c.max_steps = 3;
         train_well(&p, NULL);
-        small_same_files(checkpoint_in(folder[0]), checkpoint_in(folder[i]));
+        test_same_files(checkpoint_in(folder[0]), checkpoint_in(folder[i]));
     }
     for (int i = 0; i < 3; i++) free((void *)folder[i]);
 }
@@ -253,7 +253,7 @@ START_TEST(a_finished_run_stays_as_it_is)
     copy_file(checkpoint_in(p.folder), checkpoint_in(kept));
     p.resume = 1;
     ck_assert_int_eq(train_well(&p, b), EPOCHS);
-    small_same_files(checkpoint_in(p.folder), checkpoint_in(kept));
+    test_same_files(checkpoint_in(p.folder), checkpoint_in(kept));
     same_curves(a, b, EPOCHS);
     free((void *)p.folder), free((void *)kept);
 }
@@ -390,8 +390,8 @@ START_TEST(another_runs_checkpoint_is_refused)
         (plan).resume = 1;                                                                                   \
         test_fails(train(&(plan), &r), word);                                                                \
         free(r.curve);                                                                                       \
-        small_same_files(checkpoint_in(p.folder), checkpoint_in(kept));                                      \
-        small_same_files(file_in(p.folder, "curve.json"), file_in(kept, "curve.json"));                      \
+        test_same_files(checkpoint_in(p.folder), checkpoint_in(kept));                                       \
+        test_same_files(file_in(p.folder, "curve.json"), file_in(kept, "curve.json"));                       \
     } while (0)
     struct plan other = p;
     other.hash = "fedcba9876543210";
@@ -499,7 +499,7 @@ START_TEST(a_loss_that_is_no_number_keeps_the_last_checkpoint)
     else
         good.c.max_steps = cases[_i].kept; /* no trace of the step that failed */
     train_well(&good, NULL);
-    small_same_files(checkpoint_in(p.folder), checkpoint_in(good.folder));
+    test_same_files(checkpoint_in(p.folder), checkpoint_in(good.folder));
     free((void *)p.folder), free((void *)good.folder);
 }
 END_TEST
@@ -543,7 +543,7 @@ START_TEST(a_full_disk_leaves_the_previous_checkpoint)
         failures += failed;
         if (failed && n % 7 == 0) { /* resuming each time would only repeat the test of resuming */
             train_well(&p, NULL);
-            small_same_files(checkpoint_in(p.folder), checkpoint_in(whole.folder));
+            test_same_files(checkpoint_in(p.folder), checkpoint_in(whole.folder));
         }
     }
     ck_assert_int_gt(failures, 20); /* both files: their writes, fsyncs, renames, the folder's fsyncs */

@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
+#include "status.h"
+
 void test_skip(const char *format, ...)
 {
     va_list args;
@@ -60,6 +63,16 @@ const char *test_scratch(void)
     snprintf(folder, sizeof folder, "%s/%d-%d", scratch_root, (int)getpid(), count++);
     if (mkdir(folder, 0700) != 0) ck_abort_msg("cannot make a scratch folder %s", folder);
     return folder;
+}
+
+void test_same_files(const char *one, const char *other)
+{
+    char *a, *b;
+    size_t n, m;
+    test_ok(sim_file_read(one, (size_t)64 << 20, &a, &n));
+    test_ok(sim_file_read(other, (size_t)64 << 20, &b, &m));
+    ck_assert_msg(n == m && memcmp(a, b, n) == 0, "%s and %s differ", one, other);
+    free(a), free(b);
 }
 
 int test_free_port(void)

@@ -1,4 +1,5 @@
-/* What every test program shares: finding ../shared, skipping with a reason, a scratch folder, a port. */
+/* What every test program shares: finding ../shared, skipping with a reason, a scratch folder, files alike, a
+ * port. */
 #ifndef SIM_TEST_SUPPORT_H
 #define SIM_TEST_SUPPORT_H
 
@@ -18,6 +19,9 @@ const char *test_shared(const char *relative);
 
 /* A fresh empty folder at every call, gone when test_run returns.  Static buffer. */
 const char *test_scratch(void);
+
+/* Fails the test unless both files are there and hold the same bytes. */
+void test_same_files(const char *one, const char *other);
 
 /* A TCP port that nobody listens on at the moment. */
 int test_free_port(void);
