@@ -112,11 +112,20 @@ sim_status sim_reader_resolve(const struct sim_reader *r, const struct sim_own *
 
 /* ------------------------------------------------------------------ keys of other objectives */
 /* A run's own keys are of its own objective.  What several runs share, in `base`, scales and --set, is of the
- * objective of one of them at least; presets may serve runs of any. */
+ * objective of one of them at least; presets may serve runs of any, and a file whose objective --set replaces
+ * was written for another. */
+
+static int objective_is_set(const struct sim_reader *r)
+{
+    int set = 0;
+    for (int i = 0; i < r->set_count; i++) set |= pair_is(r->sets[i], sim_objective_field.key);
+    return set;
+}
 
 static sim_status check_own(const struct sim_reader *r, const struct sim_own *own, const struct sim_run *run)
 {
     const char *objective = sim_objective_kind_of(&run->config.pretrain)->name;
+    if (objective_is_set(r)) return SIM_OK;
     for (const struct sim_yaml *node = own->map ? own->map->child : NULL; node; node = node->next)
         if (!sim_run_config_takes(&run->config, node->key))
             return sim_reader_fail_key(r, node, "%.80s: run %s pre-trains %s, which has no such keys",
@@ -293,7 +302,7 @@ static sim_status read_file(struct sim_experiment *e, const char *path, const ch
     for (const struct sim_yaml *run = r.runs ? r.runs->child : NULL; run && status == SIM_OK; run = run->next)
         status = append_run(&a, &(struct sim_own){.map = run}, run->key, run);
     if (status == SIM_OK && r.axes) status = sim_axes_each(&r, append_run, &a);
-    if (status == SIM_OK) status = check_shared(&r, e, a.first);
+    if (status == SIM_OK && !objective_is_set(&r)) status = check_shared(&r, e, a.first);
     if (status == SIM_OK) status = sim_claims_check(&r, e, a.first);
     sim_reader_close(&r);
     return status;

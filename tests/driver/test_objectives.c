@@ -6,7 +6,9 @@
 
 #include "experiment.h"
 #include "file.h"
+#include "safetensors.h"
 #include "support.h"
+#include "tool.h"
 
 static struct sim_experiment e;
 
@@ -169,6 +171,9 @@ START_TEST(keys_that_some_run_reads_may_be_shared)
     ck_assert_int_eq(e.runs[1].config.pretrain.mae.decoder_depth, 3);
     ck_assert_int_eq(e.runs[1].config.pretrain.mae.decoder_num_heads, 2);
     sim_experiment_close(&e);
+    test_ok(open_set("base: {siameseim: {momentum: 0.9}}\n",
+                     "objective=mae")); /* a file that was written for another */
+    sim_experiment_close(&e);
 }
 END_TEST
 
@@ -199,6 +204,36 @@ START_TEST(idle_sections_say_nothing)
 }
 END_TEST
 
+/* ------------------------------------------------------------------ a run */
+
+/* MAE on a file that was written for SiameseIM: it learns, is scored, and its encoder has its norm. */
+START_TEST(a_run_of_another_objective)
+{
+    const char *out = fresh();
+    char path[700];
+    struct sim_tensors *file;
+    expect(tool("run %s --out %s --threads 1 --set objective=mae --set train.epochs=8 --set train.lr=4e-3",
+                smoke_file(), out) == 0,
+           "mae: 0.14 M parameters");
+    ck_assert_ptr_null(strstr(said, "momentum 0"));
+    json_t *record = record_of(out, -1), *config = json_object_get(record, "config"),
+           *curve = json_object_get(record, "curve");
+    ck_assert_str_eq(json_string_value(json_object_get(config, "objective")), "mae");
+    ck_assert_ptr_nonnull(json_object_get(config, "mae"));
+    ck_assert_ptr_null(json_object_get(config, "siameseim"));
+    ck_assert_uint_eq(json_array_size(curve), 8);
+    ck_assert_double_lt(json_number_value(json_object_get(json_array_get(curve, 7), "loss")),
+                        0.95 * json_number_value(json_object_get(json_array_get(curve, 0), "loss")));
+    ck_assert_uint_ge(json_array_size(json_object_get(record, "scores")), 4);
+    json_decref(record);
+    snprintf(path, sizeof path, "%s/smoke/encoder.safetensors", out);
+    test_ok(sim_tensors_open(&file, path));
+    ck_assert_ptr_nonnull(sim_tensors_find(file, "norm.weight"));
+    ck_assert_ptr_null(sim_tensors_find(file, "decoder_norm.weight"));
+    sim_tensors_close(file);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("objectives");
@@ -210,6 +245,8 @@ int main(void)
     tcase_add_test(c, keys_that_nobody_reads_are_errors);
     tcase_add_test(c, keys_that_some_run_reads_may_be_shared);
     tcase_add_test(c, idle_sections_say_nothing);
+    tcase_add_test(c, a_run_of_another_objective);
+    tcase_set_timeout(c, 120);
     suite_add_tcase(s, c);
     return test_run(s);
 }
