@@ -82,6 +82,8 @@ static sim_status draw_image(const struct sim_run_config *c, const struct sim_im
         printf("geometry: di %.4g, dj %.4g, sh %.4g, sw %.4g, flip %g, fj %.4g\n", (double)g[0], (double)g[1],
                (double)g[2], (double)g[3], (double)g[4], (double)g[5]);
         printf("mask: %ld of %ld patches hidden\n", (long)hidden, (long)(grid * grid));
+        const struct sim_objective_kind *kind = sim_objective_kind_of(&c->pretrain);
+        if (kind->views == 1) printf("%s is shown view 1 alone\n", kind->name);
         printf("written: %s/{view1,view2,mask,geometry}.png\n", folder);
     }
     free(mask);
