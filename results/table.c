@@ -126,7 +126,7 @@ void sim_table_explain(FILE *to, const struct sim_summary *e, const char *before
     if (e->score_count)
         fprintf(
             to,
-            "%sScores: of the frozen encoder, in percent; lift: points over the same encoder untrained.%s",
+            "%sScores: of the encoder, frozen but for finetune, in percent; lift: points over the same encoder untrained.%s",
             before, after);
     if (several)
         fprintf(to, "%sa ± s: mean and standard deviation over n seeds; 95 %%: interval of the mean.%s",

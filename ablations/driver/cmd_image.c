@@ -10,6 +10,7 @@
 #include "nearest.h"
 #include "options.h"
 #include "pixels.h"
+#include "randaugment.h"
 
 static const char help[] =
     "usage: siameseim image OP [KEY=VALUE]... IN OUT.png\n"
@@ -33,6 +34,18 @@ static const char help[] =
     "  blur sigma=                    im.filter(ImageFilter.GaussianBlur(sigma))\n"
     "  solarise                       values from 128 on are inverted: ImageOps.solarize(im)\n"
     "\n"
+    "and those of RandAugment, as timm makes them:\n"
+    "  autocontrast, equalize, invert ImageOps.autocontrast(im), equalize(im), invert(im)\n"
+    "  posterize bits=                ImageOps.posterize(im, bits)\n"
+    "  solarize_from threshold=       ImageOps.solarize(im, threshold)\n"
+    "  solarize_add add=              values below 128 grow by so much, to 255\n"
+    "  sharpness factor=              ImageEnhance.Sharpness(im).enhance(factor)\n"
+    "  rotate degrees=                im.rotate(degrees, BICUBIC, fillcolor=(124, 116, 104))\n"
+    "  shear_x factor=, shear_y factor=\n"
+    "                                 im.transform(im.size, AFFINE, (1, factor, 0, 0, 1, 0), BICUBIC, ...)\n"
+    "  translate_x share=, translate_y share=\n"
+    "                                 by so much of the side, likewise\n"
+    "\n"
     "gray, grayscale and solarize are taken too.\n"
     "\n"
     "example: siameseim image crop_resize i=10 j=20 h=200 w=300 size=224 filter=bicubic photo.jpg view.png\n"
@@ -40,8 +53,9 @@ static const char help[] =
 
 enum { MAX_KEYS = 6, MAX_SIZE = 16384 };
 
-enum key { I, J, H, W, SIZE, FILTER, FACTOR, SIGMA, KEYS };
-static const char *const key_names[KEYS] = {"i", "j", "h", "w", "size", "filter", "factor", "sigma"};
+enum key { I, J, H, W, SIZE, FILTER, FACTOR, SIGMA, DEGREES, SHARE, BITS, THRESHOLD, ADD, KEYS };
+static const char *const key_names[KEYS] = {
+    "i", "j", "h", "w", "size", "filter", "factor", "sigma", "degrees", "share", "bits", "threshold", "add"};
 
 /* What stands on the command line: value[k] where given[k]. */
 struct values {
@@ -54,7 +68,7 @@ struct operation {
     const char *name, *other_names[2];
     enum key keys[MAX_KEYS];
     int key_count;
-    double low, high; /* of factor or sigma */
+    double low, high; /* of the number it takes, corners and sizes aside */
     sim_status (*apply)(struct sim_image *im, const struct values *v);
 };
 
@@ -99,6 +113,31 @@ static sim_status blur(struct sim_image *im, const struct values *v)
     return sim_pixels_blur(im->rgb, im->width, im->height, v->value[SIGMA]);
 }
 
+/* RandAugment's take one number or none. */
+static sim_status randaugment(struct sim_image *im, enum sim_randaugment_op op, double value)
+{
+    const struct sim_randaugment_step step = {op, value};
+    return sim_randaugment_apply(&step, im->rgb, im->width, im->height);
+}
+#define RANDAUGMENT(name, op, key)                                                                           \
+    static sim_status name(struct sim_image *im, const struct values *v)                                     \
+    {                                                                                                        \
+        return randaugment(im, op, v->value[key]);                                                           \
+    }
+RANDAUGMENT(autocontrast, SIM_RA_AUTO_CONTRAST, FACTOR)
+RANDAUGMENT(equalize, SIM_RA_EQUALIZE, FACTOR)
+RANDAUGMENT(invert, SIM_RA_INVERT, FACTOR)
+RANDAUGMENT(posterize, SIM_RA_POSTERIZE, BITS)
+RANDAUGMENT(solarize_from, SIM_RA_SOLARIZE, THRESHOLD)
+RANDAUGMENT(solarize_add, SIM_RA_SOLARIZE_ADD, ADD)
+RANDAUGMENT(sharpness, SIM_RA_SHARPNESS, FACTOR)
+RANDAUGMENT(rotate, SIM_RA_ROTATE, DEGREES)
+RANDAUGMENT(shear_x, SIM_RA_SHEAR_X, FACTOR)
+RANDAUGMENT(shear_y, SIM_RA_SHEAR_Y, FACTOR)
+RANDAUGMENT(translate_x, SIM_RA_TRANSLATE_X, SHARE)
+RANDAUGMENT(translate_y, SIM_RA_TRANSLATE_Y, SHARE)
+#undef RANDAUGMENT
+
 static const struct operation operations[] = {
     {"crop_resize", {0}, {I, J, H, W, SIZE, FILTER}, 6, 0, 0, crop_resize},
     {"hflip", {0}, {0}, 0, 0, 0, hflip},
@@ -109,6 +148,18 @@ static const struct operation operations[] = {
     {"grey", {"gray", "grayscale"}, {0}, 0, 0, 0, grey},
     {"blur", {0}, {SIGMA}, 1, 0, 1000, blur},
     {"solarise", {"solarize"}, {0}, 0, 0, 0, solarise},
+    {"autocontrast", {0}, {0}, 0, 0, 0, autocontrast},
+    {"equalize", {0}, {0}, 0, 0, 0, equalize},
+    {"invert", {0}, {0}, 0, 0, 0, invert},
+    {"posterize", {0}, {BITS}, 1, 0, 8, posterize},
+    {"solarize_from", {0}, {THRESHOLD}, 1, 0, 256, solarize_from},
+    {"solarize_add", {0}, {ADD}, 1, 0, 255, solarize_add},
+    {"sharpness", {0}, {FACTOR}, 1, 0, 100, sharpness},
+    {"rotate", {0}, {DEGREES}, 1, -360, 360, rotate},
+    {"shear_x", {0}, {FACTOR}, 1, -100, 100, shear_x},
+    {"shear_y", {0}, {FACTOR}, 1, -100, 100, shear_y},
+    {"translate_x", {0}, {SHARE}, 1, -1, 1, translate_x},
+    {"translate_y", {0}, {SHARE}, 1, -1, 1, translate_y},
 };
 enum { OPERATIONS = sizeof operations / sizeof *operations };
 
@@ -161,9 +212,12 @@ static sim_status parse_value(const struct operation *o, enum key key, const cha
         *out = strcmp(text, "bicubic") ? SIM_RESAMPLE_BILINEAR : SIM_RESAMPLE_BICUBIC;
         return SIM_OK;
     }
-    if (key != FACTOR && key != SIGMA) {
+    const int place = key == I || key == J || key == H || key == W || key == SIZE;
+    if (place || key == BITS || key == THRESHOLD || key == ADD) {
         int64_t whole;
-        const int64_t low = key == I || key == J ? 0 : 1, high = key == SIZE ? MAX_SIZE : INT32_MAX;
+        const int64_t low = !place || key == I || key == J ? 0 : 1, high = key == SIZE ? MAX_SIZE
+                                                                           : place     ? INT32_MAX
+                                                                                       : (int64_t)o->high;
         SIM_TRY(sim_options_whole(key_names[key], text, low, high, &whole));
         *out = (double)whole;
         return SIM_OK;

@@ -182,7 +182,9 @@ sim_status sim_run_config_cost(const struct sim_run_config *c, int64_t images, s
 
 sim_status sim_run_config_hash(const struct sim_run_config *c, char out[17])
 {
-    struct sim_run_config bare = *c;
+    struct sim_run_config bare = *c, plain;
+    SIM_TRY(sim_run_config_preset(&plain, c->pretrain.objective));
+    if (!c->eval.finetune) bare.finetune = plain.finetune; /* what nobody asks for */
     bare.data.workers = bare.data.cache_mb = 0;
     bare.train.save_every_epochs = bare.train.save_every_steps = 0;
     bare.finetune.save_every_epochs = 0;

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "classifier.h"
 #include "ranks.h"
 #include "step.h"
 #include "verify_compare.h"
+#include "verify_probe.h"
 
 /* ------------------------------------------------------------------ the run */
 
@@ -29,9 +31,17 @@ static void take_share(const struct sim_ops *ops, const struct sim_case *c, stru
 {
     const int64_t first = first_image(ops, b->size), side = c->config.model.img_size,
                   grid = side / c->config.model.patch_size;
-    b->view1 += first * 3 * side * side, b->view2 += first * 3 * side * side;
-    b->mask += first * grid * grid, b->geometry += first * 6;
-    b->size /= sim_ranks_size(ops->ranks);
+    if (!ops->ranks) return;
+    b->view1 += first * 3 * side * side;
+    if (b->view2) b->view2 += first * 3 * side * side;
+    if (b->mask) b->mask += first * grid * grid;
+    if (b->geometry) b->geometry += first * 6;
+    if (b->target) b->target += first * c->classes;
+    const int64_t share = b->size / sim_ranks_size(ops->ranks);
+    for (int64_t k = 0; b->keep && k < 2 * c->config.model.depth;
+         k++) /* (2 depth, B): rows grow shorter in place */
+        memmove(c->keep + k * share, c->keep + k * b->size + first, (size_t)share * sizeof *c->keep);
+    b->size = share;
 }
 
 static void see(void *context, const char *name, const sim_act *data, const int64_t shape[3])
@@ -75,8 +85,8 @@ static sim_status compare_gradients(const struct sim_case *c, const struct sim_p
         trained++;
         snprintf(full, sizeof full, "grad.%s", row->name);
         SIM_TRY(sim_tensors_expect(c->step0, full, SIM_F32, row->dims, row->shape, &t));
-        sim_compare_tensor(&v[SIM_VERIFY_GRADIENTS], &v[SIM_VERIFY_ZEROS], unit * c->grad_norm[0], c,
-                           row->name, p->host.gradient + row->gradient, t->data, row->count);
+        sim_compare_tensor(&v[SIM_VERIFY_GRADIENTS], &v[SIM_VERIFY_ZEROS], unit * c->first_norm, c, row->name,
+                           p->host.gradient + row->gradient, t->data, row->count);
     }
     if (trained != expected)
         return sim_fail(SIM_EFORMAT,
@@ -149,37 +159,72 @@ static sim_status walk(const struct sim_case *c, struct sim_objective *o, struct
         char step[32];
         SIM_TRY(sim_case_batch(c, s, &batch));
         take_share(o->ops, c, &batch);
-        SIM_TRY(sim_train_step(optimiser, &batch, c->lr[s], c->momentum[s], 0, s == 0 ? &trace : NULL, &r));
+        SIM_TRY(sim_train_step(optimiser, &batch, c->lr[s], c->momentum ? c->momentum[s] : 0, 0,
+                               s == 0 ? &trace : NULL, &r));
         snprintf(step, sizeof step, "step %ld", (long)s);
         sim_verdict_note(&v[SIM_VERIFY_LOSS], fabs(r.loss - c->loss[s]) / fabs(c->loss[s]), step);
-        sim_verdict_note(&v[SIM_VERIFY_GRAD_NORM],
-                         fabs(r.grad_norm - c->grad_norm[s]) / fabs(c->grad_norm[s]), step);
+        const double norm = c->grad_norm ? c->grad_norm[s] : c->first_norm;
+        if (c->grad_norm || s == 0)
+            sim_verdict_note(&v[SIM_VERIFY_GRAD_NORM], fabs(r.grad_norm - norm) / norm, step);
         SIM_TRY(watch.status);
         if (s == 0) SIM_TRY(compare_gradients(c, o->params, v));
     }
     return compare_state(c, o->params, v);
 }
 
-sim_status sim_verify(const struct sim_ops *ops, const char *folder,
-                      struct sim_verdict verdict[SIM_VERIFY_QUANTITIES])
+/* The model that the case is about: an objective of the table, or the classifier of fine-tuning, which
+ * *classifier owns. */
+static sim_status open_model(const struct sim_case *c, const struct sim_ops *ops, struct sim_objective *o,
+                             struct sim_classifier **classifier)
+{
+    const int64_t share = c->batch / sim_ranks_size(ops->ranks);
+    const struct sim_pretrain_job job = {&c->config.model, &c->config.pretrain, share, c->hidden};
+    if (!c->classes) return sim_objective_kind_of(&c->config.pretrain)->open(o, ops, &job, 0);
+    struct sim_classifier_shape shape = {.vit = c->config.model,
+                                         .classes = c->classes,
+                                         .batch = share,
+                                         .layer_decay = c->config.finetune.layer_decay,
+                                         .training = 1};
+    shape.vit.drop_path_rate = 0.5; /* any: the factors are given */
+    SIM_TRY(sim_classifier_open(classifier, ops, &shape, 0));
+    sim_classifier_objective(*classifier, o);
+    return SIM_OK;
+}
+
+static sim_status verify_model(const struct sim_ops *ops, const char *folder, struct sim_tensors *steps,
+                               struct sim_verdict verdict[SIM_VERIFY_QUANTITIES])
 {
     sim_verdicts_start(verdict, ops->precision);
     struct sim_case c;
     struct sim_objective o = {0};
+    struct sim_classifier *classifier = NULL;
     struct sim_optimiser optimiser = {0};
-    SIM_TRY(sim_case_open(&c, folder));
+    SIM_TRY(sim_case_open(&c, folder, steps));
     const int64_t ranks = sim_ranks_size(ops->ranks);
-    const struct sim_pretrain_job job = {&c.config.model, &c.config.pretrain, c.batch / ranks, c.hidden};
     sim_status s = SIM_OK;
     if (c.batch % ranks)
         s = sim_fail(SIM_EINVAL, "its batch of %ld does not divide by %ld ranks", (long)c.batch, (long)ranks);
-    if (s == SIM_OK) s = sim_objective_kind_of(&c.config.pretrain)->open(&o, ops, &job, 0);
+    if (s == SIM_OK) s = open_model(&c, ops, &o, &classifier);
     if (s == SIM_OK) s = sim_optimiser_open(&optimiser, &o, &c.config.train);
     if (s == SIM_OK) s = walk(&c, &o, &optimiser, verdict);
     if (s != SIM_OK) s = sim_context(s, "%s", folder);
     sim_optimiser_close(&optimiser);
     if (o.close) o.close(&o);
+    sim_classifier_close(classifier);
     sim_case_close(&c);
+    return s;
+}
+
+sim_status sim_verify(const struct sim_ops *ops, const char *folder,
+                      struct sim_verdict verdict[SIM_VERIFY_QUANTITIES])
+{
+    struct sim_tensors *steps;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/steps.safetensors", folder);
+    SIM_TRY(sim_tensors_open(&steps, path));
+    if (!sim_verify_is_probe(steps)) return verify_model(ops, folder, steps, verdict);
+    sim_status s = sim_verify_probe(folder, steps, verdict);
+    sim_tensors_close(steps);
     return s;
 }
 

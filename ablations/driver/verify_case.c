@@ -40,7 +40,8 @@ static sim_status number(const struct sim_case *c, const char *folder, const cha
 static sim_status read_optimiser(struct sim_case *c, const char *folder)
 {
     SIM_TRY(number(c, folder, "weight_decay", 0, &c->config.train.weight_decay));
-    SIM_TRY(number(c, folder, "clip", 0, &c->config.train.clip_grad));
+    c->config.train.clip_grad = 0;
+    if (!c->config.eval.finetune) SIM_TRY(number(c, folder, "clip", 0, &c->config.train.clip_grad));
     SIM_TRY(number(c, folder, "betas", 0, &c->config.train.beta1));
     SIM_TRY(number(c, folder, "betas", 1, &c->config.train.beta2));
     return number(c, folder, "eps", 0, &c->config.train.eps);
@@ -91,8 +92,27 @@ static sim_status tensor_of(const struct sim_case *c, const char *name, int64_t 
     return SIM_OK;
 }
 
+/* Of fine-tuning: images, targets, and of every image its factors, block by block, which are kept the other
+ * way round here. */
+static sim_status classifier_batch(const struct sim_case *c, int64_t s, struct sim_batch *out)
+{
+    const int64_t side = c->config.model.img_size, branches = 2 * c->config.model.depth;
+    const int64_t image[] = {c->batch, 3, side, side}, target[] = {c->batch, c->classes},
+                  drop[] = {c->batch, branches};
+    const void *x, *t, *d;
+    SIM_TRY(tensor_of(c, "x", s, SIM_F32, 4, image, &x));
+    SIM_TRY(tensor_of(c, "target", s, SIM_F32, 2, target, &t));
+    SIM_TRY(tensor_of(c, "drop_path", s, SIM_F32, 2, drop, &d));
+    for (int64_t b = 0; b < c->batch; b++)
+        for (int64_t k = 0; k < branches; k++)
+            c->keep[k * c->batch + b] = ((const float *)d)[b * branches + k];
+    *out = (struct sim_batch){.size = c->batch, .view1 = x, .target = t, .keep = c->keep};
+    return SIM_OK;
+}
+
 sim_status sim_case_batch(const struct sim_case *c, int64_t s, struct sim_batch *out)
 {
+    if (c->classes) return classifier_batch(c, s, out);
     const int64_t side = c->config.model.img_size, grid = side / c->config.model.patch_size;
     const int64_t image[] = {c->batch, 3, side, side}, mask[] = {c->batch, grid * grid},
                   geom[] = {c->batch, 6};
@@ -113,8 +133,40 @@ static sim_status series(const struct sim_case *c, const char *name, const doubl
     return SIM_OK;
 }
 
+static sim_status read_classifier_steps(struct sim_case *c, const char *folder)
+{
+    const struct sim_tensor *loss = sim_tensors_find(c->steps, "loss"),
+                            *t = sim_tensors_find(c->steps, "target.0");
+    if (!loss || loss->dims != 1 || loss->count < 1 || !t || t->dims != 2 || t->shape[0] < 1 ||
+        t->shape[1] < 2)
+        return sim_fail(SIM_EFORMAT, "%s/steps.safetensors: needs loss (steps) and target.0 (batch, classes)",
+                        folder);
+    c->count = loss->count, c->batch = t->shape[0], c->classes = t->shape[1];
+    SIM_TRY(sim_vit_config_check(&c->config.model));
+    c->keep = calloc((size_t)(2 * c->config.model.depth), (size_t)c->batch * sizeof *c->keep);
+    if (!c->keep)
+        return sim_fail(SIM_ENOMEM, "%s: no memory for the factors of %ld images", folder, (long)c->batch);
+    SIM_TRY(series(c, "loss", &c->loss));
+    SIM_TRY(series(c, "lr", &c->lr));
+    return SIM_OK;
+}
+
+/* All gradients of the first step as one vector. */
+static void measure_gradients(struct sim_case *c)
+{
+    double sum = 0;
+    for (int i = 0; i < sim_tensors_count(c->step0); i++) {
+        const struct sim_tensor *t = sim_tensors_at(c->step0, i);
+        if (strncmp(t->name, "grad.", 5) != 0 || t->dtype != SIM_F32) continue;
+        for (int64_t k = 0; k < t->count; k++) sum += pow(((const float *)t->data)[k], 2);
+    }
+    c->first_norm = sqrt(sum);
+}
+
 static sim_status read_steps(struct sim_case *c, const char *folder)
 {
+    measure_gradients(c);
+    if (c->config.eval.finetune) return read_classifier_steps(c, folder);
     const struct sim_tensor *loss = sim_tensors_find(c->steps, "loss"),
                             *x1 = sim_tensors_find(c->steps, "x1.0");
     if (!loss || loss->dims != 1 || loss->count < 1 || !x1 || x1->dims != 4 || x1->shape[0] < 1)
@@ -151,7 +203,6 @@ static sim_status open_one(struct sim_tensors **out, const char *folder, const c
 static sim_status open_all(struct sim_case *c, const char *folder)
 {
     SIM_TRY(open_one(&c->init, folder, "init"));
-    SIM_TRY(open_one(&c->steps, folder, "steps"));
     SIM_TRY(open_one(&c->step0, folder, "step0"));
     SIM_TRY(open_one(&c->final, folder, "final"));
     SIM_TRY(read_config(c, folder));
@@ -160,9 +211,9 @@ static sim_status open_all(struct sim_case *c, const char *folder)
     return read_steps(c, folder);
 }
 
-sim_status sim_case_open(struct sim_case *out, const char *folder)
+sim_status sim_case_open(struct sim_case *out, const char *folder, struct sim_tensors *steps)
 {
-    *out = (struct sim_case){0};
+    *out = (struct sim_case){.steps = steps};
     sim_status s = open_all(out, folder);
     if (s != SIM_OK) sim_case_close(out);
     return s;
@@ -174,5 +225,6 @@ void sim_case_close(struct sim_case *c)
     sim_tensors_close(c->step0), sim_tensors_close(c->final);
     for (int i = 0; c->zero && c->zero[i]; i++) free(c->zero[i]);
     free(c->zero);
+    free(c->keep);
     *c = (struct sim_case){0};
 }

@@ -149,8 +149,8 @@ void sim_compare_tensor(struct sim_verdict *v, struct sim_verdict *zeros, double
     sim_verdict_note(v, distance(ours, truth, count), name);
 }
 
-static void head(struct sim_heading *h, const float *ours, const float *truth, const float *start,
-                 int64_t count)
+void sim_heading_add_all(struct sim_heading *h, const float *ours, const float *truth, const float *start,
+                         int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
         double a = (double)ours[i] - (double)start[i], b = (double)truth[i] - (double)start[i];
@@ -164,10 +164,10 @@ void sim_heading_add(struct sim_heading *h, const struct sim_case *c, const char
     if (sim_case_is_zero(c, name)) return;
     if (ends_with(name, "attn.qkv.bias")) {
         int64_t third = count / 3;
-        head(h, ours, truth, start, third);
-        head(h, ours + 2 * third, truth + 2 * third, start + 2 * third, third);
+        sim_heading_add_all(h, ours, truth, start, third);
+        sim_heading_add_all(h, ours + 2 * third, truth + 2 * third, start + 2 * third, third);
     } else {
-        head(h, ours, truth, start, count);
+        sim_heading_add_all(h, ours, truth, start, count);
     }
 }
 

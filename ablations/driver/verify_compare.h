@@ -25,6 +25,9 @@ struct sim_heading {
 };
 void sim_heading_add(struct sim_heading *h, const struct sim_case *c, const char *name, const float *ours,
                      const float *truth, const float *start, int64_t count);
+/* The same of a tensor of which no part is noise. */
+void sim_heading_add_all(struct sim_heading *h, const float *ours, const float *truth, const float *start,
+                         int64_t count);
 double sim_heading_error(const struct sim_heading *h); /* 1 - cosine */
 
 /* |a - b| / |b| in L2 (|a - b| where b is zero); 1 - cosine (0 where both are zero). */

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a reference calls a key of ours.  objective -1: every reference has it. */
+enum { EVERY = -1, FINETUNE = -2 };
+
+/* What a reference calls a key of ours.  objective: of a table's row, EVERY reference's, or that of FINETUNE
+ * alone. */
 struct name {
     int objective;
     const char *reference, *key;
@@ -13,12 +16,13 @@ struct name {
 };
 
 static const struct name names[] = {
-    {-1, "img", "model.img_size", 0},
-    {-1, "patch", "model.patch_size", 0},
-    {-1, "dim", "model.embed_dim", 0},
-    {-1, "depth", "model.depth", 0},
-    {-1, "heads", "model.num_heads", 0},
-    {-1, "mlp_ratio", "model.mlp_ratio", 0},
+    {EVERY, "img", "model.img_size", 0},
+    {EVERY, "patch", "model.patch_size", 0},
+    {EVERY, "dim", "model.embed_dim", 0},
+    {EVERY, "depth", "model.depth", 0},
+    {EVERY, "heads", "model.num_heads", 0},
+    {EVERY, "mlp_ratio", "model.mlp_ratio", 0},
+    {FINETUNE, "layer_decay", "finetune.layer_decay", 0},
     {SIM_OBJECTIVE_SIAMESEIM, "layer_scale", "model.init_values", 0},
     {SIM_OBJECTIVE_SIAMESEIM, "dec_dim", "siameseim.decoder_embed_dim", 0},
     {SIM_OBJECTIVE_SIAMESEIM, "dec_heads", "siameseim.decoder_num_heads", 0},
@@ -58,10 +62,11 @@ static sim_status set(struct sim_run_config *out, const struct name *name, const
 
 static sim_status set_all(struct sim_run_config *out, const json_t *config, const char *file)
 {
+    const int objective = out->eval.finetune ? FINETUNE : out->pretrain.objective;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const struct name *n = &names[i];
         const json_t *value = json_object_get(config, n->reference);
-        if (n->objective >= 0 && n->objective != out->pretrain.objective) continue;
+        if (n->objective != EVERY && n->objective != objective) continue;
         if (value)
             SIM_TRY(set(out, n, value, file));
         else if (!n->optional)
@@ -74,17 +79,20 @@ static sim_status set_all(struct sim_run_config *out, const json_t *config, cons
 sim_status sim_verify_config(struct sim_run_config *out, const char *objective, const char *json,
                              const char *file)
 {
+    const int finetune = objective && strcmp(objective, "finetune") == 0;
     char known[200] = "";
-    int kind = -1;
+    int kind = finetune ? 0 : -1;
     for (int i = 0; i < SIM_OBJECTIVES; i++) {
         if (objective && strcmp(objective, sim_objective_kinds[i].name) == 0) kind = i;
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "",
                  sim_objective_kinds[i].name);
     }
     if (kind < 0)
-        return sim_fail(SIM_EFORMAT, "%s: the objective in the metadata is \"%s\"; this command verifies %s",
+        return sim_fail(SIM_EFORMAT,
+                        "%s: the objective in the metadata is \"%s\"; this command verifies %s, finetune",
                         file, objective ? objective : "", known);
     SIM_TRY(sim_run_config_preset(out, kind));
+    out->eval.finetune = finetune;
     json_error_t error = {.text = "there is none"};
     json_t *config = json ? json_loads(json, 0, &error) : NULL;
     sim_status status =

@@ -108,13 +108,19 @@ static int spells(const struct sim_yaml_file *preset, const struct sim_section *
     return map && sim_yaml_find(map, f->key);
 }
 
-/* A rival's recipe is its own from the model to the optimiser; data and scores are the paper's.  All but what
- * is the machine's, the made-up set's, or fine-tuning's, which only eval.finetune asks for. */
+/* A rival's recipe is its own from the model to the optimiser; data and scores are the paper's.  All but what is the
+ * machine's, or the made-up set's, and weights from elsewhere. */
 START_TEST(the_paper_preset_spells_out_every_key)
 {
-    static const char *const others[] = {"seed",         "data.workers",      "data.cache_mb",
-                                         "finetune.",    "data.procedural_",  "train.save_every_steps",
-                                         "compute.tune", "compute.cuda_graph"};
+    static const char *const others[] = {"seed",
+                                         "data.workers",
+                                         "data.cache_mb",
+                                         "finetune.save",
+                                         "data.procedural_",
+                                         "finetune.encoder",
+                                         "train.save_every_steps",
+                                         "compute.tune",
+                                         "compute.cuda_graph"};
     static const char *const shared[] = {"data", "eval", "finetune", "compute"};
     struct sim_yaml_file *paper = NULL, *own = NULL;
     struct sim_run_config c;

@@ -19,6 +19,8 @@ static const struct {
 } cases[] = {{"fp32", "golden/fresh/odd"},
              {"tf32", "golden/fresh/odd"},
              {"bf16", "golden/base"},
+             {"fp32", "golden/finetune"},
+             {"bf16", "golden/finetune"},
              {"fp32", "golden/fresh/deep_still"},
              {"bf16", "golden/fresh/deep_still"},
              {"fp32", "golden/fresh/shared_bare"},

@@ -112,6 +112,12 @@ START_TEST(hash_leaves_out_what_changes_no_result)
         "base: {data: {workers: 3, cache_mb: 7}, train: {save_every_steps: 5, save_every_epochs: 2}}\n"));
     ck_assert_str_eq(e.runs[0].config_hash, first);
     sim_experiment_close(&e);
+    test_ok(open_text("base: {finetune: {epochs: 7, mixup: 0, encoder: x}}\n")); /* eval.finetune is false */
+    ck_assert_str_eq(e.runs[0].config_hash, first);
+    sim_experiment_close(&e);
+    test_ok(open_text("base: {eval: {finetune: true}, finetune: {batch_size: 16}}\n"));
+    ck_assert_str_ne(e.runs[0].config_hash, first);
+    sim_experiment_close(&e);
     test_ok(open_text("base: {train: {max_steps: 5}}\n"));
     ck_assert_str_ne(e.runs[0].config_hash, first);
     sim_experiment_close(&e);

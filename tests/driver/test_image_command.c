@@ -83,6 +83,14 @@ START_TEST(operations)
     AFTER(sim_pixels_solarize(rgb, W, H, SIM_SOLARIZE_HALF), "solarise IN OUT");
     AFTER(sim_pixels_solarize(rgb, W, H, SIM_SOLARIZE_HALF), "solarize IN OUT");
     AFTER(test_ok(sim_pixels_blur(rgb, W, H, 1.5)), "blur sigma=1.5 IN OUT");
+    AFTER(sim_pixels_equalize(rgb, W, H), "equalize IN OUT");
+    AFTER(sim_pixels_invert(rgb, W, H), "invert IN OUT");
+    AFTER(sim_pixels_posterize(rgb, W, H, 2), "posterize bits=2 IN OUT");
+    AFTER(sim_pixels_solarize(rgb, W, H, 26), "solarize_from threshold=26 IN OUT");
+    AFTER(sim_pixels_add_below(rgb, W, H, 128, 55), "solarize_add add=55 IN OUT");
+    AFTER(test_ok(sim_pixels_sharpness(rgb, W, H, 1.8)), "sharpness factor=1.8 IN OUT");
+    AFTER(test_ok(sim_pixels_rotate(rgb, W, H, -27, (const uint8_t[]){124, 116, 104})),
+          "rotate degrees=-27 IN OUT");
 #undef AFTER
     fill(rgb);
     test_ok(sim_pixels_crop_resize(&src, 0, 3, 5, 20, 30, 12, 12, SIM_RESAMPLE_BILINEAR, crop));
@@ -105,6 +113,8 @@ START_TEST(what_cannot_be)
     refused("blur sigma=1 sigma=2 IN OUT", "given twice");
     refused("blur sigma=-1 IN OUT", "from 0 to 1000");
     refused("blur sigma=nan IN OUT", "sigma=nan");
+    refused("posterize bits=9 IN OUT", "bits");
+    refused("rotate degrees=400 IN OUT", "from -360 to 360");
     refused("blur sigma=1x IN OUT", "sigma=1x");
     refused("blur sigma= IN OUT", "number");
     refused("blur 1.5 IN OUT", "no KEY=VALUE");

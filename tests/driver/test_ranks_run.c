@@ -145,6 +145,7 @@ START_TEST(ranks_together_are_the_golden_run)
         ck_assert_msg(strstr(r.said[0], "worst of 6 folders"), "%s", end_of(r.said[0]));
         ck_assert_str_eq(r.said[1], "");
     }
+    run(&r, TCP, 3, 0, "verify %s", test_path("golden/finetune")); /* of a batch of 6 */
     run(&r, TCP, 3, 1, "verify %s", test_path("golden/base"));
     for (int i = 0; i < 3; i++)
         ck_assert_msg(strstr(r.said[i], "does not divide by 3 ranks"), "%s", end_of(r.said[i]));
@@ -243,6 +244,34 @@ START_TEST(one_two_and_four_ranks_train_the_same)
     const char *mpi = fresh();
     run(&r, MPI, 2, 0, "run %s --out %s --quiet", smoke_file(), mpi);
     assert_same_file(two, mpi, checkpoint_name);
+}
+END_TEST
+
+/* Each has its share of a batch, groups that are mixed alike are whole, and rank 0 scores. */
+START_TEST(ranks_fine_tune_together)
+{
+    static const char settings[] =
+        "--set train.epochs=0 --set eval.knn=false --set eval.logistic=false --set eval.finetune=true --set "
+        "finetune.epochs=2 --set finetune.warmup_epochs=1 --set finetune.batch_size=16 --set "
+        "finetune.lr=1e-3 --set "
+        "finetune.mix_group=";
+    const char *one = fresh(), *two = fresh();
+    struct ranks r;
+    double loss[2];
+    run(&r, TCP, 1, 0, "run %s --out %s --quiet %s8", smoke_file(), one, settings);
+    run(&r, TCP, 2, 0, "run %s --out %s %s8", smoke_file(), two, settings);
+    ck_assert_msg(strstr(r.said[0], "fine-tuning untrained: epoch 2/2"), "%s", end_of(r.said[0]));
+    ck_assert_str_eq(r.said[1], "");
+    for (int k = 0; k < 2; k++) {
+        json_t *record = record_of(k ? two : one, 0),
+               *score = json_array_get(json_object_get(record, "scores"), 0);
+        ck_assert_str_eq(json_string_value(json_object_get(score, "name")), "finetune");
+        loss[k] = json_number_value(json_object_get(json_object_get(score, "protocol"), "val_loss"));
+        json_decref(record);
+    }
+    ck_assert_double_eq_tol(loss[0], loss[1], 1e-5);
+    run(&r, TCP, 2, 1, "run %s --out %s %s16", smoke_file(), fresh(), settings);
+    ck_assert_msg(strstr(r.said[0], "groups of 16 images do not divide the 8"), "%s", end_of(r.said[0]));
 }
 END_TEST
 
@@ -355,6 +384,7 @@ int main(void)
     tcase_add_test(same, ranks_together_are_the_golden_run);
     tcase_add_test(same, emulated_devices_together_are_the_golden_run);
     tcase_add_test(same, one_two_and_four_ranks_train_the_same);
+    tcase_add_test(same, ranks_fine_tune_together);
     tcase_add_test(same, a_mistake_is_said_once);
     tcase_add_loop_test(gone, a_killed_rank_ends_the_job_by_name, 0, 2);
     tcase_add_test(gone, a_killed_rank_ends_the_job_under_mpirun);

@@ -11,7 +11,7 @@
 
 static const char *const variants[] = {"base",     "layernorm",   "layer_scale", "no_projector",
                                        "no_scale", "no_relative", "global_loss", "shared_target",
-                                       "no_mask",  "mae"};
+                                       "no_mask",  "mae",         "finetune"};
 enum { VARIANTS = sizeof variants / sizeof *variants };
 /* Made by tests/reference/make_fresh.py: other sizes, seeds, head dimensions, batch sizes; and the switches
  * that ablations turn: nine blocks behind the encoder and a target that stands still, no projector or none of
@@ -88,6 +88,24 @@ START_TEST(fresh_variants_made_now)
 }
 END_TEST
 
+/* The head of the linear probe has neither an encoder nor recorded gradients. */
+START_TEST(the_linear_probe)
+{
+    struct sim_ops ops;
+    struct sim_verdict v[SIM_VERIFY_QUANTITIES];
+    if (_i) setenv("SIM_ISA", "avx2", 1);
+    test_ok(sim_ops_open(&ops, "cpu", NULL));
+    test_ok(sim_verify(&ops, test_path("golden/linear_probe"), v));
+    ck_assert(sim_verify_passes(v));
+    ck_assert_int_eq(v[SIM_VERIFY_LOSS].compared, 4);
+    ck_assert_int_eq(v[SIM_VERIFY_ACTIVATIONS].compared, 1);
+    ck_assert_int_eq(v[SIM_VERIFY_STATE].compared, 4);
+    ck_assert_int_eq(v[SIM_VERIFY_UPDATE].compared, 1);
+    ops.close(&ops);
+    unsetenv("SIM_ISA");
+}
+END_TEST
+
 static void copy_file(const char *from, const char *to)
 {
     char *bytes;
@@ -135,7 +153,12 @@ START_TEST(wrong_truth_is_noticed)
     test_fails(sim_verify(&ops, altered("init", "no_projector"), v), "projector_decoder_blocks.0");
     test_fails(sim_verify(&ops, altered("step0", "no_projector"), v), "step0.safetensors");
     test_fails(sim_verify(&ops, altered("steps", "mae"), v), "norm.weight");
-    test_fails(sim_verify(&ops, altered("steps", "finetune"), v), "siameseim, mae");
+    test_fails(sim_verify(&ops, altered("steps", "finetune"), v), "blocks.2.norm1.weight");
+    char steps[700];
+    snprintf(steps, sizeof steps, "%s/steps.safetensors", altered("steps", "base"));
+    copy_file(test_path("golden/positions.safetensors"), steps); /* names no objective */
+    *strrchr(steps, '/') = 0;
+    test_fails(sim_verify(&ops, steps, v), "siameseim, mae");
     test_fails(sim_verify(&ops, test_path("golden/nowhere"), v), "nowhere");
     ops.close(&ops);
 }
@@ -151,6 +174,7 @@ int main(void)
     tcase_add_loop_test(c, fresh_variants, 0, 8);
     tcase_add_loop_test(c, fresh_variants_on_avx2, 0, 8);
     tcase_add_loop_test(c, fresh_variants_made_now, 0, 5);
+    tcase_add_loop_test(c, the_linear_probe, 0, 2);
     tcase_add_test(c, wrong_truth_is_noticed);
     suite_add_tcase(s, c);
     return test_run(s);
