@@ -21,13 +21,13 @@ struct torch_run {
 static sim_status run_torch(struct torch_run *out, const struct sim_bench_shape *p, const struct sim_measure_config *c,
                             int threads, int steps)
 {
-    enum { NUMBERS = 14, EACH = 16 };
+    enum { NUMBERS = 15, EACH = 16 };
     const struct {
         const char *name;
         int64_t value;
     } numbers[NUMBERS] = {{"--img", p->img}, {"--patch", p->patch}, {"--dim", p->dim}, {"--depth", p->depth},
                           {"--heads", p->heads}, {"--dec-dim", p->dec_dim}, {"--dec-heads", p->dec_heads},
-                          {"--dec-depth", p->dec_depth},
+                          {"--dec-depth", p->dec_depth}, {"--mlp-dim", p->mlp_dim},
                           {"--projector-depth", SIM_BENCH_PROJECTOR_DEPTH},
                           {"--predictor-depth", SIM_BENCH_PREDICTOR_DEPTH}, {"--batch", p->batch},
                           {"--hidden", p->hidden}, {"--steps", steps}, {"--threads", threads}};

@@ -8,7 +8,8 @@
 
 /* As in the paper, projector and predictor split their width into more heads than the encoder: there 16 of 48 numbers
  * beside 12 of 64.  ViT-S keeps the 48; ViT-Ti, whose 192 would make 4, takes 6.  MAE's decoder is two thirds as wide and
- * as deep as the encoder, in heads of 32, as published. */
+ * as deep as the encoder, in heads of 32, as published.  MoCo-v3's heads are 5.3 times as wide as the encoder, as
+ * published. */
 const struct sim_bench_shape sim_bench_shapes[] = {
     {"vit_ti_64", .img = 64, .patch = 8, .dim = 192, .depth = 12, .heads = 3, .dec_dim = 192, .dec_heads = 6, .batch = 64,
      .hidden = 38},
@@ -22,6 +23,12 @@ const struct sim_bench_shape sim_bench_shapes[] = {
      .dec_heads = 8, .dec_depth = 8, .batch = 32, .hidden = 48},
     {"mae_b_224", SIM_OBJECTIVE_MAE, .img = 224, .patch = 16, .dim = 768, .depth = 12, .heads = 12, .dec_dim = 512,
      .dec_heads = 16, .dec_depth = 8, .batch = 8, .hidden = 147},
+    {"moco_ti_64", SIM_OBJECTIVE_MOCO_V3, .img = 64, .patch = 8, .dim = 192, .depth = 12, .heads = 3, .dec_dim = 128,
+     .mlp_dim = 1024, .batch = 64},
+    {"moco_s_64", SIM_OBJECTIVE_MOCO_V3, .img = 64, .patch = 8, .dim = 384, .depth = 12, .heads = 6, .dec_dim = 256,
+     .mlp_dim = 2048, .batch = 32},
+    {"moco_b_224", SIM_OBJECTIVE_MOCO_V3, .img = 224, .patch = 16, .dim = 768, .depth = 12, .heads = 12, .dec_dim = 256,
+     .mlp_dim = 4096, .batch = 8},
 };
 const int sim_bench_shape_count = sizeof sim_bench_shapes / sizeof *sim_bench_shapes;
 
@@ -80,7 +87,9 @@ sim_status sim_subject_open(struct sim_subject *s, const struct sim_bench_shape 
                       .relative_position = SIM_RELATIVE_FULL, .loss = SIM_LOSS_DENSE, .neg_weight = 0.02,
                       .momentum = 0.995, .momentum_schedule = SIM_MOMENTUM_CONST},
         .mae = {.decoder_embed_dim = p->dec_dim, .decoder_depth = p->dec_depth, .decoder_num_heads = p->dec_heads,
-                .norm_pix_loss = 1}};
+                .norm_pix_loss = 1},
+        .moco_v3 = {.mlp_dim = p->mlp_dim, .dim = p->dec_dim, .temperature = 0.2, .momentum = 0.99,
+                    .momentum_schedule = SIM_MOMENTUM_CONST}};
     const struct sim_objective_kind *kind = sim_objective_kind_of(&method);
     const struct sim_pretrain_job job = {&vit, &method, p->batch, p->hidden};
     *s = (struct sim_subject){.shape = p};

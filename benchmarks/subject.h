@@ -13,6 +13,7 @@ struct sim_bench_shape {
     int objective; /* SIM_OBJECTIVE_* */
     int64_t img, patch, dim, depth, heads, dec_dim, dec_heads, batch, hidden;
     int64_t dec_depth; /* of MAE's decoder; SiameseIM's depths are those below */
+    int64_t mlp_dim;   /* of MoCo-v3's heads, whose output is dec_dim wide */
 };
 
 enum { SIM_BENCH_PROJECTOR_DEPTH = 2, SIM_BENCH_PREDICTOR_DEPTH = 4 };

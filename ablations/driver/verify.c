@@ -150,8 +150,7 @@ static sim_status walk(const struct sim_case *c, struct sim_objective *o, struct
 {
     struct watch watch = {.c = c, .v = &v[SIM_VERIFY_ACTIVATIONS], .ops = o->ops};
     struct sim_trace trace = {see, &watch};
-    if (o->ops->precision == SIM_PRECISION_FP32 && strcmp(o->name, "moco_v3") == 0)
-        v[SIM_VERIFY_GRAD_NORM].bound = SIM_BOUND_GRAD_NORM_MOCO_V3;
+    if (strcmp(o->name, "moco_v3") == 0) sim_verdicts_moco_v3(v, o->ops->precision);
     SIM_TRY(sim_params_load(o->params, c->init));
     for (int64_t s = 0; s < c->count; s++) {
         struct sim_batch batch;

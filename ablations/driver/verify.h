@@ -8,9 +8,6 @@
 /* The bounds of the promise in fp32: relative, L2 per tensor where a tensor is meant. */
 #define SIM_BOUND_LOSS 2e-6
 #define SIM_BOUND_GRAD_NORM 2e-6
-/* The cls tokens of a young network hardly differ, and MoCo-v3's heads divide by what they differ by: PyTorch
- * in float32 reaches 2.3e-6. */
-#define SIM_BOUND_GRAD_NORM_MOCO_V3 5e-6
 #define SIM_BOUND_ACTIVATIONS 1e-5
 #define SIM_BOUND_GRADIENTS 1e-5
 #define SIM_BOUND_STATE 2e-5
@@ -28,6 +25,19 @@
 #define SIM_COARSE_DIRECTION 1e-3
 #define SIM_COARSE_STATE 2e-2
 #define SIM_COARSE_UPDATE 1e-2
+
+/* The cls tokens of a young network hardly differ, and MoCo-v3's heads divide by what they differ by,
+ * rounding and all.  Its bounds are what PyTorch reaches on tests/golden/moco_v3, and a little: in
+ * float32 2.3e-6 of the gradient norm, the rest as above; in bf16 (autocast) 3e-2 of the loss, 9e-2 of the
+ * norm, 9e-4, 6e-2 and 0.34 off the directions of activations, gradients and the update.  So bf16 proves
+ * little here but that nothing is upside down; TF32 is held to the coarse bounds. */
+#define SIM_MOCO_V3_BOUND_GRAD_NORM 5e-6
+#define SIM_MOCO_V3_BF16_LOSS 5e-2
+#define SIM_MOCO_V3_BF16_GRAD_NORM 0.5
+#define SIM_MOCO_V3_BF16_ACTIVATIONS 2e-3
+#define SIM_MOCO_V3_BF16_GRADIENTS 0.1
+#define SIM_MOCO_V3_BF16_STATE 0.1
+#define SIM_MOCO_V3_BF16_UPDATE 0.5
 
 enum {
     SIM_VERIFY_LOSS,

@@ -75,6 +75,21 @@ void sim_verdicts_start(struct sim_verdict v[SIM_VERIFY_QUANTITIES], enum sim_pr
     memcpy(v, blank, sizeof blank);
 }
 
+void sim_verdicts_moco_v3(struct sim_verdict v[SIM_VERIFY_QUANTITIES], enum sim_precision precision)
+{
+    static const double bf16[SIM_VERIFY_QUANTITIES] = {
+        [SIM_VERIFY_LOSS] = SIM_MOCO_V3_BF16_LOSS,
+        [SIM_VERIFY_GRAD_NORM] = SIM_MOCO_V3_BF16_GRAD_NORM,
+        [SIM_VERIFY_ACTIVATIONS] = SIM_MOCO_V3_BF16_ACTIVATIONS,
+        [SIM_VERIFY_GRADIENTS] = SIM_MOCO_V3_BF16_GRADIENTS,
+        [SIM_VERIFY_STATE] = SIM_MOCO_V3_BF16_STATE,
+        [SIM_VERIFY_UPDATE] = SIM_MOCO_V3_BF16_UPDATE,
+        [SIM_VERIFY_ZEROS] = 1,
+    };
+    if (precision == SIM_PRECISION_FP32) v[SIM_VERIFY_GRAD_NORM].bound = SIM_MOCO_V3_BOUND_GRAD_NORM;
+    for (int i = 0; precision == SIM_PRECISION_BF16 && i < SIM_VERIFY_QUANTITIES; i++) v[i].bound = bf16[i];
+}
+
 void sim_verdict_note(struct sim_verdict *v, double error, const char *where)
 {
     v->compared++;

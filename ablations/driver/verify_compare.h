@@ -8,6 +8,9 @@
 /* Blank verdicts with the measures and bounds of this precision. */
 void sim_verdicts_start(struct sim_verdict v[SIM_VERIFY_QUANTITIES], enum sim_precision precision);
 
+/* MoCo-v3's bounds in their place (verify.h). */
+void sim_verdicts_moco_v3(struct sim_verdict v[SIM_VERIFY_QUANTITIES], enum sim_precision precision);
+
 /* One comparison more; a NaN is the worst there is. */
 void sim_verdict_note(struct sim_verdict *v, double error, const char *where);
 

@@ -129,7 +129,7 @@ operations() { # random shapes too, other ones every time; the seed repeats them
     return $status
 }
 
-golden=(tests/golden/{base,layernorm,layer_scale,no_projector,no_scale,no_relative,global_loss,shared_target,no_mask,mae}
+golden=(tests/golden/{base,layernorm,layer_scale,no_projector,no_scale,no_relative,global_loss,shared_target,no_mask,mae,moco_v3}
     tests/golden/fresh/{head8,mixed_norms,plain_targets,deep_still,shared_bare,global_bare})
 verify() {
     local folders=("${golden[@]}")
