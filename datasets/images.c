@@ -147,30 +147,28 @@ static sim_status limit_to(struct sim_images *set, enum sim_split split, uint64_
 
 /* ------------------------------------------------------------------ choosing */
 
-static sim_status open_files(struct sim_images *out, const char *path, const char *key)
+sim_status sim_images_open_path(struct sim_images *out, const char *path, const char *key)
 {
     struct stat s;
     size_t n;
     if (!*path)
-        return sim_fail(SIM_EINVAL, "data.%s is empty: name a folder of CLASS/IMAGE, or ARCHIVE[:FOLDER]",
-                        key);
+        return sim_fail(SIM_EINVAL, "%s is empty: name a folder of CLASS/IMAGE, or ARCHIVE[:FOLDER]", key);
     if (stat(path, &s) == 0 && S_ISDIR(s.st_mode)) return sim_folder_open(out, path);
     if (sim_archive_split(path, &n)) return sim_archive_open(out, path);
-    return sim_fail(SIM_EIO, "data.%s: there is no folder and no archive at %s", key, path);
+    return sim_fail(SIM_EIO, "%s: there is no folder and no archive at %s", key, path);
 }
 
 sim_status sim_images_open(struct sim_images *out, const struct sim_data_config *c, enum sim_split split,
                            uint64_t seed)
 {
-    const char *key = split == SIM_TRAIN ? "train" : "val";
+    const char *key = split == SIM_TRAIN ? "data.train" : "data.val";
     memset(out, 0, sizeof *out);
     sim_status status = c->kind == SIM_DATA_PROCEDURAL
                             ? sim_procedural_open(out, c, split)
-                            : open_files(out, split == SIM_TRAIN ? c->train : c->val, key);
+                            : sim_images_open_path(out, split == SIM_TRAIN ? c->train : c->val, key);
     if (status == SIM_OK && out->count > UINT32_MAX)
-        status =
-            sim_fail(SIM_EINVAL, "data.%s: %ld images are more than %lu, the most that an epoch can shuffle",
-                     key, (long)out->count, (unsigned long)UINT32_MAX);
+        status = sim_fail(SIM_EINVAL, "%s: %ld images are more than %lu, the most that an epoch can shuffle",
+                          key, (long)out->count, (unsigned long)UINT32_MAX);
     if (status == SIM_OK)
         status = limit_to(out, split, seed, split == SIM_TRAIN ? c->limit_train : c->limit_val);
     if (status != SIM_OK) sim_images_close(out);

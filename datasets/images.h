@@ -34,6 +34,8 @@ void sim_images_close(struct sim_images *s); /* zeroed struct is legal */
 sim_status sim_images_agree(const struct sim_images *train, const struct sim_images *val);
 
 /* The parts it chooses from. */
+/* A folder or an archive at `path`; key: what names it in errors. */
+sim_status sim_images_open_path(struct sim_images *out, const char *path, const char *key);
 sim_status sim_procedural_open(struct sim_images *out, const struct sim_data_config *c, enum sim_split split);
 sim_status sim_folder_open(struct sim_images *out, const char *path); /* directory CLASS/IMAGE */
 sim_status sim_archive_open(struct sim_images *out,

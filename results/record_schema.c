@@ -18,8 +18,10 @@ enum kind {
     WHOLE,    /* a whole number from 0 */
     NUMBER,   /* or null: not finite, or not measured */
     FRACTION, /* a number from 0 to 1 */
-    FLAG,     /* true or false */
-    SIDE      /* whom a claim speaks of: a run, a list of runs, or an object of axis values */
+    SCORE, /* a number up to 1: an accuracy, or 1 - mCE, which an error above the reference's makes negative
+            */
+    FLAG,  /* true or false */
+    SIDE   /* whom a claim speaks of: a run, a list of runs, or an object of axis values */
 };
 
 struct field {
@@ -89,7 +91,7 @@ static const struct field fields[] = {
     {"scores[].encoder", WORD, 1, "\"pretrained\" or \"untrained\""},
     {"scores[].name", NAME, 1, 0},
     {"scores[].metric", TEXT, 1, 0},
-    {"scores[].value", FRACTION, 1, 0},
+    {"scores[].value", SCORE, 1, 0},
     {"scores[].standard_error", FRACTION, 1, 0},
     {"scores[].train_images", WHOLE, 1, 0},
     {"scores[].val_images", WHOLE, 1, 0},
@@ -198,8 +200,9 @@ static sim_status check_number(const struct place *p, const struct field *f, con
     }
     if (f->kind == NUMBER)
         return json_is_number(v) || json_is_null(v) ? SIM_OK : wrong(p, key, kind_of(v), "a number or null");
-    if (!json_is_number(v)) return wrong(p, key, kind_of(v), "a number from 0 to 1");
-    return x >= 0 && x <= 1 ? SIM_OK : wrong(p, key, "out of bounds", "a number from 0 to 1");
+    const char *range = f->kind == SCORE ? "a number up to 1" : "a number from 0 to 1";
+    if (!json_is_number(v)) return wrong(p, key, kind_of(v), range);
+    return (f->kind == SCORE || x >= 0) && x <= 1 ? SIM_OK : wrong(p, key, "out of bounds", range);
 }
 
 static sim_status check_texts(const struct place *p, const char *key, const json_t *v)
@@ -249,6 +252,7 @@ static sim_status check_value(struct place *p, const struct field *f, const char
     case WHOLE:
     case NUMBER:
     case FRACTION:
+    case SCORE:
         return check_number(p, f, key, v);
     case FLAG:
         return json_is_boolean(v) ? SIM_OK : wrong(p, key, kind_of(v), "true or false");

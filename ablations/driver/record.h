@@ -8,7 +8,7 @@
 #include "ranks.h"
 #include "scores.h"
 
-#define SIM_MAX_SCORES 16
+#define SIM_MAX_SCORES 32
 
 struct sim_scored {
     const char *encoder; /* "pretrained" or "untrained" */

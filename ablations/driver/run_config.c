@@ -25,6 +25,8 @@ static int fill(struct sim_section *out, int first, int end)
         SECTION(data, sim_data_fields, sim_data_field_count, "where images come from"),
         SECTION(train, sim_train_fields, sim_train_field_count, "optimiser and length"),
         SECTION(eval, sim_eval_fields, sim_eval_field_count, "how the frozen encoder is scored"),
+        SECTION(shift, sim_shift_fields, sim_shift_field_count,
+                "corrupted and other images, where eval.robustness asks for them"),
         SECTION(finetune, sim_finetune_fields, sim_finetune_field_count,
                 "how the encoder is fine-tuned, where eval.finetune asks for it"),
         SECTION(compute, sim_compute_fields, sim_compute_field_count, "what a device computes in"),
@@ -45,7 +47,7 @@ static int fill(struct sim_section *out, int first, int end)
  * schema is filled when it is first asked for; its count, written last, says that it is. */
 static const struct sim_schema *schema_of(int objective)
 {
-    enum { SECTIONS = 10 };
+    enum { SECTIONS = 11 };
     static struct sim_section sections[SIM_OBJECTIVES + 1][SECTIONS + SIM_OBJECTIVES];
     static struct sim_schema schemas[SIM_OBJECTIVES + 1];
     struct sim_schema *s = &schemas[objective];
@@ -137,6 +139,12 @@ static sim_status check_finetune(const struct sim_run_config *c)
     return sim_finetune_config_check(&c->finetune);
 }
 
+static sim_status check_shift(const struct sim_run_config *c)
+{
+    int corruptions[SIM_CORRUPTIONS], severities[SIM_SEVERITIES];
+    return c->eval.robustness ? sim_shift_lists(&c->shift, corruptions, severities) : SIM_OK;
+}
+
 sim_status sim_run_config_check(const struct sim_run_config *c)
 {
     struct sim_pretrain_job job;
@@ -163,6 +171,7 @@ sim_status sim_run_config_check(const struct sim_run_config *c)
                         (long)c->data.val_resize, (long)c->model.img_size);
     SIM_TRY(sim_eval_config_check(&c->eval));
     SIM_TRY(check_finetune(c));
+    SIM_TRY(check_shift(c));
     return check_data(c);
 }
 
@@ -185,6 +194,7 @@ sim_status sim_run_config_hash(const struct sim_run_config *c, char out[17])
     struct sim_run_config bare = *c, plain;
     SIM_TRY(sim_run_config_preset(&plain, c->pretrain.objective));
     if (!c->eval.finetune) bare.finetune = plain.finetune; /* what nobody asks for */
+    if (!c->eval.robustness) bare.shift = plain.shift;
     bare.data.workers = bare.data.cache_mb = 0;
     bare.train.save_every_epochs = bare.train.save_every_steps = 0;
     bare.finetune.save_every_epochs = 0;

@@ -8,6 +8,7 @@
 #include "fields.h"
 #include "finetune_config.h"
 #include "objectives.h"
+#include "shift_config.h"
 #include "train_config.h"
 #include "vit_config.h"
 
@@ -20,6 +21,7 @@ struct sim_run_config {
     struct sim_data_config data;
     struct sim_train_config train;
     struct sim_eval_config eval;
+    struct sim_shift_config shift;
     struct sim_finetune_config finetune;
     struct sim_compute_config compute;
 };

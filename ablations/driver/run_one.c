@@ -12,8 +12,10 @@
 #include "loop.h"
 #include "progress.h"
 #include "record.h"
+#include "robustness.h"
 #include "run_status.h"
 #include "safetensors.h"
+#include "shift_sets.h"
 
 #define GEMM_SECONDS 0.4 /* long enough for a few products of a transformer's shapes */
 
@@ -209,22 +211,44 @@ static void keep_scores(struct work *w, const char *encoder_name, const struct s
     }
 }
 
+/* The images of the robustness score, where such a head, or the fine-tuned network, is to answer for it; else
+ * *out is zeroed. */
+static sim_status open_shifted(struct work *w, int finetuned, struct sim_shifted *out)
+{
+    const struct sim_run_config *c = &w->run->config;
+    *out = (struct sim_shifted){0};
+    if (!c->eval.robustness || (c->eval.robustness_head == SIM_HEAD_FINETUNE) != finetuned) return SIM_OK;
+    return sim_shift_sets_open(out, &(struct sim_shift_sets_config){.shift = &c->shift,
+                                                                    .data = &c->data,
+                                                                    .seed = (uint64_t)c->seed,
+                                                                    .img_size = c->model.img_size,
+                                                                    .workers = w->loader.workers});
+}
+
+static void close_shifted(struct sim_shifted *s)
+{
+    if (s->close) s->close(s->self);
+}
+
 /* Scores the weights as they stand and adds the scores to the record as those of `encoder_name`. */
 static sim_status score_encoder(struct work *w, const char *encoder_name)
 {
     const struct sim_run_config *c = &w->run->config;
     struct sim_encoder *encoder = NULL;
     struct sim_labelled train = {0}, val = {0};
+    struct sim_shifted shifted = {0};
     struct sim_score scores[SIM_MAX_SCORES];
     int count = 0;
     if (!w->session->images.scored || !sim_eval_any(&c->eval)) return SIM_OK;
     sim_status status =
         sim_encoder_open(&encoder, &w->session->ops, &c->model, w->objective.params, c->eval.batch_size);
     if (status == SIM_OK) status = open_labelled(w, &train, &val, 0);
+    if (status == SIM_OK) status = open_shifted(w, 0, &shifted);
     if (status == SIM_OK)
         status = sim_score_encoder(&(struct sim_score_job){.encoder = encoder,
                                                            .train = &train,
                                                            .val = &val,
+                                                           .shifted = shifted.open ? &shifted : NULL,
                                                            .config = &c->eval,
                                                            .seed = (uint64_t)c->seed,
                                                            .stop = w->session->stop,
@@ -234,6 +258,7 @@ static sim_status score_encoder(struct work *w, const char *encoder_name)
                                                            .resume = !w->session->fresh},
                                    scores, SIM_MAX_SCORES, &count, &w->record.skipped);
     keep_scores(w, encoder_name, scores, count);
+    close_shifted(&shifted);
     close_labelled(&train, &val);
     sim_encoder_close(encoder);
     if (status == SIM_OK && stopped(w)) return SIM_EINTERRUPT;
@@ -248,6 +273,38 @@ static sim_status score_untrained(struct work *w)
 static sim_status score_pretrained(struct work *w)
 {
     return score_encoder(w, "pretrained");
+}
+
+/* What the network that fine-tuning left says of corrupted and other images. */
+static sim_status score_finetuned(struct work *w, const char *encoder_name, const struct sim_labelled *train)
+{
+    const struct sim_run_config *c = &w->run->config;
+    char path[PATH_MAX], name[80];
+    struct sim_shifted shifted;
+    struct sim_labeller labeller = {0};
+    struct sim_score scores[SIM_ROBUSTNESS_SCORES];
+    int count = 0;
+    int64_t skipped = 0;
+    SIM_TRY(open_shifted(w, 1, &shifted));
+    if (!shifted.open) return SIM_OK;
+    snprintf(name, sizeof name, "finetune_%s/classifier.safetensors", encoder_name);
+    sim_status status = put_path(path, w->folder, name);
+    if (status == SIM_OK)
+        status = sim_finetuned_open(&labeller, &w->session->ops, &c->model, train->classes,
+                                    c->eval.batch_size, path);
+    if (status == SIM_OK)
+        status = sim_score_robustness(&(struct sim_robustness_job){.labeller = &labeller,
+                                                                   .train = train,
+                                                                   .train_images = train->images,
+                                                                   .shifted = &shifted,
+                                                                   .config = &c->eval,
+                                                                   .stop = w->session->stop},
+                                      scores, SIM_ROBUSTNESS_SCORES, &count, &skipped);
+    if (status == SIM_OK) keep_scores(w, encoder_name, scores, count);
+    if (skipped > w->record.skipped) w->record.skipped = skipped;
+    sim_finetuned_close(&labeller);
+    close_shifted(&shifted);
+    return status;
 }
 
 /* Fine-tunes the weights as they stand, or those of a file, on all ranks; the first adds the score to the
@@ -279,6 +336,8 @@ static sim_status finetune(struct work *w, const char *encoder_name)
                                        .quiet = w->session->quiet || !first},
             &score, &skipped);
     if (status == SIM_OK && first) keep_scores(w, encoder_name, &score, 1);
+    if (status == SIM_OK)
+        status = sim_ranks_agree(ranks, first ? score_finetuned(w, encoder_name, &train) : SIM_OK);
     if (skipped > w->record.skipped) w->record.skipped = skipped;
     close_labelled(&train, &val);
     return status == SIM_OK ? SIM_OK : sim_context(status, "fine-tuning the %s encoder", encoder_name);

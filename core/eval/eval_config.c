@@ -1,6 +1,8 @@
 #include "eval_config.h"
 
 static const char *const features[] = {"cls", "mean_patch", NULL};
+static const char *const heads[] = {"logistic", "linear", "finetune", NULL};
+static const char *const filters[] = {"bicubic", "bilinear", NULL};
 
 #define FC(name, type, low, high, choices, preset, help)                                                     \
     {                                                                                                        \
@@ -52,6 +54,14 @@ const struct sim_field sim_eval_fields[] = {
     F(few_shot_max_iter, SIM_FIELD_INT, 1, 100000, "2000", "L-BFGS iterations at most"),
     F(few_shot_tolerance, SIM_FIELD_REAL, 1e-12, 1, "1e-6",
       "stop when |gradient| / max(1, |weights|) is below"),
+    F(robustness, SIM_FIELD_BOOL, 0, 0, "false",
+      "score a trained head on corrupted and shifted images (section shift), without further training"),
+    FC(robustness_head, SIM_FIELD_CHOICE, 0, 0, heads, "logistic",
+       "what answers: a head of the frozen encoder, or the fine-tuned network; that score must be made too"),
+    FC(robustness_filter, SIM_FIELD_CHOICE, 0, 0, filters, "bicubic",
+       "resampling filter of images that are not corrupted ones; the sets' authors have bilinear"),
+    F(robustness_reference, SIM_FIELD_TEXT, 0, 0, "alexnet",
+      "errors that mCE divides by: alexnet (on ImageNet-C), or a file with a line CORRUPTION ERROR for each"),
     F(batch_size, SIM_FIELD_INT, 1, 65536, "128", "images per forward pass while features are taken"),
 };
 const int sim_eval_field_count = sizeof sim_eval_fields / sizeof *sim_eval_fields;
@@ -80,5 +90,11 @@ sim_status sim_eval_config_check(const struct sim_eval_config *c)
                         "eval.few_shot_per_class: %lld, but eval.few_shot_list %s says already which images; "
                         "leave one of them out",
                         (long long)c->few_shot_per_class, c->few_shot_list);
+    const int there[] = {
+        [SIM_HEAD_LOGISTIC] = c->logistic, [SIM_HEAD_LINEAR] = c->linear, [SIM_HEAD_FINETUNE] = c->finetune};
+    if (c->robustness && !there[c->robustness_head])
+        return sim_fail(SIM_EINVAL,
+                        "eval.robustness_head: %s, which answers, is trained by eval.%s, and that is false",
+                        heads[c->robustness_head], heads[c->robustness_head]);
     return SIM_OK;
 }

@@ -29,12 +29,20 @@ struct sim_eval_config {
     double few_shot_l2;                 /* lambda * images */
     int64_t few_shot_max_iter;
     double few_shot_tolerance;
-    int64_t batch_size; /* images per forward pass */
+    /* Robustness: whose answers to corrupted and shifted images are counted, and against whose errors. */
+    int robustness;
+    int robustness_head;                       /* enum sim_robustness_head */
+    int robustness_filter;                     /* of A, R and Sketch: 0 bicubic, 1 bilinear */
+    char robustness_reference[SIM_TEXT_BYTES]; /* "alexnet", or a file (reference_errors.h) */
+    int64_t batch_size;                        /* images per forward pass */
 };
 
 /* What of the last block's output stands for an image. */
 enum sim_feature { SIM_FEATURE_CLS, SIM_FEATURE_MEAN_PATCH };
 const char *sim_feature_name(enum sim_feature f);
+
+/* What answers in the robustness score: a head of the frozen encoder, or the fine-tuned network. */
+enum sim_robustness_head { SIM_HEAD_LOGISTIC, SIM_HEAD_LINEAR, SIM_HEAD_FINETUNE };
 
 /* Is any score asked for? */
 int sim_eval_any(const struct sim_eval_config *c);

@@ -194,7 +194,8 @@ static sim_status resume(struct probe *p)
 }
 
 sim_status sim_score_linear(const struct sim_score_job *job, const struct sim_features *train,
-                            const struct sim_features *val, struct sim_score *out, int64_t *skipped)
+                            const struct sim_features *val, struct sim_linear_head *keep,
+                            struct sim_score *out, int64_t *skipped)
 {
     const struct sim_eval_config *c = job->config;
     const struct sim_linear_head_shape shape = {.dim = val->dim,
@@ -216,6 +217,9 @@ sim_status sim_score_linear(const struct sim_score_job *job, const struct sim_fe
     if (status == SIM_OK) write_score(&p, out);
     *skipped = train ? 0 : p.at.skipped;
     free(p.order);
-    sim_linear_head_close(&p.head);
+    if (status == SIM_OK && keep)
+        *keep = p.head;
+    else
+        sim_linear_head_close(&p.head);
     return status;
 }

@@ -27,7 +27,8 @@ static void column_moments(const struct sim_features *f, double *mean, double *s
 
 static sim_status fit_and_score(const struct sim_features *train, const struct sim_features *val,
                                 const struct sim_eval_config *c, const volatile sig_atomic_t *stop,
-                                double *mean, double *scale, int32_t *said, struct sim_score *out)
+                                double *mean, double *scale, int32_t *said, struct sim_logreg *keep,
+                                struct sim_score *out)
 {
     struct sim_logreg model;
     if (c->logistic_standardize) column_moments(train, mean, scale);
@@ -58,13 +59,16 @@ static sim_status fit_and_score(const struct sim_features *train, const struct s
                  c->logistic_standardize ? "true" : "false", c->logistic_l2, c->logistic_tolerance,
                  (long long)model.iterations, model.stopped, model.objective, fitted, model.present);
     }
-    sim_logreg_close(&model);
+    if (status == SIM_OK && keep)
+        *keep = model;
+    else
+        sim_logreg_close(&model);
     return status;
 }
 
 sim_status sim_score_logistic(const struct sim_features *train, const struct sim_features *val,
                               const struct sim_eval_config *c, const volatile sig_atomic_t *stop,
-                              struct sim_score *out)
+                              struct sim_logreg *keep, struct sim_score *out)
 {
     SIM_TRY(sim_features_check(train, val, "logistic"));
     size_t rows = (size_t)(train->count > val->count ? train->count : val->count);
@@ -72,7 +76,7 @@ sim_status sim_score_logistic(const struct sim_features *train, const struct sim
     double *scale = sim_calloc_aligned((size_t)train->dim, sizeof *scale);
     int32_t *said = sim_calloc_aligned(rows, sizeof *said);
     sim_status status = mean && scale && said
-                            ? fit_and_score(train, val, c, stop, mean, scale, said, out)
+                            ? fit_and_score(train, val, c, stop, mean, scale, said, keep, out)
                             : sim_fail(SIM_ENOMEM, "logistic: no memory for %zu rows", rows);
     free(mean);
     free(scale);

@@ -315,9 +315,20 @@ sim_status sim_logreg_fit(struct sim_logreg *out, const struct sim_logreg_proble
     return status;
 }
 
-sim_status sim_logreg_predict(const struct sim_logreg *m, const float *x, int64_t n, int32_t *out)
+/* The logits of one row, in double precision. */
+static void row_logits(const struct sim_logreg *m, const float *x, double *logit)
 {
-    int64_t classes = m->classes;
+    memcpy(logit, m->b, (size_t)m->classes * sizeof *logit);
+    for (int64_t j = 0; j < m->dim; j++) {
+        double z = ((double)x[j] - m->shift[j]) * m->scale[j];
+        for (int64_t c = 0; c < m->classes; c++) logit[c] += z * m->w[j * m->classes + c];
+    }
+}
+
+/* Of every row the logits, or the likeliest class, whichever is not NULL. */
+static sim_status apply(const struct sim_logreg *m, const float *x, int64_t n, float *logits, int32_t *said)
+{
+    const int64_t classes = m->classes;
     double *block = sim_calloc_aligned((size_t)(omp_get_max_threads() * classes), sizeof *block);
     if (!block)
         return sim_fail(SIM_ENOMEM, "logistic regression: no memory for the logits of %lld classes",
@@ -325,18 +336,26 @@ sim_status sim_logreg_predict(const struct sim_logreg *m, const float *x, int64_
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < n; i++) {
         double *logit = block + omp_get_thread_num() * classes;
-        memcpy(logit, m->b, (size_t)classes * sizeof *logit);
-        for (int64_t j = 0; j < m->dim; j++) {
-            double z = ((double)x[i * m->dim + j] - m->shift[j]) * m->scale[j];
-            for (int64_t c = 0; c < classes; c++) logit[c] += z * m->w[j * classes + c];
-        }
         int32_t best = -1;
+        row_logits(m, x + i * m->dim, logit);
         for (int32_t c = 0; c < classes; c++)
             if (m->seen[c] && (best < 0 || logit[c] > logit[best])) best = c;
-        out[i] = best;
+        if (said) said[i] = best;
+        for (int64_t c = 0; logits && c < classes; c++)
+            logits[i * classes + c] = m->seen[c] ? (float)logit[c] : -INFINITY;
     }
     free(block);
     return SIM_OK;
+}
+
+sim_status sim_logreg_logits(const struct sim_logreg *m, const float *x, int64_t n, float *out)
+{
+    return apply(m, x, n, out, NULL);
+}
+
+sim_status sim_logreg_predict(const struct sim_logreg *m, const float *x, int64_t n, int32_t *out)
+{
+    return apply(m, x, n, NULL, out);
 }
 
 void sim_logreg_close(struct sim_logreg *m)

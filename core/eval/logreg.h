@@ -44,6 +44,9 @@ struct sim_logreg {
  * closes *out. */
 sim_status sim_logreg_fit(struct sim_logreg *out, const struct sim_logreg_problem *p);
 
+/* Logits (n, classes) of the rows of x (n, dim), that of a class without a train row -INFINITY. */
+sim_status sim_logreg_logits(const struct sim_logreg *m, const float *x, int64_t n, float *out);
+
 /* The most likely class of each row of x (n, dim), ties to the lower class. */
 sim_status sim_logreg_predict(const struct sim_logreg *m, const float *x, int64_t n, int32_t *out);
 

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "labeller.h"
 #include "protocol.h"
+#include "robustness.h"
 #include "split.h"
 
 static sim_status check_split(const struct sim_features *f, const char *score, const char *split)
@@ -73,6 +75,8 @@ struct scoring {
     struct sim_split split;
     char split_json[256];
     struct sim_features train, val; /* mean patch tokens of centre crops */
+    struct sim_logreg logistic;     /* the heads, where they are to answer once more */
+    struct sim_linear_head linear;
     struct sim_score *out;
     int room, count;
     int64_t train_skipped, val_skipped; /* the most that any pass met */
@@ -105,13 +109,22 @@ static sim_status choose_split(struct scoring *s)
     return SIM_OK;
 }
 
+static int answers(const struct scoring *s, enum sim_robustness_head head)
+{
+    return s->job->config->robustness && s->job->config->robustness_head == (int)head;
+}
+
 /* What can be said before any image is read. */
 static sim_status prepare(struct scoring *s)
 {
     const struct sim_eval_config *c = s->job->config;
     SIM_TRY(sim_eval_config_check(c));
-    if (c->knn + c->logistic + c->linear + c->few_shot > s->room)
+    const int robust =
+        answers(s, SIM_HEAD_LOGISTIC) || answers(s, SIM_HEAD_LINEAR) ? SIM_ROBUSTNESS_SCORES : 0;
+    if (c->knn + c->logistic + c->linear + c->few_shot + robust > s->room)
         return sim_fail(SIM_EINVAL, "scores: room for only %d", s->room);
+    if (robust && !s->job->shifted)
+        return sim_fail(SIM_EINVAL, "scores: eval.robustness without images for it");
     if (c->linear && c->linear_batch_size > s->job->train->images)
         return sim_fail(
             SIM_EINVAL,
@@ -170,6 +183,32 @@ static sim_status few_shot(struct scoring *s, struct sim_score *out)
     return status;
 }
 
+/* What the head that was kept says of corrupted and shifted images. */
+static sim_status robustness(struct scoring *s)
+{
+    const struct sim_score_job *job = s->job;
+    struct sim_frozen_head head = {.encoder = job->encoder, .max_batch = job->config->batch_size};
+    struct sim_labeller labeller;
+    int made;
+    int64_t skipped = 0;
+    if (answers(s, SIM_HEAD_LINEAR))
+        head.linear = &s->linear;
+    else
+        head.logistic = &s->logistic;
+    SIM_TRY(sim_frozen_head_open(&head, &labeller));
+    sim_status status = sim_score_robustness(&(struct sim_robustness_job){.labeller = &labeller,
+                                                                          .train = job->train,
+                                                                          .train_images = job->train->images,
+                                                                          .shifted = job->shifted,
+                                                                          .config = job->config,
+                                                                          .stop = job->stop},
+                                             s->out + s->count, s->room - s->count, &made, &skipped);
+    s->count += made;
+    note_skipped(&s->val_skipped, skipped);
+    sim_frozen_head_close(&head);
+    return status;
+}
+
 static sim_status score(struct scoring *s)
 {
     const struct sim_eval_config *c = s->job->config;
@@ -177,11 +216,15 @@ static sim_status score(struct scoring *s)
     SIM_TRY(prepare(s));
     SIM_TRY(take_centre_crops(s));
     if (c->knn) SIM_TRY(sim_score_knn(&s->train, &s->val, c, s->job->stop, &s->out[s->count++]));
-    if (c->logistic) SIM_TRY(sim_score_logistic(&s->train, &s->val, c, s->job->stop, &s->out[s->count++]));
-    if (c->linear) SIM_TRY(sim_score_linear(s->job, &s->train, &s->val, &s->out[s->count++], &skipped));
+    if (c->logistic)
+        SIM_TRY(sim_score_logistic(&s->train, &s->val, c, s->job->stop,
+                                   answers(s, SIM_HEAD_LOGISTIC) ? &s->logistic : NULL, &s->out[s->count++]));
+    if (c->linear)
+        SIM_TRY(sim_score_linear(s->job, &s->train, &s->val, answers(s, SIM_HEAD_LINEAR) ? &s->linear : NULL,
+                                 &s->out[s->count++], &skipped));
     note_skipped(&s->train_skipped, skipped);
     if (c->few_shot) SIM_TRY(few_shot(s, &s->out[s->count++]));
-    return SIM_OK;
+    return answers(s, SIM_HEAD_LOGISTIC) || answers(s, SIM_HEAD_LINEAR) ? robustness(s) : SIM_OK;
 }
 
 sim_status sim_score_encoder(const struct sim_score_job *job, struct sim_score *out, int room, int *count,
@@ -193,6 +236,8 @@ sim_status sim_score_encoder(const struct sim_score_job *job, struct sim_score *
     *skipped = s.train_skipped + s.val_skipped;
     sim_features_close(&s.train);
     sim_features_close(&s.val);
+    sim_logreg_close(&s.logistic);
+    sim_linear_head_close(&s.linear);
     sim_split_close(&s.split);
     return status;
 }

@@ -9,6 +9,9 @@
 #include "eval_config.h"
 
 struct sim_progress;
+struct sim_logreg;      /* logreg.h */
+struct sim_linear_head; /* linear_head.h */
+struct sim_shifted;     /* shifted.h */
 
 /* ------------------------------------------------------------------ features */
 
@@ -48,13 +51,15 @@ struct sim_score {
     char metric[16];              /* "top1" */
     double value, standard_error; /* of a proportion over the val images */
     int64_t train_images, val_images;
-    char protocol[2048]; /* JSON object: {"features": "mean_patch", "k": 20, ...} */
+    char protocol[4096]; /* JSON object: {"features": "mean_patch", "k": 20, ...} */
 };
 
 /* What is scored. */
 struct sim_score_job {
     struct sim_encoder *encoder; /* room for config->batch_size images */
     const struct sim_labelled *train, *val;
+    const struct sim_shifted
+        *shifted; /* what a head of the encoder is tested on; NULL where none is asked to answer */
     const struct sim_eval_config *config;
     uint64_t seed;                     /* of probes that are trained: weights, order, crops */
     const volatile sig_atomic_t *stop; /* not 0: SIM_EINTERRUPT within a batch or an iteration; may be NULL */
@@ -78,17 +83,20 @@ sim_status sim_score_knn(const struct sim_features *train, const struct sim_feat
 
 /* Multinomial logistic regression with intercept by L-BFGS (liblbfgs) on features standardised with the train
  * set's mean and deviation (or as they are: logistic_standardize).  Not reaching the tolerance in max_iter is
- * recorded in the protocol, not an error. */
+ * recorded in the protocol, not an error.  keep, where it is not NULL, gets the regression, for the caller to
+ * close. */
 sim_status sim_score_logistic(const struct sim_features *train, const struct sim_features *val,
                               const struct sim_eval_config *c, const volatile sig_atomic_t *stop,
-                              struct sim_score *out);
+                              struct sim_logreg *keep, struct sim_score *out);
 
 /* The paper's linear probe (method.md 3.4) on the features of `val`, trained on those of `train`, or, where
  * linear_augment asks for it, on features taken anew in every epoch (train is not read then).  The value is
  * the last epoch's; the best epoch's, which the paper reports, stands in the protocol.  *skipped, where
- * features were taken: damaged training images. */
+ * features were taken: damaged training images.  keep, where it is not NULL, gets the head, for the caller to
+ * close. */
 sim_status sim_score_linear(const struct sim_score_job *job, const struct sim_features *train,
-                            const struct sim_features *val, struct sim_score *out, int64_t *skipped);
+                            const struct sim_features *val, struct sim_linear_head *keep,
+                            struct sim_score *out, int64_t *skipped);
 
 /* The paper's few-shot regression (method.md 3.5): every row centred by its own mean and scaled to length 1
  * (in place), multinomial, no intercept, lambda = few_shot_l2 / rows, solved to the optimum.  `split`, a

@@ -108,8 +108,8 @@ static int spells(const struct sim_yaml_file *preset, const struct sim_section *
     return map && sim_yaml_find(map, f->key);
 }
 
-/* A rival's recipe is its own from the model to the optimiser; data and scores are the paper's.  All but what is the
- * machine's, or the made-up set's, and weights from elsewhere. */
+/* A rival's recipe is its own from the model to the optimiser; data and scores are the paper's.  All but what
+ * is the machine's, or the made-up set's, and weights and images from elsewhere. */
 START_TEST(the_paper_preset_spells_out_every_key)
 {
     static const char *const others[] = {"seed",
@@ -120,7 +120,8 @@ START_TEST(the_paper_preset_spells_out_every_key)
                                          "finetune.encoder",
                                          "train.save_every_steps",
                                          "compute.tune",
-                                         "compute.cuda_graph"};
+                                         "compute.cuda_graph",
+                                         "shift."};
     static const char *const shared[] = {"data", "eval", "finetune", "compute"};
     struct sim_yaml_file *paper = NULL, *own = NULL;
     struct sim_run_config c;

@@ -160,7 +160,7 @@ START_TEST(bad_features_are_errors)
     test_fails(sim_score_knn(&train, &val, &e, NULL, &s), "feature 2 of val row 7");
     val.x[4 * 7 + 2] = 0;
     train.x[3] = -INFINITY;
-    test_fails(sim_score_logistic(&train, &val, &e, NULL, &s), "feature 3 of train row 0");
+    test_fails(sim_score_logistic(&train, &val, &e, NULL, NULL, &s), "feature 3 of train row 0");
     train.x[3] = 0;
     train.label[5] = 3;
     test_fails(sim_score_knn(&train, &val, &e, NULL, &s), "train row 5 has label 3");
@@ -182,7 +182,7 @@ START_TEST(stopped_by_the_user)
     struct sim_score s;
     ck_assert_int_eq(sim_score_knn(&train, &val, &e, &stop, &s), SIM_EINTERRUPT);
     e.logistic_l2 = 1e-3, e.logistic_tolerance = 1e-9, e.logistic_max_iter = 100;
-    ck_assert_int_eq(sim_score_logistic(&train, &val, &e, &stop, &s), SIM_EINTERRUPT);
+    ck_assert_int_eq(sim_score_logistic(&train, &val, &e, &stop, NULL, &s), SIM_EINTERRUPT);
     sim_features_close(&train);
     sim_features_close(&val);
 }

@@ -195,17 +195,17 @@ START_TEST(separates_and_repeats)
     struct sim_score_job job = {.config = &c, .seed = 5};
     struct sim_score one, same, other;
     int64_t skipped = 0;
-    test_ok(sim_score_linear(&job, &train, &val, &one, &skipped));
+    test_ok(sim_score_linear(&job, &train, &val, NULL, &one, &skipped));
     ck_assert_double_ge(one.value, 0.95);
     ck_assert_str_eq(one.name, "linear");
     ck_assert_int_eq(one.train_images, 430);
     ck_assert(strstr(one.protocol, "\"steps\": 160,") != NULL);
     ck_assert(strstr(one.protocol, "\"lr\": 6.4,") != NULL);
     ck_assert(strstr(one.protocol, "\"augment\": false") != NULL);
-    test_ok(sim_score_linear(&job, &train, &val, &same, &skipped));
+    test_ok(sim_score_linear(&job, &train, &val, NULL, &same, &skipped));
     ck_assert_mem_eq(&one, &same, sizeof one);
     job.seed = 6;
-    test_ok(sim_score_linear(&job, &train, &val, &other, &skipped));
+    test_ok(sim_score_linear(&job, &train, &val, NULL, &other, &skipped));
     ck_assert_str_ne(one.protocol, other.protocol);
     sim_features_close(&train);
     sim_features_close(&val);
@@ -220,16 +220,16 @@ START_TEST(what_stops_it)
     struct sim_score_job job = {.config = &c, .stop = &stop};
     struct sim_score s;
     int64_t skipped = 0;
-    test_fails(sim_score_linear(&job, &train, &val, &s, &skipped),
+    test_fails(sim_score_linear(&job, &train, &val, NULL, &s, &skipped),
                "eval.linear_batch_size is 50 and 40 training images");
     c.linear_batch_size = 20;
     stop = 1;
-    ck_assert_int_eq(sim_score_linear(&job, &train, &val, &s, &skipped), SIM_EINTERRUPT);
+    ck_assert_int_eq(sim_score_linear(&job, &train, &val, NULL, &s, &skipped), SIM_EINTERRUPT);
     stop = 0;
     c.linear_lr = 1e6, c.linear_trust = 1e6, c.linear_warmup_epochs = 0;
-    test_fails(sim_score_linear(&job, &train, &val, &s, &skipped), "smaller eval.linear_blr");
+    test_fails(sim_score_linear(&job, &train, &val, NULL, &s, &skipped), "smaller eval.linear_blr");
     val.x[3] = NAN;
-    test_fails(sim_score_linear(&job, &train, &val, &s, &skipped), "feature 3 of val row 0");
+    test_fails(sim_score_linear(&job, &train, &val, NULL, &s, &skipped), "feature 3 of val row 0");
     sim_features_close(&train);
     sim_features_close(&val);
 }

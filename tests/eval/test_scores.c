@@ -258,7 +258,7 @@ START_TEST(logistic_separates)
     for (int64_t i = 0; i < val.count; i++) val.x[i * 8 + 7] = 1e6f;
     struct sim_eval_config c = config();
     struct sim_score s;
-    test_ok(sim_score_logistic(&train, &val, &c, NULL, &s));
+    test_ok(sim_score_logistic(&train, &val, &c, NULL, NULL, &s));
     ck_assert_double_ge(s.value, 0.99);
     ck_assert_str_eq(s.name, "logistic");
     json_t *protocol = json_loads(s.protocol, 0, NULL);
@@ -279,7 +279,7 @@ START_TEST(logistic_with_a_class_missing)
     train.classes = 5;
     struct sim_eval_config c = config();
     struct sim_score s;
-    test_ok(sim_score_logistic(&train, &val, &c, NULL, &s));
+    test_ok(sim_score_logistic(&train, &val, &c, NULL, NULL, &s));
     ck_assert_double_le(s.value, 0.8);
     ck_assert_double_ge(s.value, 0.78);
     ck_assert(strstr(s.protocol, "\"train_classes\": 4") != NULL);

@@ -161,7 +161,7 @@ START_TEST(wrong_fields_are_named)
     expect_error("\"epoch\": 2", "\"epoch\": 1", "\"curve[1].epoch\" is not above the one before");
     expect_error("\"curve\": [", "\"curve\": [5, ", "\"curve[0]\" is a whole number; an object");
     expect_error("\"value\": 0.5", "\"value\": 50",
-                 "\"scores[0].value\" is out of bounds; a number from 0 to 1");
+                 "\"scores[0].value\" is out of bounds; a number up to 1");
     expect_error("\"value\": 0.5", "\"value\": null", "\"scores[0].value\" is null");
     expect_error("\"encoder\": \"pretrained\"", "\"encoder\": \"finetuned\"", "\"scores[0].encoder\"");
     expect_error("\"train_s\": 8.5, ", "", "\"cost.train_s\" is missing");

@@ -1,0 +1,18 @@
+/* The errors that a network's are measured against in the mean corruption error. */
+#ifndef SIM_REFERENCE_ERRORS_H
+#define SIM_REFERENCE_ERRORS_H
+
+#include "corruption.h"
+
+struct sim_reference_errors {
+    double
+        error[SIM_CORRUPTIONS]; /* 0 .. 1: the mean over the five severities of one network's top-1 errors */
+};
+
+/* "alexnet": AlexNet's on ImageNet-C, as published by that set's authors (hendrycks/robustness,
+ * ImageNet-C/test.py; mean over severities of the paper's table).  Anything else is a file of fifteen lines
+ * `CORRUPTION ERROR`, in any order, with empty lines and lines from # on passed over; what is wrong with it
+ * is said with file and line. */
+sim_status sim_reference_errors_open(struct sim_reference_errors *out, const char *name_or_file);
+
+#endif
