@@ -150,7 +150,7 @@ void sim_compare_tensor(struct sim_verdict *v, struct sim_verdict *zeros, double
     const double shift = shifted_mean(c, name, zero_bound);
     if (shift > 0) {
         const double rounding = v->bound * norm_of(truth, count) / sqrt((double)count);
-        sim_verdict_note(zeros, largest_difference(ours, truth, count) / (shift + 4 * rounding), name);
+        sim_verdict_note(zeros, largest_difference(ours, truth, count) / (shift + 8 * rounding), name);
         return;
     }
     if (ends_with(name, "attn.qkv.bias")) {
