@@ -29,7 +29,8 @@ static const struct {
              {"bf16", "golden/fresh/global_bare"},
              {"fp32", "golden/mae"},
              {"bf16", "golden/mae"},
-             {"fp32", "golden/moco_v3"}};
+             {"fp32", "golden/moco_v3"},
+             {"bf16", "golden/moco_v3"}};
 enum { CASES = sizeof cases / sizeof *cases };
 
 START_TEST(one_step_equals_the_reference)

@@ -11,7 +11,7 @@
 
 static const char *const variants[] = {"base",     "layernorm",   "layer_scale", "no_projector",
                                        "no_scale", "no_relative", "global_loss", "shared_target",
-                                       "no_mask",  "mae",         "finetune"};
+                                       "no_mask",  "mae",         "moco_v3",     "finetune"};
 enum { VARIANTS = sizeof variants / sizeof *variants };
 /* Made by tests/reference/make_fresh.py: other sizes, seeds, head dimensions, batch sizes; and the switches
  * that ablations turn: nine blocks behind the encoder and a target that stands still, no projector or none of
