@@ -125,7 +125,7 @@ static sim_status put_claims(FILE *to, const struct sim_chapter *c, int *explain
         if (!*claim->why) continue;
         fputs(reasons++ ? "<li>" : "<ul class=\"plain\">\n<li>", to);
         sim_text_html(to, *claim->text ? claim->text : claim->id);
-        fputs(". <span class=\"soft\">Why: ", to);
+        fputs(" <span class=\"soft\">Why: ", to);
         sim_text_html(to, claim->why);
         fputs("</span></li>\n", to);
     }
