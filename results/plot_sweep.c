@@ -19,14 +19,13 @@ struct canvas {
     int rotated; /* names of values too long to stand beside each other */
 };
 
-/* The lines' points stand side by side, so that no interval hides another: bars in four fifths of their value's
- * place, the points of lines in a thirtieth of the axis. */
+/* The lines' points stand side by side, so that no interval hides another: bars in four fifths of their
+ * value's place, the points of lines in a thirtieth of the axis. */
 static double at_line(const struct canvas *c, int value, int line)
 {
     const struct sim_sweep *s = c->sweep;
     double place = (line + 0.5) / s->line_count - 0.5, width = 0.8;
-    if (s->numeric)
-        width = (sim_sweep_position(s, s->value_count - 1) - sim_sweep_position(s, 0)) / 30;
+    if (s->numeric) width = (sim_sweep_position(s, s->value_count - 1) - sim_sweep_position(s, 0)) / 30;
     return sim_sweep_position(s, value) + width * place;
 }
 
