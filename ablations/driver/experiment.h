@@ -7,7 +7,7 @@
  *   expected: what it costs
  *   seeds: [0, 1, 2]         # default: [0]
  *   base:                    # keys of the field table, nested by section, for every run at every scale
- *     preset: NAME           # presets/NAME.yaml beside the file, below all of this file's keys
+ *     preset: NAME           # presets/NAME.yaml beside the file or a folder up, below all its keys
  *     model: {embed_dim: 96}
  *   scales:                  # of mini, small, paper; --scale picks, the first is the default
  *     mini: {preset: mini, train: {epochs: 20}}

@@ -150,24 +150,35 @@ static sim_status open_layer(struct sim_reader *r, const char *path, int objecti
     return SIM_OK;
 }
 
-/* Opens presets/NAME.yaml beside the file, where the map names one, and what the objectives lay over it,
+/* Where the file's presets are: the folder presets beside it, or one folder up where there is none beside it
+ * (experiments of ablations/tables share those of ablations).  It ends in a slash. */
+static sim_status find_presets(struct sim_reader *r, const struct sim_yaml *node, char *folder, int size)
+{
+    const char *file = sim_yaml_path(r->yaml), *slash = strrchr(file, '/');
+    const int beside = slash ? (int)(slash - file) + 1 : 0;
+    int length = snprintf(folder, size, "%.*spresets/", beside, file);
+    if (length < size && access(folder, F_OK) != 0) {
+        length = snprintf(folder, size, "%.*s../presets/", beside, file);
+        if (length < size && access(folder, F_OK) != 0)
+            length = snprintf(folder, size, "%.*spresets/", beside, file);
+    }
+    return length < size ? SIM_OK : sim_reader_fail(r, node, "the preset's path is too long");
+}
+
+/* Opens presets/NAME.yaml, where the map names one, and what the objectives lay over it,
  * presets/OBJECTIVE/NAME.yaml. */
 static sim_status open_preset(struct sim_reader *r, const struct sim_yaml *map)
 {
     const struct sim_yaml *node = sim_yaml_find(map, "preset");
-    const char *file = sim_yaml_path(r->yaml), *slash = strrchr(file, '/');
-    const int folder = slash ? (int)(slash - file) + 1 : 0;
-    char path[SIM_TEXT_BYTES + 2 * SIM_NAME_BYTES + 16], where[SIM_WHERE_BYTES];
+    char folder[SIM_TEXT_BYTES], path[SIM_TEXT_BYTES + 2 * SIM_NAME_BYTES], where[SIM_WHERE_BYTES];
     if (!node) return SIM_OK;
     if (node->kind != SIM_YAML_SCALAR) return sim_reader_fail(r, node, "the name of a preset belongs here");
     SIM_TRY(sim_reader_name(r, node, "preset", node->text));
-    if (folder + 2 * SIM_NAME_BYTES + 16 >= (int)sizeof path)
-        return sim_reader_fail(r, node, "the preset's path is too long");
-    snprintf(path, sizeof path, "%.*spresets/%s.yaml", folder, file, node->text);
+    SIM_TRY(find_presets(r, node, folder, sizeof folder));
+    snprintf(path, sizeof path, "%s%s.yaml", folder, node->text);
     sim_status status = open_layer(r, path, -1);
     for (int k = 0; k < SIM_OBJECTIVES && status == SIM_OK; k++) {
-        snprintf(path, sizeof path, "%.*spresets/%s/%s.yaml", folder, file, sim_objective_kinds[k].name,
-                 node->text);
+        snprintf(path, sizeof path, "%s%s/%s.yaml", folder, sim_objective_kinds[k].name, node->text);
         if (access(path, F_OK) == 0) status = open_layer(r, path, k);
     }
     if (status == SIM_OK) return SIM_OK;

@@ -72,6 +72,20 @@ START_TEST(presets_then_base_then_scale_then_run)
 }
 END_TEST
 
+START_TEST(presets_lie_beside_the_file_or_a_folder_up)
+{
+    char folder[800], path[900];
+    const char *above = file_of("{}\n", WIDE), *file = path;
+    snprintf(folder, sizeof folder, "%.*s/tables", (int)(strrchr(above, '/') - above), above);
+    snprintf(path, sizeof path, "%s/below.yaml", folder);
+    test_ok(sim_make_folder(folder));
+    test_ok(sim_file_write(path, "base: {preset: wide}\n", 21));
+    test_ok(sim_experiment_open(&e, &file, 1, NULL, NULL, 0));
+    ck_assert_int_eq(e.runs[0].config.model.embed_dim, 48);
+    sim_experiment_close(&e);
+}
+END_TEST
+
 START_TEST(a_mistake_in_a_preset_names_its_file)
 {
     test_fails(open_text(SCALED, "model: {dept: 2}\n", NULL, NULL), "presets/wide.yaml:1:9");
@@ -305,6 +319,7 @@ int main(void)
     Suite *suite = suite_create("experiment study");
     TCase *right = tcase_create("right"), *wrong = tcase_create("wrong");
     tcase_add_test(right, presets_then_base_then_scale_then_run);
+    tcase_add_test(right, presets_lie_beside_the_file_or_a_folder_up);
     tcase_add_test(right, a_grid_is_every_combination);
     tcase_add_test(right, a_named_run_stands_for_its_point);
     tcase_add_test(right, several_grids_over_the_same_axes);
