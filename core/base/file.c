@@ -9,31 +9,14 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
-/* ------------------------------------------------------------------ writes, with faults for tests */
-
-static atomic_llong fault_countdown, calls_made;
-
-int64_t sim_file_fail_at(int64_t n)
-{
-    atomic_store(&fault_countdown, n);
-    return atomic_exchange(&calls_made, 0);
-}
-
-/* True when this call is the one that has to fail; errno is then ENOSPC. */
-static int fault(void)
-{
-    atomic_fetch_add(&calls_made, 1);
-    if (atomic_load(&fault_countdown) <= 0 || atomic_fetch_sub(&fault_countdown, 1) != 1) return 0;
-    errno = ENOSPC;
-    return 1;
-}
+/* ------------------------------------------------------------------ system calls */
 
 /* Writes all bytes, over short writes and signals; -1 with errno on failure. */
 static int write_all(int fd, const void *bytes, size_t count)
 {
-    if (fault()) return -1;
     const char *p = bytes;
     while (count > 0) {
         ssize_t n = write(fd, p, count);
@@ -47,18 +30,23 @@ static int write_all(int fd, const void *bytes, size_t count)
 
 static int sync_file(int fd)
 {
-    if (fault()) return -1;
     int r;
     do r = fsync(fd);
     while (r != 0 && errno == EINTR);
     return r;
 }
 
+/* The folder that holds `path`; the caller frees.  NULL without memory. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return !slash ? strdup(".") : slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+}
+
 /* Makes a new or renamed entry of the folder of `path` durable. */
 static int sync_folder_of(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    char *folder = !slash ? strdup(".") : slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+    char *folder = folder_of(path);
     if (!folder) return -1;
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = fd < 0 ? -1 : sync_file(fd), code = errno;
     free(folder);
@@ -69,9 +57,15 @@ static int sync_folder_of(const char *path)
 
 /* ------------------------------------------------------------------ whole or absent */
 
+enum {
+    BUFFER_BYTES = 1 << 16
+}; /* a checkpoint has hundreds of small tensors: few calls, few places to fail */
+
 struct sim_writer {
     int fd;
     char *path, *temporary;
+    size_t used; /* of buffer */
+    char buffer[BUFFER_BYTES];
 };
 
 static void release(struct sim_writer *w)
@@ -82,8 +76,8 @@ static void release(struct sim_writer *w)
     free(w);
 }
 
-/* "FOLDER/.NAME.PID-NUMBER-WORD.tmp": in the same folder, so that the rename stays within one file system.  The random
- * word keeps processes apart that have one number on two machines. */
+/* "FOLDER/.NAME.PID-NUMBER-WORD.tmp": in the same folder, so that the rename stays within one file system.
+ * The random word keeps processes apart that have one number on two machines. */
 static char *temporary_name(const char *path)
 {
     static atomic_uint number;
@@ -122,24 +116,43 @@ sim_status sim_writer_open(struct sim_writer **out, const char *path)
     return SIM_OK;
 }
 
+static sim_status put_now(struct sim_writer *w, const void *bytes, size_t count)
+{
+    if (count == 0 || write_all(w->fd, bytes, count) == 0) return SIM_OK;
+    return sim_fail(SIM_EIO, "%s: cannot write: %s", w->path, strerror(errno));
+}
+
+static sim_status flush(struct sim_writer *w)
+{
+    size_t count = w->used;
+    w->used = 0;
+    return put_now(w, w->buffer, count);
+}
+
 sim_status sim_writer_put(struct sim_writer *w, const void *bytes, size_t count)
 {
-    if (count > 0 && write_all(w->fd, bytes, count) != 0)
-        return sim_fail(SIM_EIO, "%s: cannot write: %s", w->path, strerror(errno));
+    if (count > BUFFER_BYTES - w->used) SIM_TRY(flush(w));
+    if (count > BUFFER_BYTES) return put_now(w, bytes, count);
+    if (count > 0) memcpy(w->buffer + w->used, bytes, count);
+    w->used += count;
     return SIM_OK;
 }
 
 sim_status sim_writer_commit(struct sim_writer **writer)
 {
     struct sim_writer *w = *writer;
+    sim_status status = flush(w);
+    if (status != SIM_OK) {
+        sim_writer_abandon(writer);
+        return status;
+    }
     *writer = NULL;
-    sim_status status = SIM_OK;
     int failed = sync_file(w->fd) != 0;
     if (!failed) {
         failed = close(w->fd) != 0;
         w->fd = -1;
     }
-    if (!failed) failed = fault() || rename(w->temporary, w->path) != 0;
+    if (!failed) failed = rename(w->temporary, w->path) != 0;
     if (failed) {
         int code = errno;
         unlink(w->temporary);
@@ -171,6 +184,22 @@ sim_status sim_file_write(const char *path, const void *bytes, size_t count)
         return status;
     }
     return sim_writer_commit(&w);
+}
+
+sim_status sim_file_room(const char *path, uint64_t bytes)
+{
+    char *folder = folder_of(path);
+    struct statvfs v;
+    if (!folder) return sim_fail(SIM_ENOMEM, "%s: no memory to look for room", path);
+    int known = statvfs(folder, &v) == 0;
+    free(folder);
+    if (!known) return SIM_OK; /* writing will tell */
+    uint64_t left = (uint64_t)v.f_bavail * v.f_frsize;
+    if (left >= bytes) return SIM_OK;
+    return sim_fail(
+        SIM_EIO,
+        "%s: not written, for want of room: it needs %.1f MiB, and its file system has %.1f MiB free", path,
+        (double)bytes / 1048576, (double)left / 1048576);
 }
 
 /* ------------------------------------------------------------------ reading */

@@ -20,6 +20,10 @@ sim_status sim_writer_commit(struct sim_writer **w);
 /* Gives up: removes the temporary.  Legal on NULL. */
 void sim_writer_abandon(struct sim_writer **w);
 
+/* Fails where the file system of `path` has fewer than so many bytes free, saying both; where it does not say
+ * what it has, that is left for the writing to find out. */
+sim_status sim_file_room(const char *path, uint64_t bytes);
+
 /* Whole small files.  The text is NUL-terminated; the caller frees it.  Larger than max_bytes is an error. */
 sim_status sim_file_read(const char *path, size_t max_bytes, char **text, size_t *size_bytes);
 sim_status sim_file_write(const char *path, const void *bytes, size_t count); /* atomic */
@@ -31,11 +35,8 @@ sim_status sim_file_append_line(const char *path, const char *line);
 /* mkdir -p.  An existing folder that cannot be written is an error. */
 sim_status sim_make_folder(const char *path);
 
-/* Removes the temporaries that killed processes left in a folder; for who is alone at work there (claim.h). */
+/* Removes the temporaries that killed processes left in a folder; for who is alone at work there (claim.h).
+ */
 sim_status sim_folder_clean(const char *folder);
-
-/* For tests: makes the n-th write-like system call (write, fsync, rename) from now fail with ENOSPC, once;
- * 0 switches it off.  Returns how many such calls were made since the last call of this function. */
-int64_t sim_file_fail_at(int64_t n);
 
 #endif

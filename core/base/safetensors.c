@@ -12,6 +12,7 @@
 #include "arena.h"
 #include "file.h"
 
+#define ROOM_FOR_HEADER_BYTES (1u << 20)
 #define MAX_HEADER_BYTES 100000000u /* the limit of the format's own implementation */
 
 static const struct {
@@ -409,9 +410,10 @@ static json_t *entry_json(const struct sim_tensor *t, uint64_t begin, uint64_t b
                      "data_offsets", (json_int_t)begin, (json_int_t)(begin + bytes));
 }
 
-/* Checks the tensors and lays them out, wider elements first: order[] is the order of the bytes. */
+/* Checks the tensors and lays them out, wider elements first: order[] is the order of the bytes,
+ * *total how many they are. */
 static sim_status build_header(const char *path, const struct sim_tensor *tensors, int count, json_t *header,
-                               int *order, uint64_t *sizes)
+                               int *order, uint64_t *sizes, uint64_t *total)
 {
     for (int i = 0; i < count; i++) {
         const struct sim_tensor *t = &tensors[i];
@@ -438,6 +440,7 @@ static sim_status build_header(const char *path, const struct sim_tensor *tensor
                 return sim_fail(SIM_EINVAL, "%s: the tensors are larger than any file", path);
             order[placed++] = i;
         }
+    *total = end;
     return SIM_OK;
 }
 
@@ -475,11 +478,12 @@ sim_status sim_tensors_write(const char *path, const struct sim_tensor *tensors,
     struct sim_writer *w = NULL;
     json_t *header = json_object();
     int *order = calloc((size_t)count + 1, sizeof *order);
-    uint64_t *sizes = calloc((size_t)count + 1, sizeof *sizes);
+    uint64_t *sizes = calloc((size_t)count + 1, sizeof *sizes), total = 0;
     sim_status status =
         header && order && sizes ? SIM_OK : sim_fail(SIM_ENOMEM, "%s: no memory to write it", path);
     if (status == SIM_OK) status = add_metadata(path, metadata, header);
-    if (status == SIM_OK) status = build_header(path, tensors, count, header, order, sizes);
+    if (status == SIM_OK) status = build_header(path, tensors, count, header, order, sizes, &total);
+    if (status == SIM_OK) status = sim_file_room(path, total + ROOM_FOR_HEADER_BYTES);
     if (status == SIM_OK) status = sim_writer_open(&w, path);
     if (status == SIM_OK) status = put_header(w, path, header);
     for (int i = 0; i < count && status == SIM_OK; i++)

@@ -39,9 +39,10 @@ const char *sim_tensors_metadata(const struct sim_tensors *t, const char *key); 
 sim_status sim_tensors_expect(const struct sim_tensors *t, const char *name, enum sim_dtype dtype, int dims,
                               const int64_t *shape, const struct sim_tensor **out);
 
-/* Writes atomically (file.h).  metadata: pairs key, value, key, value, NULL; or NULL.  `count` of a tensor is
- * not read, its shape is.  The header lists the tensors in the order given; the bytes of wider elements are
- * stored first, so that each tensor is aligned to its elements, as readers that map the file expect. */
+/* Writes atomically (file.h), where there is room for it on the disk.  metadata: pairs key, value, key,
+ * value, NULL; or NULL.  `count` of a tensor is not read, its shape is.  The header lists the tensors in the
+ * order given; the bytes of wider elements are stored first, so that each tensor is aligned to its elements,
+ * as readers that map the file expect. */
 sim_status sim_tensors_write(const char *path, const struct sim_tensor *tensors, int count,
                              const char *const *metadata);
 

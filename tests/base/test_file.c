@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "faults.h"
 #include "support.h"
 
 /* ------------------------------------------------------------------ helpers */
@@ -100,23 +101,74 @@ END_TEST
  */
 START_TEST(a_fault_at_any_call_leaves_a_whole_file)
 {
-    test_ok(sim_file_write(at("f"), "old", 3));
-    sim_file_fail_at(0);
+    static const enum test_fault kinds[] = {TEST_FAULT_EIO, TEST_FAULT_ENOSPC};
+    static const char *const words[] = {"Input/output error", "No space left on device"};
+    test_ok(sim_file_write(at("other"), "old", 3));
+    test_fault_at(TEST_FAULT_NONE, 0);
     test_ok(sim_file_write(at("other"), "new text", 8));
-    int64_t calls = sim_file_fail_at(0);
+    int64_t calls = test_fault_at(TEST_FAULT_NONE, 0);
     ck_assert_int_eq(calls, 4); /* write, fsync, rename, fsync of the folder */
     for (int64_t n = 1; n <= calls; n++) {
         test_ok(sim_file_write(at("f"), "old", 3));
-        sim_file_fail_at(n);
+        test_fault_at(kinds[_i], n);
         test_fails(sim_file_write(at("f"), "new text", 8), "/f: ");
-        ck_assert_ptr_nonnull(strstr(sim_error_text(), "No space left on device"));
-        sim_file_fail_at(0);
+        ck_assert_ptr_nonnull(strstr(sim_error_text(), words[_i]));
         check_text(at("f"), n < calls ? "old" : "new text");
         ck_assert_int_eq(entries(), 2);
     }
-    sim_file_fail_at(calls + 1);
+    test_fault_at(kinds[_i], calls + 1);
     test_ok(sim_file_write(at("f"), "new text", 8));
-    sim_file_fail_at(0);
+}
+END_TEST
+
+/* A write that takes half of the bytes is gone on with. */
+START_TEST(a_short_write_is_finished)
+{
+    test_fault_at(TEST_FAULT_SHORT, 1);
+    test_ok(sim_file_write(at("f"), "new text", 8));
+    check_text(at("f"), "new text");
+    ck_assert_int_eq(test_fault_at(TEST_FAULT_SHORT, 1), 5);
+    test_ok(sim_file_append_line(at("log"), "a line"));
+    check_text(at("log"), "a line\n");
+}
+END_TEST
+
+/* A file is replaced, and a line appended, by a process that is killed, or whose machine loses power, at any
+ * call. */
+START_TEST(whoever_is_killed_leaves_whole_files)
+{
+    static const enum test_fault kinds[] = {TEST_FAULT_KILL, TEST_FAULT_POWER};
+    int killed = 1;
+    for (int64_t n = 1; killed; n++) {
+        int status;
+        test_ok(sim_file_write(at("f"), "old", 3));
+        test_ok(sim_file_write(at("log"), "first\n", 6));
+        pid_t child = fork();
+        if (child == 0) {
+            test_fault_at(kinds[_i], n);
+            _exit(sim_file_write(at("f"), "new text", 8) + sim_file_append_line(at("log"), "second"));
+        }
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        killed = WIFSIGNALED(status);
+        ck_assert(killed || (n == 7 && status == 0)); /* four calls and two */
+        check_text(at("f"), n < 4 || (_i == 1 && n == 4) ? "old" : "new text");
+        test_ok(sim_file_append_line(at("log"), "third")); /* a half line stands alone */
+        check_text(at("log"), n < 5          ? "first\nthird\n"
+                              : n == 5       ? _i ? "first\nthird\n" : "first\nsec\nthird\n"
+                              : n == 6 && _i ? "first\nthird\n"
+                                             : "first\nsecond\nthird\n");
+    }
+}
+END_TEST
+
+START_TEST(room_is_asked_for)
+{
+    test_ok(sim_file_room(at("f"), 1));
+    test_ok(sim_file_room(at("absent/f"), UINT64_MAX)); /* writing it will say what is wrong */
+    test_fails(sim_file_room(at("f"), UINT64_MAX), "/f: not written, for want of room: it needs ");
+    test_fault_room(3 << 20);
+    test_ok(sim_file_room("f", 3 << 20));
+    test_fails(sim_file_room("f", 4 << 20), "it needs 4.0 MiB, and its file system has 3.0 MiB free");
 }
 END_TEST
 
@@ -208,9 +260,8 @@ START_TEST(a_fault_while_appending_leaves_the_old_lines)
 {
     test_ok(sim_file_append_line(at("log"), "one"));
     for (int64_t n = 1; n <= 2; n++) { /* write, fsync */
-        sim_file_fail_at(n);
+        test_fault_at(TEST_FAULT_ENOSPC, n);
         test_fails(sim_file_append_line(at("log"), "two"), "No space left");
-        sim_file_fail_at(0);
         check_text(at("log"), "one\n");
     }
 }
@@ -302,7 +353,10 @@ int main(void)
     tcase_add_test(c, a_file_is_written_and_replaced);
     tcase_add_test(c, a_path_without_a_folder_is_the_current_one);
     tcase_add_test(c, an_abandoned_file_leaves_nothing);
-    tcase_add_test(c, a_fault_at_any_call_leaves_a_whole_file);
+    tcase_add_loop_test(c, a_fault_at_any_call_leaves_a_whole_file, 0, 2);
+    tcase_add_test(c, a_short_write_is_finished);
+    tcase_add_loop_test(c, whoever_is_killed_leaves_whole_files, 0, 2);
+    tcase_add_test(c, room_is_asked_for);
     tcase_add_test(c, a_disk_that_fills_up_leaves_the_old_file);
     tcase_add_test(c, places_that_cannot_be_written_are_named);
     tcase_add_test(c, reading_is_bounded);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "file.h"
+#include "faults.h"
 #include "support.h"
 
 /* ------------------------------------------------------------------ helpers */
@@ -311,12 +312,10 @@ START_TEST(a_fault_at_any_write_leaves_the_old_file)
 {
     const char *path = in_folder(test_scratch(), "checkpoint.safetensors");
     test_ok(sim_tensors_write(path, every_kind, 1, NULL));
-    sim_file_fail_at(0);
-    test_ok(sim_tensors_write(path, every_kind, 1, NULL));
     for (int64_t n = 1;; n++) {
-        sim_file_fail_at(n);
+        test_fault_at(TEST_FAULT_ENOSPC, n);
         if (sim_tensors_write(path, every_kind, KINDS, NULL) == SIM_OK) {
-            ck_assert_int_gt(n, KINDS);
+            ck_assert_int_eq(n, 5); /* after write, fsync, rename, fsync of the folder */
             break;
         }
         struct sim_tensors *f;
@@ -324,7 +323,20 @@ START_TEST(a_fault_at_any_write_leaves_the_old_file)
         ck_assert(sim_tensors_count(f) == 1 || sim_tensors_count(f) == KINDS);
         sim_tensors_close(f);
     }
-    sim_file_fail_at(0);
+}
+END_TEST
+
+START_TEST(a_disk_too_full_is_told_before_anything_is_written)
+{
+    const char *path = in_folder(test_scratch(), "checkpoint.safetensors");
+    test_fault_room(1000000);
+    test_fault_at(TEST_FAULT_NONE, 0);
+    test_fails(sim_tensors_write(path, every_kind, KINDS, NULL),
+               "checkpoint.safetensors: not written, for want of room: it needs 1.0 MiB, and its file system "
+               "has 1.0 MiB");
+    ck_assert_int_eq(test_fault_at(TEST_FAULT_NONE, 0), 0);
+    test_fault_room(2000000);
+    test_ok(sim_tensors_write(path, every_kind, KINDS, NULL));
 }
 END_TEST
 
@@ -349,6 +361,7 @@ int main(void)
     c = tcase_create("writing");
     tcase_add_test(c, unwritable_tensors_are_refused);
     tcase_add_test(c, a_fault_at_any_write_leaves_the_old_file);
+    tcase_add_test(c, a_disk_too_full_is_told_before_anything_is_written);
     suite_add_tcase(s, c);
     return test_run(s);
 }

@@ -6,6 +6,7 @@
 
 #include "file.h"
 #include "reproduced.h"
+#include "faults.h"
 #include "support.h"
 
 static const char *const files[][2] = {
@@ -133,9 +134,8 @@ START_TEST(written)
         ck_assert(strstr(text, "runnable, not run at mini, small, paper"));
         free(text);
     }
-    sim_file_fail_at(1);
+    test_fault_at(TEST_FAULT_ENOSPC, 1);
     test_fails(sim_reproduced_write(&p, &records, folder, NULL), "main.md");
-    sim_file_fail_at(0);
     sim_paper_close(&p);
 }
 END_TEST
