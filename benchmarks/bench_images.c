@@ -182,7 +182,7 @@ static sim_status op_two_views(struct bench *b, int n, int sum)
     for (int k = 0; k < 2 && s == SIM_OK; k++) {
         float *to = b->floats + (size_t)k * VIEW_BYTES;
         s = sim_view_make(&b->augment, &b->views[n][k], &im, SIZE, b->out);
-        if (s == SIM_OK) sim_pixels_normalize(b->out, SIZE, SIZE, to);
+        if (s == SIM_OK) sim_pixels_normalize(b->out, SIZE, SIZE, SIM_NORMALIZE_IMAGENET, to);
         if (s == SIM_OK && sum) add(b, to, VIEW_BYTES * sizeof *to);
     }
     sim_image_close(&im);

@@ -4,6 +4,8 @@
 
 static const char *const kinds[] = {"procedural", "folder", NULL};
 static const char *const bad_images[] = {"error", "skip", NULL};
+static const char *const normalizations[] = {
+    [SIM_NORMALIZE_IMAGENET] = "imagenet", [SIM_NORMALIZE_HALF] = "half", NULL};
 static const char *const masks[] = {"none", "random", "blockwise", NULL};
 static const char *const filters[] = {"bilinear", "bicubic", NULL};
 
@@ -28,6 +30,8 @@ const struct sim_field sim_data_fields[] = {
     F(cache_mb, SIM_FIELD_INT, 0, 1e6, NULL, "1024", "decoded source images kept in memory, MiB"),
     F(val_resize, SIM_FIELD_INT, 0, 8192, NULL, "0",
       "shorter side before the centre crop when scoring; 0: img_size * 256 / 224"),
+    F(normalize, SIM_FIELD_CHOICE, 0, 0, normalizations, "imagenet",
+      "mean and deviation that pixels are normalised by: ImageNet's, or 0.5 and 0.5, to between -1 and 1"),
     F(procedural_seed, SIM_FIELD_INT, 0, 4294967295.0, NULL, "0",
       "which pw-cls set: the images follow from it alone"),
     F(procedural_train_per_class, SIM_FIELD_INT, 1, 1e6, NULL, "200",

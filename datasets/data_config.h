@@ -3,6 +3,7 @@
 #define SIM_DATA_CONFIG_H
 
 #include "fields.h"
+#include "pixels.h"
 
 enum sim_data_kind { SIM_DATA_PROCEDURAL, SIM_DATA_FOLDER };
 enum sim_bad_image { SIM_BAD_ERROR, SIM_BAD_SKIP };
@@ -17,6 +18,7 @@ struct sim_data_config {
     int64_t limit_train, limit_val; /* use so many images, balanced over classes, drawn by seed; 0: all */
     int64_t workers;                /* loader threads; 0: as many as compute threads */
     int64_t cache_mb;               /* decoded source images kept in memory */
+    int normalize;                  /* enum sim_normalize: what every network is shown of a pixel */
     int64_t val_resize; /* shorter side before the centre crop when scoring; 0: img_size * 256 / 224 */
     /* procedural set (pw-cls) */
     int64_t procedural_seed, procedural_train_per_class, procedural_val_per_class, procedural_size;

@@ -16,6 +16,7 @@
 struct labelled {
     const struct sim_images *images;
     int img_size, resize, bad_image;
+    enum sim_normalize normalize;
     struct sim_pool *pool;
     struct sim_cache *cache; /* of decoded images: each is shown several times, in more than one way */
     pthread_mutex_t lock;
@@ -71,7 +72,7 @@ static sim_status show(const struct labelled *l, int64_t i, const struct sim_ima
         break;
     }
     if (status != SIM_OK) return status;
-    sim_pixels_normalize(shown->rgb, size, size, x);
+    sim_pixels_normalize(shown->rgb, size, size, l->normalize, x);
     if (l->look.augment == SIM_LOOK_FINETUNE) sim_finetune_view_erase(&l->look, &v, i, size, x);
     return SIM_OK;
 }
@@ -181,6 +182,7 @@ sim_status sim_loader_open_labelled(struct sim_labelled *out, const struct sim_l
     l->img_size = (int)c->img_size;
     l->resize = (int)resize;
     l->bad_image = c->data->bad_image;
+    l->normalize = (enum sim_normalize)c->data->normalize;
     pthread_mutex_init(&l->lock, NULL);
     sim_status status = sim_cache_open(&l->cache, c->images->count, c->data->cache_mb << 20);
     if (status == SIM_OK) status = sim_pool_open(&l->pool, c->workers);

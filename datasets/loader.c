@@ -46,6 +46,7 @@ struct loader {
     struct sim_loader_config config;
     struct sim_data_config data;
     struct sim_augment_config augment;
+    struct sim_view_style style;
     struct sim_mask_config mask;
     int64_t steps_per_epoch, grid, hidden;
     int64_t rows, first; /* this rank's share of a batch, and where in the batch it starts */
@@ -125,8 +126,9 @@ static sim_status make_views(struct slot *s, int64_t row, const struct sim_view 
     sim_status status =
         pixels ? SIM_OK : sim_fail(SIM_ENOMEM, "no memory for a view of %d x %d pixels", size, size);
     for (int k = 0; k < views_of(l) && status == SIM_OK; k++) {
-        status = sim_view_make(&l->augment, &view[k], source, size, pixels);
-        if (status == SIM_OK) sim_pixels_normalize(pixels, size, size, s->view[k] + row * plane);
+        status = sim_view_apply(&l->style, &view[k], source, size, pixels);
+        if (status == SIM_OK)
+            sim_pixels_normalize(pixels, size, size, l->style.normalize, s->view[k] + row * plane);
     }
     free(pixels);
     return status;
@@ -333,7 +335,7 @@ static int open_view(struct loader *l, struct slot *s, int k)
     s->job_of[k] = calloc(batch, sizeof *s->job_of[k]);
     s->jobs[k] = (struct sim_view_jobs){.count = l->rows,
                                         .size = (int)l->config.img_size,
-                                        .style = sim_views_style(&l->augment),
+                                        .style = l->style,
                                         .job = s->job_of[k],
                                         .set = &l->set};
     return s->job_of[k] != NULL;
@@ -410,6 +412,8 @@ sim_status sim_loader_open(struct sim_source *out, const struct sim_loader_confi
     if (!l) return sim_fail(SIM_ENOMEM, "no memory for a loader");
     /* Copies, so that only the images need to outlive the source. */
     l->config = *c, l->data = *c->data, l->augment = *c->augment, l->mask = *c->mask;
+    l->style = sim_views_style(c->augment);
+    l->style.normalize = (enum sim_normalize)c->data->normalize;
     l->grid = c->img_size / c->patch_size;
     l->steps_per_epoch = c->images->count / c->batch_size;
     l->rows = c->ranks > 1 ? c->batch_size / c->ranks : c->batch_size;

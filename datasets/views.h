@@ -19,7 +19,8 @@ void sim_views_draw_crop(const struct sim_augment_config *c, struct sim_rng *r, 
 void sim_views_draw(const struct sim_augment_config *c, uint64_t seed, uint32_t epoch, uint64_t index, int w,
                     int h, struct sim_view view[2], float geometry[6]);
 
-/* What the configuration says of every view. */
+/* What the configuration says of every view; pixels are normalised by ImageNet's numbers unless the caller
+ * says otherwise. */
 struct sim_view_style sim_views_style(const struct sim_augment_config *c);
 
 /* Crop, resize to size x size, colour, as drawn; out: (size, size, 3) bytes. */

@@ -125,21 +125,14 @@ SIM_PIXEL uint8_t sim_solarized(uint8_t v, int threshold)
     return v < threshold ? v : (uint8_t)(255 - v);
 }
 
-/* torchvision divides by 255, subtracts ImageNet's mean and divides by its deviation, each rounded. */
-SIM_PIXEL float sim_normalized(int v, float mean, float deviation)
+/* torchvision divides by 255, subtracts the mean and divides by the deviation, each rounded.  Channel 0 is
+ * red. */
+SIM_PIXEL float sim_normalized(int v, int channel, enum sim_normalize by)
 {
-    return ((float)v / 255.0f - mean) / deviation;
+    const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
+    if (by == SIM_NORMALIZE_HALF) return ((float)v / 255.0f - 0.5f) / 0.5f;
+    return ((float)v / 255.0f - mean[channel]) / deviation[channel];
 }
-
-/* of red, green and blue, as an initialiser */
-#define SIM_IMAGENET_MEAN                                                                                    \
-    {                                                                                                        \
-        0.485f, 0.456f, 0.406f                                                                               \
-    }
-#define SIM_IMAGENET_DEVIATION                                                                               \
-    {                                                                                                        \
-        0.229f, 0.224f, 0.225f                                                                               \
-    }
 
 /* ---------------------------------------------------------------- hue
  * Pillow goes from bytes to hue and saturation bytes and back in a mixture of float and double.  The steps

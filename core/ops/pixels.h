@@ -52,8 +52,13 @@ sim_status sim_pixels_affine(uint8_t *rgb, int w, int h, const double m[6], cons
  * that fit move pixels without arithmetic, as Pillow does. */
 sim_status sim_pixels_rotate(uint8_t *rgb, int w, int h, double degrees, const uint8_t fill[3]);
 
-/* (h, w, 3) bytes -> (3, h, w) floats: /255, minus ImageNet's mean, over its deviation, as torchvision does.
- */
-void sim_pixels_normalize(const uint8_t *rgb, int w, int h, float *out);
+/* What a network is shown of a byte v: v / 255 minus a mean, over a deviation, channel by channel. */
+enum sim_normalize {
+    SIM_NORMALIZE_IMAGENET, /* ImageNet's */
+    SIM_NORMALIZE_HALF      /* 0.5 and 0.5: from -1 to 1 */
+};
+
+/* (h, w, 3) bytes -> (3, h, w) floats, each step rounded as torchvision rounds it. */
+void sim_pixels_normalize(const uint8_t *rgb, int w, int h, enum sim_normalize by, float *out);
 
 #endif

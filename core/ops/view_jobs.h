@@ -28,6 +28,7 @@ struct sim_view_style {
     /* By operation.  0: absent, as torchvision leaves out a jitter of width zero: hue by 0 would still round
      * through HSV. */
     int jitters[4];
+    enum sim_normalize normalize; /* of the finished view */
 };
 
 /* The view as the CPU makes it: out (size, size, 3) bytes, before normalisation (sim_pixels_normalize). */

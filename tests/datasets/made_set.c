@@ -17,7 +17,8 @@ static sim_status fake_read(void *self, int64_t i, struct sim_image *out)
     if (f->damaged && f->damaged[i] == 'x')
         return sim_fail(SIM_EFORMAT, "fake image %ld is damaged", (long)i);
     if (f->unreadable == i) return sim_fail(SIM_EIO, "fake image %ld cannot be read", (long)i);
-    SIM_TRY(sim_image_open(out, 20 + (int)i % 5, 16 + (int)i % 3));
+    SIM_TRY(sim_image_open(out, f->square ? f->square : 20 + (int)i % 5,
+                           f->square ? f->square : 16 + (int)i % 3));
     for (int p = 0; p < out->width * out->height; p++) {
         out->rgb[3 * p] = (uint8_t)i, out->rgb[3 * p + 1] = (uint8_t)p,
                      out->rgb[3 * p + 2] = (uint8_t)(p * 7 + i);

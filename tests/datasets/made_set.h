@@ -9,6 +9,7 @@ struct fake {
     const char *damaged; /* damaged[i] == 'x': image i is damaged; NULL: none */
     int unreadable;      /* this image fails with SIM_EIO; -1: none */
     int slow;            /* reading takes a while, differently for each image */
+    int square;          /* pixels a side of every image; 0: sizes differ */
     _Atomic int reads;
 };
 

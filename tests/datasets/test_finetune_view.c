@@ -136,7 +136,7 @@ START_TEST(the_loader_shows_what_was_drawn)
         test_ok(read_noise(NULL, i, &source));
         sim_finetune_view_draw(&look, i, 70, 45, SIZE, &v);
         test_ok(sim_finetune_view_make(&look, &v, &source, SIZE, rgb));
-        sim_pixels_normalize(rgb, SIZE, SIZE, want);
+        sim_pixels_normalize(rgb, SIZE, SIZE, SIM_NORMALIZE_IMAGENET, want);
         boxes += v.erase.height > 0;
         for (int k = 0; k < PLANE; k++) {
             int row = k / SIZE % SIZE - v.erase.top, column = k % SIZE - v.erase.left;

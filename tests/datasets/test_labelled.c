@@ -102,7 +102,7 @@ START_TEST(labelled_follows_torchvisions_rounding)
     test_ok(wide_read(NULL, 0, &source));
     test_ok(sim_pixels_crop_resize(&source, 0, 0, 0, 33, 50, 27, 18, SIM_RESAMPLE_BICUBIC, resized));
     for (int y = 0; y < 16; y++) memcpy(cropped + y * 48, resized + ((y + 1) * 27 + 6) * 3, 48);
-    sim_pixels_normalize(cropped, 16, 16, want);
+    sim_pixels_normalize(cropped, 16, 16, SIM_NORMALIZE_IMAGENET, want);
     ck_assert_mem_eq(x, want, sizeof x);
     sim_image_close(&source);
 }

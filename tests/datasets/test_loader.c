@@ -146,7 +146,7 @@ static void same_as_jobs(const struct bench *b, const struct sim_batch *finished
             if (!j->rgb) source.rgb = own.rgb;
             ck_assert(!own.rgb || (own.width == j->width && own.height == j->height));
             test_ok(sim_view_make(&b->augment, &j->view, &source, 16, rgb));
-            sim_pixels_normalize(rgb, 16, 16, made);
+            sim_pixels_normalize(rgb, 16, 16, SIM_NORMALIZE_IMAGENET, made);
             ck_assert_mem_eq(made, views[k] + r * 16 * 16 * 3, sizeof made);
             sim_image_close(&own);
         }
@@ -359,6 +359,56 @@ START_TEST(impossible_requests_are_refused)
 }
 END_TEST
 
+/* x (3, 16, 16) is image i of the set, each byte from 0 to 255 a number from -1 to 1. */
+static void is_whole(const struct bench *b, int64_t i, const float *x)
+{
+    struct sim_image source;
+    test_ok(b->images.read(b->images.self, i, &source));
+    for (int p = 0; p < 16 * 16; p++)
+        for (int c = 0; c < 3; c++)
+            ck_assert_float_eq(x[c * 16 * 16 + p], ((float)source.rgb[3 * p + c] / 255.0f - 0.5f) / 0.5f);
+    sim_image_close(&source);
+}
+
+/* Nothing cut away, nothing mirrored: the image itself, as networks of 32 px are often trained on CIFAR-10.
+ */
+START_TEST(whole_images_are_shown_as_they_are)
+{
+    enum { IMAGES = 40 };
+    static float x[IMAGES * 3 * 16 * 16];
+    int64_t index[IMAGES];
+    int32_t label[IMAGES];
+    struct bench b;
+    struct sim_source s;
+    struct sim_labelled l;
+    bench_open(&b, IMAGES, 8, 2);
+    b.fake.square = 16;
+    b.data.normalize = SIM_NORMALIZE_HALF, b.data.val_resize = 16;
+    b.augment = (struct sim_augment_config){
+        .crop_min = 1, .crop_max = 1, .ratio_min = 1, .filter = SIM_FILTER_BICUBIC};
+    test_ok(sim_loader_open(&s, &b.loader));
+    for (int step = 0; step < 15; step++) {
+        const struct sim_batch *batch;
+        test_ok(s.next(s.self, step / 5, step % 5, &batch));
+        for (int r = 0; r < 8; r++)
+            for (int v = 0; v < 2; v++)
+                is_whole(&b, batch->index[r], (v ? batch->view2 : batch->view1) + r * 3 * 16 * 16);
+    }
+    s.close(s.self);
+    test_ok(sim_loader_open_labelled(&l, &b.loader));
+    for (int i = 0; i < IMAGES; i++) index[i] = i;
+    for (int training = 0; training < 2; training++) {
+        const struct sim_look look = {.filter = SIM_RESAMPLE_BICUBIC,
+                                      .augment = training ? SIM_LOOK_FINETUNE : SIM_LOOK_PLAIN,
+                                      .crop_min = 1};
+        test_ok(l.start(l.self, &look, index, IMAGES, x, label));
+        test_ok(l.finish(l.self));
+        for (int i = 0; i < IMAGES; i++) is_whole(&b, i, x + i * 3 * 16 * 16);
+    }
+    l.close(l.self);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("loader");
@@ -370,6 +420,7 @@ int main(void)
     tcase_add_test(c, one_view_is_the_first_of_two);
     tcase_add_test(c, jobs_tell_of_the_same_views);
     tcase_add_test(c, one_view_is_used_twice);
+    tcase_add_test(c, whole_images_are_shown_as_they_are);
     tcase_add_test(c, decoded_images_are_cached_within_bounds);
     tcase_add_test(c, a_damaged_image_stops_the_batch_by_name);
     tcase_add_test(c, skipping_replaces_and_counts);

@@ -81,7 +81,7 @@ START_TEST(made_corruptions_are_those_of_the_crop)
                                                           .constants = SIM_CONSTANTS_32,
                                                           .index = (uint64_t)i},
                                 &crop));
-            sim_pixels_normalize(crop.rgb, SIDE, SIDE, want);
+            sim_pixels_normalize(crop.rgb, SIDE, SIDE, SIM_NORMALIZE_IMAGENET, want);
             ck_assert_msg(!memcmp(want, x + (size_t)i * 3 * SIDE * SIDE, sizeof want), "image %d differs", i);
             sim_image_close(&whole), sim_image_close(&crop);
         }
@@ -139,7 +139,7 @@ START_TEST(official_folders_are_read_as_they_are)
     ck_assert(s.has[SIM_SHIFT_C] && !s.has[SIM_SHIFT_A] && !s.has[SIM_SHIFT_SKETCH]);
     test_ok(read_set(&s, (struct sim_shift){SIM_SHIFT_C, SIM_FOG, 3}, 2, x, label));
     memset(rgb, 40, 3);
-    sim_pixels_normalize(rgb, 1, 1, want);
+    sim_pixels_normalize(rgb, 1, 1, SIM_NORMALIZE_IMAGENET, want);
     ck_assert_float_eq(x[0], want[0]);
     ck_assert_int_eq(label[1], 1);
     test_fails(read_set(&s, (struct sim_shift){SIM_SHIFT_C, SIM_FOG, 2}, 2, x, label), "there is no folder");

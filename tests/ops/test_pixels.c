@@ -126,9 +126,13 @@ START_TEST(golden_cases)
     ck_assert_int_ge(cases, 46);
     const struct sim_tensor *floats = sim_tensors_find(file, "normalized");
     uint8_t *out = guarded(NULL, bytes * sizeof(float));
-    sim_pixels_normalize(src.rgb, w, h, (float *)(void *)out);
+    sim_pixels_normalize(src.rgb, w, h, SIM_NORMALIZE_IMAGENET, (float *)(void *)out);
     same(out, floats->data, bytes * sizeof(float), "normalized");
     release(out, bytes * sizeof(float), "normalized");
+    const uint8_t ends[3] = {0, 255, 51};
+    float half[3];
+    sim_pixels_normalize(ends, 1, 1, SIM_NORMALIZE_HALF, half);
+    ck_assert(half[0] == -1 && half[1] == 1 && fabsf(half[2] + 0.6f) < 1e-7f);
     json_decref(specs);
     sim_tensors_close(file);
 }

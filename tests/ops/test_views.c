@@ -76,6 +76,7 @@ static struct sim_view_style any_style(struct sim_rng *r)
     struct sim_view_style style = {.filter = below(r, 2) ? SIM_RESAMPLE_BICUBIC : SIM_RESAMPLE_BILINEAR};
     for (int k = 0; k < 4; k++) style.jitters[k] = below(r, 6) != 0;
     style.flip_last = below(r, 2);
+    style.normalize = below(r, 3) ? SIM_NORMALIZE_IMAGENET : SIM_NORMALIZE_HALF;
     return style;
 }
 
@@ -121,7 +122,7 @@ static void same_views(const struct batch *b, const char *what)
     for (int k = 0; k < b->jobs.count; k++) {
         const struct sim_view *v = &b->job[k].view;
         test_ok(sim_view_apply(&b->jobs.style, v, b->source[k], size, rgb));
-        sim_pixels_normalize(rgb, size, size, want);
+        sim_pixels_normalize(rgb, size, size, b->jobs.style.normalize, want);
         for (int i = 0; i < plane; i++)
             ck_assert_msg(memcmp(&got[k * plane + i], &want[i], sizeof *want) == 0,
                           "%s: view %d of %d x %d pixels from a crop of %d x %d (flip %d, jitter %d in order "
@@ -214,7 +215,7 @@ static void expect_bytes(const float *got, int size, const uint8_t *want, const 
 {
     const int pixels = size * size;
     float *floats = malloc((size_t)pixels * 3 * sizeof *floats);
-    sim_pixels_normalize(want, size, size, floats);
+    sim_pixels_normalize(want, size, size, SIM_NORMALIZE_IMAGENET, floats);
     ck_assert_msg(memcmp(got, floats, (size_t)pixels * 3 * sizeof *floats) == 0, "%s: not Pillow's bytes",
                   what);
     free(floats);

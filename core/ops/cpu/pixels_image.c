@@ -38,12 +38,11 @@ void sim_pixels_hflip(uint8_t *rgb, int w, int h)
 
 /* A byte has 256 values, so the divisions are made once per value; the tables cost as much as some 300
  * pixels. */
-void sim_pixels_normalize(const uint8_t *rgb, int w, int h, float *out)
+void sim_pixels_normalize(const uint8_t *rgb, int w, int h, enum sim_normalize by, float *out)
 {
-    static const float mean[3] = SIM_IMAGENET_MEAN, deviation[3] = SIM_IMAGENET_DEVIATION;
     float table[3][256];
     for (int c = 0; c < 3; c++) {
-        for (int v = 0; v < 256; v++) table[c][v] = sim_normalized(v, mean[c], deviation[c]);
+        for (int v = 0; v < 256; v++) table[c][v] = sim_normalized(v, c, by);
     }
     size_t n = (size_t)w * (size_t)h;
     float *red = out, *green = out + n, *blue = out + 2 * n;

@@ -281,9 +281,11 @@ static void tell_held(const struct sim_views_state *v, const struct sim_view_job
 static sim_status make_group(struct sim_cuda *c, float *out, const struct sim_view_jobs *jobs, int64_t *first)
 {
     struct sim_views_state *v = c->views;
-    struct plan p = {
-        .jobs = jobs,
-        .group = {.size = jobs->size, .filter = jobs->style.filter, .flip_last = jobs->style.flip_last}};
+    struct plan p = {.jobs = jobs,
+                     .group = {.size = jobs->size,
+                               .filter = jobs->style.filter,
+                               .flip_last = jobs->style.flip_last,
+                               .normalize = jobs->style.normalize}};
     struct slot *s = &v->slot[v->turn++ % SLOTS];
     while (*first + p.group.count < jobs->count && !full(c, &p))
         SIM_TRY(plan_view(c, &p, &jobs->job[*first + p.group.count]));

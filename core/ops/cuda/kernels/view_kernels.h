@@ -30,9 +30,10 @@ struct sim_view_group {
     const struct sim_view_task *task; /* (count) */
     int32_t count, size;
     enum sim_resample filter;
-    int32_t flip_last;      /* of the style */
-    int32_t most_rows;      /* the largest crop's height */
-    int32_t contrast, blur; /* some view has it */
+    int32_t flip_last;            /* of the style, */
+    enum sim_normalize normalize; /* as is this */
+    int32_t most_rows;            /* the largest crop's height */
+    int32_t contrast, blur;       /* some view has it */
     int32_t *taps;    /* by task->taps: (2, S, 2) first input position and number, of columns, of rows */
     int32_t *weights; /* by task->weights[axis]: (most taps, S) in 22 fractional bits */
     uint8_t *between; /* by task->between: (h, S, 3) crops after the horizontal pass */

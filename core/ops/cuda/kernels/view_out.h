@@ -7,19 +7,19 @@
 #include "view_kernels.h"
 
 static __device__ __forceinline__ float sim_view_normalized(const struct sim_view_task &v, uint8_t byte,
-                                                            float mean, float deviation)
+                                                            int channel, enum sim_normalize by)
 {
-    return sim_normalized(v.solarize ? sim_solarized(byte, SIM_SOLARIZE_HALF) : byte, mean, deviation);
+    return sim_normalized(v.solarize ? sim_solarized(byte, SIM_SOLARIZE_HALF) : byte, channel, by);
 }
 
 /* Pixel i of `pixels`. */
-static __device__ __forceinline__ void sim_view_out(const struct sim_view_task &v, float *out, int64_t pixels,
-                                                    int64_t i, uint8_t r, uint8_t g, uint8_t b)
+static __device__ __forceinline__ void sim_view_out(const struct sim_view_task &v, enum sim_normalize by,
+                                                    float *out, int64_t pixels, int64_t i, uint8_t r,
+                                                    uint8_t g, uint8_t b)
 {
-    const float mean[3] = SIM_IMAGENET_MEAN, deviation[3] = SIM_IMAGENET_DEVIATION;
-    out[i] = sim_view_normalized(v, r, mean[0], deviation[0]);
-    out[pixels + i] = sim_view_normalized(v, g, mean[1], deviation[1]);
-    out[2 * pixels + i] = sim_view_normalized(v, b, mean[2], deviation[2]);
+    out[i] = sim_view_normalized(v, r, 0, by);
+    out[pixels + i] = sim_view_normalized(v, g, 1, by);
+    out[2 * pixels + i] = sim_view_normalized(v, b, 2, by);
 }
 
 #endif

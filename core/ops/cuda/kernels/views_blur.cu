@@ -76,7 +76,7 @@ __global__ void k_view_blur_columns(const struct sim_view_group g, int width)
     for (int i = (int)threadIdx.x; i < columns * g.size; i += THREADS) {
         const int y = i / columns, column = i % columns;
         const uint8_t *p = from + 3 * i;
-        sim_view_out(v, out, pixels, (int64_t)y * g.size + x + column, p[0], p[1], p[2]);
+        sim_view_out(v, g.normalize, out, pixels, (int64_t)y * g.size + x + column, p[0], p[1], p[2]);
     }
 }
 

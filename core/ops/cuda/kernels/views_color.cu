@@ -110,7 +110,7 @@ __global__ void k_view_color(const struct sim_view_group g)
         if (v.blur)
             image[3 * i] = p.r, image[3 * i + 1] = p.g, image[3 * i + 2] = p.b;
         else
-            sim_view_out(v, out, pixels, i, p.r, p.g, p.b);
+            sim_view_out(v, g.normalize, out, pixels, i, p.r, p.g, p.b);
     }
 }
 
