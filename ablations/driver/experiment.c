@@ -137,11 +137,15 @@ static sim_status check_own(const struct sim_reader *r, const struct sim_own *ow
     return SIM_OK;
 }
 
-/* Whether one of the runs from `first` on takes this key or section. */
-static int is_taken(const struct sim_experiment *e, int first, const char *key)
+/* Whether one of the runs from `first` on, of this objective where it is not -1, takes this key or section.
+ */
+static int is_taken(const struct sim_experiment *e, int first, int objective, const char *key)
 {
     int taken = 0;
-    for (int i = first; i < e->count; i++) taken |= sim_run_config_takes(&e->runs[i].config, key);
+    for (int i = first; i < e->count; i++) {
+        const struct sim_run_config *c = &e->runs[i].config;
+        taken |= (objective < 0 || c->pretrain.objective == objective) && sim_run_config_takes(c, key);
+    }
     return taken;
 }
 
@@ -151,9 +155,10 @@ static sim_status check_shared(const struct sim_reader *r, const struct sim_expe
         const struct sim_layer *layer = &r->layer[i];
         if (layer->yaml != r->yaml || layer->map->kind != SIM_YAML_MAP) continue;
         for (const struct sim_yaml *node = layer->map->child; node; node = node->next)
-            if (!sim_layer_reserves(layer, node->key) && !is_taken(e, first, node->key))
+            if (!sim_layer_reserves(layer, node->key) && !is_taken(e, first, layer->objective, node->key))
                 return sim_reader_fail_key(r, node, "%.80s: no run of this file pre-trains %.80s", node->key,
-                                           node->key);
+                                           layer->objective < 0 ? node->key
+                                                                : sim_objective_kinds[layer->objective].name);
     }
     return SIM_OK;
 }
@@ -163,7 +168,7 @@ static sim_status check_sets(const struct sim_experiment *e, const char *const *
     for (int i = 0; i < set_count; i++) {
         char key[128];
         snprintf(key, sizeof key, "%.*s", (int)strcspn(sets[i], "="), sets[i]);
-        if (!is_taken(e, 0, key))
+        if (!is_taken(e, 0, -1, key))
             return sim_fail(SIM_EINVAL, "--set %s: no run pre-trains %.*s", sets[i], (int)strcspn(key, "."),
                             key);
     }

@@ -11,6 +11,7 @@
  *     model: {embed_dim: 96}
  *   scales:                  # of mini, small, paper; --scale picks, the first is the default
  *     mini: {preset: mini, train: {epochs: 20}}
+ *     small: {preset: small, objectives: {mae: {train: {epochs: 60}}}} # of MAE's runs; in base as well
  *     paper: {preset: paper, seeds: [0], expected: 40 days of one GPU}
  *   axes:                    # every combination is a run, momentum-0.9 ...; or a list of such maps
  *     siameseim.momentum: [0, 0.9, 0.99]

@@ -88,7 +88,7 @@ sim_status sim_reader_known(const struct sim_reader *r, const struct sim_yaml *m
 
 int sim_layer_reserves(const struct sim_layer *layer, const char *key)
 {
-    static const char *const words[] = {"preset", "seeds", "expected"};
+    static const char *const words[] = {"preset", "objectives", "seeds", "expected"};
     for (int i = 0; i < layer->reserved; i++)
         if (strcmp(key, words[i]) == 0) return 1;
     return 0;
@@ -213,6 +213,32 @@ static sim_status choose_scale(struct sim_reader *r, const struct sim_yaml *scal
     return SIM_OK;
 }
 
+/* A map of base or scale, and behind it what its `objectives` say of runs of each. */
+static sim_status add_layers(struct sim_reader *r, const struct sim_yaml *map, int reserved)
+{
+    const struct sim_yaml *objectives = sim_yaml_find(map, "objectives");
+    const char *names[SIM_OBJECTIVES];
+    r->layer[r->layers++] = (struct sim_layer){r->yaml, map, reserved, -1};
+    if (!objectives) return SIM_OK;
+    if (objectives->kind != SIM_YAML_MAP || !objectives->child)
+        return sim_reader_fail(
+            r, objectives,
+            "objectives: a map of objectives with configuration keys belongs here, such as "
+            "{mae: {train: {epochs: 20}}}");
+    for (int k = 0; k < SIM_OBJECTIVES; k++) names[k] = sim_objective_kinds[k].name;
+    SIM_TRY(sim_reader_known(r, objectives, "objectives", names, SIM_OBJECTIVES));
+    for (int k = 0; k < SIM_OBJECTIVES; k++) {
+        const struct sim_yaml *keys = sim_yaml_find(objectives, names[k]), *chosen;
+        if (!keys) continue;
+        SIM_TRY(sim_reader_overrides(r, keys));
+        if ((chosen = sim_yaml_find(keys, sim_objective_field.key)))
+            return sim_reader_fail_key(r, chosen, "objective: these keys are of runs that chose %s",
+                                       names[k]);
+        r->layer[r->layers++] = (struct sim_layer){r->yaml, keys, 0, k};
+    }
+    return SIM_OK;
+}
+
 static sim_status read_layers(struct sim_reader *r, const struct sim_yaml *root, const char *asked)
 {
     const struct sim_yaml *base = sim_yaml_find(root, "base"), *scale;
@@ -220,9 +246,9 @@ static sim_status read_layers(struct sim_reader *r, const struct sim_yaml *root,
     if (base) SIM_TRY(sim_reader_overrides(r, base));
     if (base) SIM_TRY(open_preset(r, base));
     if (scale) SIM_TRY(open_preset(r, scale));
-    if (base) r->layer[r->layers++] = (struct sim_layer){r->yaml, base, 1, -1};
+    if (base) SIM_TRY(add_layers(r, base, 2));
     if (!scale) return SIM_OK;
-    r->layer[r->layers++] = (struct sim_layer){r->yaml, scale, 3, -1};
+    SIM_TRY(add_layers(r, scale, 4));
     SIM_TRY(sim_reader_text(r, scale, "expected", r->expected, sizeof r->expected));
     return read_seeds(r, scale);
 }

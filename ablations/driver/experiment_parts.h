@@ -15,8 +15,8 @@
 #define SIM_MAX_AXES 16
 #define SIM_WHERE_BYTES (SIM_TEXT_BYTES + 40)
 
-/* A map of configuration keys, and the file it stands in.  The first `reserved` of preset, seeds, expected
- * are no configuration keys there. */
+/* A map of configuration keys, and the file it stands in.  The first `reserved` of preset,
+ * objectives, seeds, expected are no configuration keys there. */
 struct sim_layer {
     const struct sim_yaml_file *yaml;
     const struct sim_yaml *map;
@@ -26,8 +26,8 @@ struct sim_layer {
 
 /* A preset, and what each objective lays over it. */
 #define SIM_PRESET_FILES (1 + SIM_OBJECTIVES)
-/* Presets of base and scale, base, scale. */
-#define SIM_LAYERS (2 * SIM_PRESET_FILES + 2)
+/* Presets of base and scale; base and scale, each with what it says of every objective. */
+#define SIM_LAYERS (2 * SIM_PRESET_FILES + 2 * (1 + SIM_OBJECTIVES))
 
 struct sim_reader {
     struct sim_yaml_file *yaml, *preset[2 * SIM_PRESET_FILES];

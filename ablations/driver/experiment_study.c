@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "experiment_parts.h"
+#include "robustness.h"
 
 /* ------------------------------------------------------------------ values as JSON */
 
@@ -72,10 +73,15 @@ static sim_status side_json(const struct sim_reader *r, const struct sim_yaml *s
 }
 
 /* Whether eval.WORD switches a score on: a flag that is not a setting of another one
- * ("logistic_standardize"). */
+ * ("logistic_standardize"), nor of several (eval.robustness makes robust_c and others). */
 static int is_score(const char *word, size_t length)
 {
     int known = 0, setting = 0;
+    for (int i = 0; i < SIM_ROBUSTNESS_SCORES; i++)
+        if (strlen(sim_robustness_scores[i]) == length &&
+            strncmp(sim_robustness_scores[i], word, length) == 0)
+            return 1;
+    if (strlen("robustness") == length && strncmp("robustness", word, length) == 0) return 0;
     for (int i = 0; i < sim_eval_field_count; i++) {
         const struct sim_field *f = &sim_eval_fields[i];
         const size_t n = strlen(f->key);
@@ -96,7 +102,7 @@ static sim_status check_score(const struct sim_reader *r, const struct sim_yaml 
     if (known && is_score(node->text, length)) return SIM_OK;
     return sim_reader_fail(
         r, node,
-        "score \"%.60s\": a score is one that eval.* switches on, such as knn or logistic, "
+        "score \"%.60s\": a score is one that eval.* switches on, such as knn, logistic or robust_c, "
         "alone or with pretrained, untrained or lift behind it",
         node->text);
 }

@@ -12,13 +12,21 @@
 #include "protocol.h"
 #include "reference_errors.h"
 
+enum { MCE, SETS }; /* the first score, and the first of those that are a mean over a set */
+const char *const sim_robustness_scores[SIM_ROBUSTNESS_SCORES] = {[MCE] = "robust_mce",
+                                                                  [SETS + SIM_SHIFT_C] = "robust_c",
+                                                                  [SETS + SIM_SHIFT_A] = "robust_a",
+                                                                  [SETS + SIM_SHIFT_R] = "robust_r",
+                                                                  [SETS + SIM_SHIFT_SKETCH] =
+                                                                      "robust_sketch"};
+
 static const struct {
-    const char *title, *score;
+    const char *title;
     int all_classes; /* must be there */
-} sets[SIM_SHIFT_SETS] = {[SIM_SHIFT_C] = {"corrupted images", "robust_c", 1},
-                          [SIM_SHIFT_A] = {"hard images", "robust_a", 0},
-                          [SIM_SHIFT_R] = {"renditions", "robust_r", 0},
-                          [SIM_SHIFT_SKETCH] = {"sketches", "robust_sketch", 1}};
+} sets[SIM_SHIFT_SETS] = {[SIM_SHIFT_C] = {"corrupted images", 1},
+                          [SIM_SHIFT_A] = {"hard images", 0},
+                          [SIM_SHIFT_R] = {"renditions", 0},
+                          [SIM_SHIFT_SKETCH] = {"sketches", 1}};
 
 /* One set under test. */
 struct test {
@@ -255,7 +263,7 @@ static void write_mce(const struct corrupted *c, struct sim_score *out)
 {
     struct text t;
     double mce = 0;
-    sim_score_fill(out, "robust_mce", 0, c->job->train_images, c->seen);
+    sim_score_fill(out, sim_robustness_scores[MCE], 0, c->job->train_images, c->seen);
     snprintf(out->metric, sizeof out->metric, "1-mce");
     t = begin_protocol(c->job, SIM_SHIFT_C, out);
     put(&t, ", \"reference\": \"%s\", \"reference_errors\": [",
@@ -278,7 +286,7 @@ static void write_mean(const struct corrupted *c, struct sim_score *out)
     struct text t;
     double sum = 0;
     const char *comma = "";
-    sim_score_fill(out, sets[SIM_SHIFT_C].score, 0, c->job->train_images, c->seen);
+    sim_score_fill(out, sim_robustness_scores[SETS + SIM_SHIFT_C], 0, c->job->train_images, c->seen);
     t = begin_protocol(c->job, SIM_SHIFT_C, out);
     put(&t, ", \"severities\": [");
     for (int k = 0; k < SIM_SEVERITIES; k++)
@@ -327,7 +335,7 @@ static sim_status score_set(const struct sim_robustness_job *job, enum sim_shift
     sim_status status = open_test(&t);
     if (status == SIM_OK) status = run_test(&t, NULL, NULL);
     if (status == SIM_OK) {
-        sim_score_fill(out, sets[set].score, t.right, job->train_images, t.seen);
+        sim_score_fill(out, sim_robustness_scores[SETS + set], t.right, job->train_images, t.seen);
         struct text text = begin_protocol(job, set, out);
         put(&text, ", \"classes\": %d, \"of\": %d}", t.set.classes, job->labeller->classes);
     }

@@ -17,7 +17,8 @@ struct sim_robustness_job {
     const volatile sig_atomic_t *stop; /* not 0: SIM_EINTERRUPT at the next batch; may be NULL */
 };
 
-enum { SIM_ROBUSTNESS_SCORES = 5 }; /* room for them all */
+enum { SIM_ROBUSTNESS_SCORES = 5 };                                    /* room for them all */
+extern const char *const sim_robustness_scores[SIM_ROBUSTNESS_SCORES]; /* their names, in this order */
 
 /* In this order, as far as there are images:
  *   robust_mce     1 - mCE, where all corruptions and severities are there: CE of a corruption is its mean

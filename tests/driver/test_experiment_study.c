@@ -278,7 +278,9 @@ static const struct mistake {
     {CLAIM("id: a, txt: b"), "trial.yaml:4:13", "text"},
     {CLAIM("id: a b, text: t"), "trial.yaml:4:", "claim"},
     {WHOLE("knn", "plain", "[]"), "trial.yaml:4:", "a list of runs"},
-    {WHOLE("knm", "plain", "other"), "trial.yaml:4:29", "knn or logistic"},
+    {WHOLE("knm", "plain", "other"), "trial.yaml:4:29", "knn, logistic or robust_c"},
+    {WHOLE("robustness", "plain", "other"), "trial.yaml:4:29", "robust_c"}, /* it makes several */
+    {WHOLE("robust_mce", "plain", "no"), "trial.yaml:4:", "no run is called no"},
     {WHOLE("logistic_standardize", "plain", "other"), "trial.yaml:4:29", "score"},
     {WHOLE("knn trained", "plain", "other"), "trial.yaml:4:29", "untrained"},
     {WHOLE("knn", "plane", "other"), "trial.yaml:4:42", "there are: plain, other, momentum-0_loss-dense"},

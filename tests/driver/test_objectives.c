@@ -136,6 +136,20 @@ START_TEST(a_preset_is_completed_for_an_objective)
 }
 END_TEST
 
+START_TEST(base_and_scale_have_keys_for_an_objective)
+{
+    test_ok(open_text("base: {train: {epochs: 9}, objectives: {mae: {train: {epochs: 5, batch_size: 4}}}}\n"
+                      "scales: {mini: {train: {batch_size: 8}, objectives: {mae: {train: {epochs: 6}}}}}\n"
+                      "runs: {a: {}, b: {objective: mae}, c: {objective: mae, train: {epochs: 7}}}\n"));
+    const int epochs[] = {9, 6, 7};
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(e.runs[i].config.train.epochs, epochs[i]);
+        ck_assert_int_eq(e.runs[i].config.train.batch_size, 8); /* a scale is above all of base */
+    }
+    sim_experiment_close(&e);
+}
+END_TEST
+
 /* ------------------------------------------------------------------ whose keys stand where */
 
 START_TEST(keys_that_nobody_reads_are_errors)
@@ -152,6 +166,14 @@ START_TEST(keys_that_nobody_reads_are_errors)
          "trial.yaml:1:24: siameseim: no run of this file pre-trains siameseim"},
         {"base: {}\nscales: {mini: {mae: {decoder_depth: 3}}}\n", NULL,
          "mae: no run of this file pre-trains mae"},
+        {"base: {objectives: {mae: {train: {epochs: 3}}}}\n", NULL,
+         "trial.yaml:1:27: train: no run of this file pre-trains mae"},
+        {"base: {objectives: {mae: {siameseim: {momentum: 0}}}}\nruns: {a: {}, b: {objective: mae}}\n", NULL,
+         "siameseim: no run of this file pre-trains mae"},
+        {"base: {objectives: {mae: {objective: mae}}}\n", NULL, "trial.yaml:1:27: objective"},
+        {"base: {objectives: {simsiam: {}}}\n", NULL, "trial.yaml:1:21: unknown key `simsiam`"},
+        {"base: {objectives: {}}\n", NULL, "such as {mae"},
+        {"runs: {a: {objectives: {mae: {}}}}\n", NULL, "trial.yaml:1:12"},
         {"runs: {a: {}}\n", "mae.decoder_depth=3", "--set mae.decoder_depth=3: no run pre-trains mae"},
         {"base: {objective: moco_v3, mask: {kind: random}}\n", NULL, "mask.kind: 38 patches would be hidden"},
         {"base: {objective: moco_v3, model: {drop_path_rate: 0.1}}\n", NULL, "model.drop_path_rate"},
@@ -242,6 +264,7 @@ int main(void)
     tcase_add_test(c, an_objective_brings_its_defaults);
     tcase_add_test(c, an_objective_may_be_an_axis_or_set);
     tcase_add_test(c, a_preset_is_completed_for_an_objective);
+    tcase_add_test(c, base_and_scale_have_keys_for_an_objective);
     tcase_add_test(c, keys_that_nobody_reads_are_errors);
     tcase_add_test(c, keys_that_some_run_reads_may_be_shared);
     tcase_add_test(c, idle_sections_say_nothing);
