@@ -247,7 +247,14 @@ bench: deps
 	@$(O)/benchmarks/bench_step --rounds $(ROUNDS) --peers $(O)/peers --out $(O)/bench.json $(SHAPES)
 	@$(O)/benchmarks/bench_beside_pillow --rounds $(ROUNDS) --peers $(O)/peers --out $(O)/bench_images.json \
 	  $(O)/benchmarks/bench_images $(O)/bench_images
-.PHONY: bench-built
+# DATA: a folder or an archive of CLASS/IMAGE; IMAGES: over how many memory is watched.
+DATA   ?=
+IMAGES ?= 20000
+.PHONY: bench-data bench-built
+bench-data: deps
+	@[[ -n '$(DATA)' ]] || { echo 'make bench-data DATA=PATH: a folder or an archive of CLASS/IMAGE, full-size photos'; exit 1; }
+	@$(MAKE) --no-print-directory $(JOBS) bench-built
+	@$(O)/benchmarks/bench_data --rounds $(ROUNDS) --images $(IMAGES) --peers $(O)/peers --out $(O)/bench-data.json $(DATA)
 bench-built: $(BENCH_BINS)
 
 # ------------------------------------------------------------------ checks on a machine with a GPU
@@ -310,7 +317,8 @@ help:
 	  'make regress-reference  make that reference anew, where results changed on purpose' \
 	  'make sanitize     the same tests under AddressSanitizer and UBSan' \
 	  'make bench        images per second, beside the products alone and PyTorch (ROUNDS=3, SHAPES="vit_ti_64 ...")' \
-	  'make peers        PyTorch, torchvision, Pillow and timm for make bench, under $(O)/peers (3 GB)' \
+	  'make bench-data   images per second of the loader beside a DataLoader, by stage, and its memory (DATA=PATH IMAGES=20000)' \
+  'make peers        PyTorch, torchvision, Pillow and timm for make bench, under $(O)/peers (3 GB)' \
 	  'make gpu-check    on a machine with a GPU: every check and timing, in nine minutes (benchmarks/README.md)' \
 	  'make gpu-carry    its programs with their libraries, for such a machine that has nothing else' \
 	  'make deps         install the Debian packages that are missing' \
