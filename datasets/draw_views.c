@@ -39,23 +39,31 @@ static sim_status draw_view(const struct sim_views_drawing *d, const struct sim_
     return status;
 }
 
-static sim_status draw_mask(const struct sim_views_drawing *d, const struct sim_image *view,
-                            const char *folder)
+static sim_status mask_picture(const struct sim_views_drawing *d, const struct sim_image *view,
+                               struct sim_image *large)
 {
     int times = d->img_size < ENLARGED ? (ENLARGED + d->img_size - 1) / d->img_size : 1;
-    struct sim_image large = {0};
-    SIM_TRY(sim_draw_enlarged(&large, view->rgb, view->width, view->height, times));
-    int patch = large.width / d->grid;
+    SIM_TRY(sim_draw_enlarged(large, view->rgb, view->width, view->height, times));
+    int patch = large->width / d->grid;
     for (int p = 0; p < d->grid * d->grid; p++)
         if (d->mask[p])
-            sim_draw_tint(&large, p % d->grid * patch, p / d->grid * patch, patch, patch, grey, 0.88);
+            sim_draw_tint(large, p % d->grid * patch, p / d->grid * patch, patch, patch, grey, 0.88);
     for (int k = 1; k < d->grid; k++) {
-        sim_draw_tint(&large, k * patch, 0, 1, large.height, paper, 0.55);
-        sim_draw_tint(&large, 0, k * patch, large.width, 1, paper, 0.55);
+        sim_draw_tint(large, k * patch, 0, 1, large->height, paper, 0.55);
+        sim_draw_tint(large, 0, k * patch, large->width, 1, paper, 0.55);
     }
-    sim_status status = save(&large, folder, "mask.png");
-    sim_image_close(&large);
-    return status;
+    return SIM_OK;
+}
+
+sim_status sim_views_pictures(const struct sim_views_drawing *d, struct sim_image view[2],
+                              struct sim_image *masked)
+{
+    view[0] = view[1] = *masked = (struct sim_image){0};
+    for (int k = 0; k < 2; k++) {
+        SIM_TRY(sim_image_open(&view[k], d->img_size, d->img_size));
+        SIM_TRY(sim_view_make(d->augment, &d->view[k], d->source, d->img_size, view[k].rgb));
+    }
+    return mask_picture(d, &view[0], masked);
 }
 
 /* ------------------------------------------------------------------ geometry */
@@ -210,16 +218,12 @@ static sim_status draw_geometry(const struct sim_views_drawing *d, const struct 
 
 sim_status sim_draw_views(const struct sim_views_drawing *d, const char *folder)
 {
-    struct sim_image view[2] = {{0}, {0}};
-    sim_status status = SIM_OK;
-    for (int k = 0; k < 2 && status == SIM_OK; k++) {
-        status = sim_image_open(&view[k], d->img_size, d->img_size);
-        if (status == SIM_OK)
-            status = sim_view_make(d->augment, &d->view[k], d->source, d->img_size, view[k].rgb);
-        if (status == SIM_OK) status = draw_view(d, &view[k], k + 1, folder);
-    }
-    if (status == SIM_OK) status = draw_mask(d, &view[0], folder);
+    struct sim_image view[2], masked;
+    sim_status status = sim_views_pictures(d, view, &masked);
+    for (int k = 0; k < 2 && status == SIM_OK; k++) status = draw_view(d, &view[k], k + 1, folder);
+    if (status == SIM_OK) status = save(&masked, folder, "mask.png");
     if (status == SIM_OK) status = draw_geometry(d, view, folder);
     for (int k = 0; k < 2; k++) sim_image_close(&view[k]);
+    sim_image_close(&masked);
     return status;
 }

@@ -22,4 +22,8 @@ struct sim_views_drawing {
  * flip, fj) tells the predictor that the patch lies.  What is under a dot is the same thing in both. */
 sim_status sim_draw_views(const struct sim_views_drawing *d, const char *folder);
 
+/* The views and the mask of those, as images; the caller closes all three, also after a failure. */
+sim_status sim_views_pictures(const struct sim_views_drawing *d, struct sim_image view[2],
+                              struct sim_image *masked);
+
 #endif

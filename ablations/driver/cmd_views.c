@@ -1,15 +1,12 @@
 /* siameseim views: what the loader makes of one training image, as pictures. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "command.h"
-#include "draw_views.h"
 #include "experiment.h"
 #include "file.h"
 #include "images.h"
 #include "options.h"
-#include "views.h"
+#include "run_views.h"
 
 static const char help[] =
     "usage: siameseim views FILE.yaml --index N --out DIR [options]\n"
@@ -50,44 +47,30 @@ static void print_view(const struct sim_view *v, int number)
 static sim_status draw_image(const struct sim_run_config *c, const struct sim_images *images, int64_t index,
                              int64_t epoch, const char *folder)
 {
-    int64_t grid = c->model.img_size / c->model.patch_size, hidden;
-    struct sim_image source = {0};
-    struct sim_views_drawing d = {
-        .source = &source, .augment = &c->augment, .grid = (int)grid, .img_size = (int)c->model.img_size};
+    struct sim_run_views v;
     char name[1024];
     if (index >= images->count)
         return sim_fail(SIM_EINVAL, "--index %ld: the training set has images 0 to %ld", (long)index,
                         (long)images->count - 1);
-    SIM_TRY(sim_mask_hidden(&c->mask, grid, &hidden));
     SIM_TRY(sim_make_folder(folder));
-    SIM_TRY(images->read(images->self, index, &source));
-    uint8_t *mask = malloc((size_t)(grid * grid));
-    sim_status status =
-        mask ? SIM_OK : sim_fail(SIM_ENOMEM, "no memory for a mask of %ld patches", (long)(grid * grid));
+    SIM_TRY(sim_run_views_open(&v, c, images, index, epoch));
+    sim_status status = sim_draw_views(&v.drawing, folder);
     if (status == SIM_OK) {
-        uint64_t seed = (uint64_t)c->seed;
-        sim_views_draw(&c->augment, seed, (uint32_t)epoch, (uint64_t)index, source.width, source.height,
-                       d.view, d.geometry);
-        sim_mask_draw(&c->mask, seed, (uint32_t)epoch, (uint64_t)index, (int)grid, (int)hidden, mask);
-        d.mask = mask;
-        status = sim_draw_views(&d, folder);
-    }
-    if (status == SIM_OK) {
-        const float *g = d.geometry;
+        const float *g = v.drawing.geometry;
+        const int64_t patches = (int64_t)v.drawing.grid * v.drawing.grid;
         images->name(images->self, index, name, sizeof name);
-        printf("%s, %d x %d pixels, class %s, epoch %ld, seed %ld\n", name, source.width, source.height,
+        printf("%s, %d x %d pixels, class %s, epoch %ld, seed %ld\n", name, v.source.width, v.source.height,
                images->class_name(images->self, images->label(images->self, index)), (long)epoch,
                (long)c->seed);
-        for (int k = 0; k < 2; k++) print_view(&d.view[k], k + 1);
+        for (int k = 0; k < 2; k++) print_view(&v.drawing.view[k], k + 1);
         printf("geometry: di %.4g, dj %.4g, sh %.4g, sw %.4g, flip %g, fj %.4g\n", (double)g[0], (double)g[1],
                (double)g[2], (double)g[3], (double)g[4], (double)g[5]);
-        printf("mask: %ld of %ld patches hidden\n", (long)hidden, (long)(grid * grid));
+        printf("mask: %ld of %ld patches hidden\n", (long)v.hidden, (long)patches);
         const struct sim_objective_kind *kind = sim_objective_kind_of(&c->pretrain);
         if (kind->views == 1) printf("%s is shown view 1 alone\n", kind->name);
         printf("written: %s/{view1,view2,mask,geometry}.png\n", folder);
     }
-    free(mask);
-    sim_image_close(&source);
+    sim_run_views_close(&v);
     return status;
 }
 

@@ -30,6 +30,7 @@ static int fill(struct sim_section *out, int first, int end)
         SECTION(finetune, sim_finetune_fields, sim_finetune_field_count,
                 "how the encoder is fine-tuned, where eval.finetune asks for it"),
         SECTION(compute, sim_compute_fields, sim_compute_field_count, "what a device computes in"),
+        SECTION(watch, sim_watch_fields, sim_watch_field_count, "what can be seen while it trains"),
     };
 #undef SECTION
     int count = 0;
@@ -47,7 +48,7 @@ static int fill(struct sim_section *out, int first, int end)
  * schema is filled when it is first asked for; its count, written last, says that it is. */
 static const struct sim_schema *schema_of(int objective)
 {
-    enum { SECTIONS = 11 };
+    enum { SECTIONS = 12 };
     static struct sim_section sections[SIM_OBJECTIVES + 1][SECTIONS + SIM_OBJECTIVES];
     static struct sim_schema schemas[SIM_OBJECTIVES + 1];
     struct sim_schema *s = &schemas[objective];
@@ -191,7 +192,9 @@ sim_status sim_run_config_cost(const struct sim_run_config *c, int64_t images, s
 
 sim_status sim_run_config_hash(const struct sim_run_config *c, char out[17])
 {
+    struct sim_schema schema = *sim_run_schema_of(c);
     struct sim_run_config bare = *c, plain;
+    schema.count--; /* watch, the last */
     SIM_TRY(sim_run_config_preset(&plain, c->pretrain.objective));
     if (!c->eval.finetune) bare.finetune = plain.finetune; /* what nobody asks for */
     if (!c->eval.robustness) bare.shift = plain.shift;
@@ -199,5 +202,5 @@ sim_status sim_run_config_hash(const struct sim_run_config *c, char out[17])
     bare.train.save_every_epochs = bare.train.save_every_steps = 0;
     bare.finetune.save_every_epochs = 0;
     bare.compute.cuda_graph = bare.compute.tune = 0;
-    return sim_fields_hash(sim_run_schema_of(c), &bare, out);
+    return sim_fields_hash(&schema, &bare, out);
 }

@@ -11,6 +11,7 @@
 #include "shift_config.h"
 #include "train_config.h"
 #include "vit_config.h"
+#include "watch_config.h"
 
 struct sim_run_config {
     int64_t seed;                        /* "seed": an experiment's `seeds` list fills it */
@@ -24,6 +25,7 @@ struct sim_run_config {
     struct sim_shift_config shift;
     struct sim_finetune_config finetune;
     struct sim_compute_config compute;
+    struct sim_watch_config watch; /* the last section: no part of the run's identity */
 };
 
 /* The schema of struct sim_run_config: what YAML files and --set go through.  Static. */
@@ -49,8 +51,8 @@ sim_status sim_run_config_cost(const struct sim_run_config *c, int64_t images, s
 
 /* The run's identity: the hash over every key that determines the result, the seed included.  Keys that only
  * say how fast or how safely it gets there (data.workers, data.cache_mb, train.save_every_*,
- * finetune.save_every_epochs, compute.cuda_graph, compute.tune) are left out, as is the section finetune where
- * eval.finetune does not ask for it. */
+ * finetune.save_every_epochs, compute.cuda_graph, compute.tune, all of watch) are left out, as is the section
+ * finetune where eval.finetune does not ask for it. */
 sim_status sim_run_config_hash(const struct sim_run_config *c, char out[17]);
 
 #endif

@@ -16,6 +16,7 @@
 #include "run_status.h"
 #include "safetensors.h"
 #include "shift_sets.h"
+#include "watch.h"
 
 #define GEMM_SECONDS 0.4 /* long enough for a few products of a transformer's shapes */
 
@@ -55,6 +56,7 @@ struct work {
     struct sim_record record;
     double started_s;
     struct sim_run_status_writer status;
+    struct sim_watch watch;
     enum found found;
 };
 
@@ -380,22 +382,6 @@ static sim_status open_objective(struct work *w)
     return SIM_OK;
 }
 
-static sim_status say_epoch(void *context, struct sim_epoch_stats *e)
-{
-    const struct work *w = context;
-    char took[32], share[48] = "", momentum[32] = "";
-    sim_format_duration(e->seconds, took, sizeof took);
-    if (e->gemm_share > 0) snprintf(share, sizeof share, " (%.0f %% of products)", 100 * e->gemm_share);
-    if (w->objective.cost.momentum_copies)
-        snprintf(momentum, sizeof momentum, "momentum %.5f  ", e->momentum);
-    sim_session_say(w->session,
-                    "epoch %lld/%lld  loss %.4f  norm %.3f  lr %.2e  %s"
-                    "%.0f img/s  %.1f GFLOP/s%s  %s",
-                    (long long)e->epoch, (long long)w->run->config.train.epochs, e->loss, e->grad_norm, e->lr,
-                    momentum, e->images_per_s, e->gflops, share, took);
-    return SIM_OK;
-}
-
 /* Damaged images that were passed over, each counted once, whichever rank came upon it. */
 static sim_status count_skipped(struct work *w, const struct sim_source *source)
 {
@@ -427,8 +413,9 @@ static sim_status train(struct work *w)
                                 .resume = !w->session->fresh,
                                 .gemm_gflops = w->session->machine.gemm_gflops * sim_ranks_size(ranks),
                                 .stop = w->session->stop,
-                                .on_epoch = say_epoch,
-                                .context = w};
+                                .on_step = sim_watch_step,
+                                .on_epoch = sim_watch_epoch,
+                                .context = &w->watch};
     sim_status status = sim_train_run(&job, &w->result);
     if ((status == SIM_OK || status == SIM_ENONFINITE) && !sim_eval_any(&c->eval)) {
         sim_status counted = count_skipped(w, &source);
@@ -477,6 +464,7 @@ static sim_status record(struct work *w)
     /* Ours no more: this process was frozen, and another took the run over. */
     if (w->claim && !sim_claim_holds(w->claim))
         return sim_fail(SIM_EINTERRUPT, "run %s was taken over by another process", w->run->folder);
+    sim_watch_scores(&w->watch, r->scores, r->score_count, w->result.steps);
     return sim_record_commit(r, w->session->out, w->session->fresh, NULL);
 }
 
@@ -527,6 +515,12 @@ static sim_status all_stages(struct work *w)
                                                                       : w->session->machine.threads};
     SIM_TRY(sim_ranks_agree(ranks, sim_loader_check(&w->loader)));
     SIM_TRY(sim_ranks_agree(ranks, open_objective(w)));
+    w->watch = (struct sim_watch){.run = w->run,
+                                  .images = &w->session->images.train,
+                                  .folder = w->folder,
+                                  .quiet = w->session->quiet,
+                                  .writes = sim_ranks_first(ranks),
+                                  .has_momentum = w->objective.cost.momentum_copies != 0};
     SIM_TRY(by_first(w, write_config));
     /* The weights are the seed's here, also when a checkpoint waits to be resumed. */
     SIM_TRY(by_first(w, score_untrained));
@@ -559,6 +553,7 @@ static sim_status begin_and_end(struct work *w)
     if (w->claim) sim_run_status_begin(&w->status, w->folder);
     sim_status status = all_stages(w);
     if (status != SIM_OK) record_failure(w, status);
+    sim_watch_end(&w->watch);
     if (w->claim) tell_end(w, status);
     return status;
 }

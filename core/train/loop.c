@@ -105,6 +105,23 @@ static sim_status epoch_ends(struct run *r)
     return job->on_epoch ? sim_ranks_agree(r->ranks, job->on_epoch(job->context, e)) : SIM_OK;
 }
 
+/* What the schedules say of a step, 0-based. */
+static void schedules_at(const struct run *r, int64_t step, double *lr, double *momentum)
+{
+    const struct sim_objective *o = r->job->objective;
+    const int64_t per_epoch = r->at.steps_per_epoch;
+    const double e = (double)(step / per_epoch) + (double)(step % per_epoch) / (double)per_epoch;
+    *lr = sim_lr_at(r->job->config, e);
+    *momentum = sim_momentum_at(o->momentum, o->momentum_constant, e, (double)r->job->config->epochs);
+}
+
+static void tell_step(const struct run *r, int64_t number, const struct sim_step_result *result)
+{
+    struct sim_step_stats stats = {.step = number, .loss = result->loss, .grad_norm = result->grad_norm};
+    schedules_at(r, number - 1, &stats.lr, &stats.momentum);
+    if (r->job->on_step) r->job->on_step(r->job->context, &stats);
+}
+
 /* Reads the result of the step under way, if any. */
 static sim_status read_result(struct run *r)
 {
@@ -118,6 +135,7 @@ static sim_status read_result(struct run *r)
                            (long)number);
     r->at.loss_sum += result.loss, r->at.grad_norm_sum += result.grad_norm;
     r->last_loss = result.loss;
+    tell_step(r, number, &result);
     return SIM_OK;
 }
 
@@ -147,12 +165,10 @@ static sim_status next_batch(struct run *r, int64_t epoch, int64_t within, const
 static sim_status one_step(struct run *r)
 {
     const struct sim_train_job *job = r->job;
-    const struct sim_objective *o = job->objective;
     int64_t epoch = r->at.step / r->at.steps_per_epoch, within = r->at.step % r->at.steps_per_epoch;
-    double e = (double)epoch + (double)within / (double)r->at.steps_per_epoch;
-    double lr = sim_lr_at(job->config, e);
-    double momentum = sim_momentum_at(o->momentum, o->momentum_constant, e, (double)job->config->epochs);
+    double lr, momentum;
     const struct sim_batch *batch;
+    schedules_at(r, r->at.step, &lr, &momentum);
     SIM_TRY(next_batch(r, epoch, within, &batch));
     SIM_TRY(sim_step_queue(&r->optimiser, batch, lr, momentum, epoch, NULL));
     r->at.step++;

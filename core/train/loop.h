@@ -19,6 +19,12 @@ struct sim_epoch_stats {
     double top1; /* of a classifier, on other images, when the epoch was over; NaN: not taken */
 };
 
+/* One optimiser step. */
+struct sim_step_stats {
+    int64_t step;                         /* 1-based: steps finished */
+    double loss, grad_norm, lr, momentum; /* the last two as used by this step */
+};
+
 struct sim_train_job {
     const struct sim_objective *objective; /* open model: siameseim.c fills it */
     const struct sim_train_config *config;
@@ -31,6 +37,8 @@ struct sim_train_job {
     double gemm_gflops;                /* the machine's measured matrix rate, for gemm_share; 0: unknown */
     const volatile sig_atomic_t *stop; /* set non-zero: checkpoint and return SIM_EINTERRUPT; may be NULL; of
                                         * several ranks one is enough */
+    /* The result of a step is there: of each in turn, on every rank.  May be NULL. */
+    void (*on_step)(void *context, const struct sim_step_stats *stats);
     /* An epoch is over; may add its top1.  A failure ends training (of several ranks: of all).  May be NULL.
      */
     sim_status (*on_epoch)(void *context, struct sim_epoch_stats *stats);

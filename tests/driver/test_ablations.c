@@ -1,12 +1,12 @@
-/* Every file under ablations/: resolved at every scale, planned, and run for two steps at tiny size; what its
+/* Every experiment that comes with the program: resolved at every scale, planned, and run for two steps at tiny size; what its
  * records then state is what `results` needs to judge its claims. */
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "experiment.h"
 #include "records.h"
+#include "shipped.h"
 #include "status.h"
 #include "support.h"
 #include "tool.h"
@@ -19,7 +19,9 @@
     "--set data.kind=procedural --set data.procedural_train_per_class=1 --set data.limit_train=0 "           \
     "--set data.procedural_val_per_class=1 --set data.procedural_size=32 --set data.val_resize=0 "           \
     "--set train.batch_size=10 --set train.max_steps=2 --set eval.knn_k=3 --set eval.logistic_max_iter=3 "   \
-    "--set eval.linear=false --set eval.few_shot=false"
+    "--set eval.linear=false --set eval.few_shot=false --set finetune.epochs=1 "                             \
+    "--set finetune.warmup_epochs=0 --set finetune.batch_size=10 --set shift.corruptions=fog "               \
+    "--set shift.severities=3 --set shift.limit_val=0 --set shift.procedural_per_class=1"
 
 /* The same for the keys of each objective, which stand only where a run has it. */
 static const char *const tiny_objectives[SIM_OBJECTIVES] = {
@@ -37,13 +39,6 @@ static void tiny(char out[2000], const struct sim_experiment *e)
         for (int i = 0; i < e->count; i++) used |= e->runs[i].config.pretrain.objective == k;
         if (used && tiny_objectives[k]) strcat(out, tiny_objectives[k]);
     }
-}
-
-static glob_t files;
-
-static void find_files(void)
-{
-    ck_assert_int_eq(glob(test_path("../ablations/*.yaml"), 0, NULL, &files), 0);
 }
 
 /* The experiments of issue and paper, each with its question, its claims and three scales. */
@@ -121,7 +116,8 @@ START_TEST(the_paper_preset_spells_out_every_key)
                                          "train.save_every_steps",
                                          "compute.tune",
                                          "compute.cuda_graph",
-                                         "shift."};
+                                         "shift.",
+                                         "watch."};
     static const char *const shared[] = {"data", "eval", "finetune", "compute"};
     struct sim_yaml_file *paper = NULL, *own = NULL;
     struct sim_run_config c;
@@ -152,12 +148,12 @@ END_TEST
 START_TEST(all_together_share_no_folder)
 {
     struct sim_experiment e;
-    find_files();
-    ck_assert_int_ge((int)files.gl_pathc, STUDIES + 4);
-    test_ok(sim_experiment_open(&e, (const char *const *)files.gl_pathv, (int)files.gl_pathc, NULL, NULL, 0));
+    int count;
+    const char *const *files = shipped_files(&count);
+    ck_assert_int_ge(count, STUDIES + 4);
+    test_ok(sim_experiment_open(&e, files, count, NULL, NULL, 0));
     ck_assert_int_gt(e.count, 200);
     sim_experiment_close(&e);
-    globfree(&files);
 }
 END_TEST
 
@@ -171,9 +167,8 @@ static int side_ran(const struct sim_run_records *r, const struct sim_side *side
 
 START_TEST(planned_and_run_for_two_steps)
 {
-    find_files();
-    ck_assert_int_gt((int)files.gl_pathc, _i);
-    const char *file = files.gl_pathv[_i];
+    int count;
+    const char *file = shipped_files(&count)[_i];
     struct sim_experiment e;
     struct sim_run_records r = {0};
     char out[600], path[700], small[2000];
@@ -208,7 +203,6 @@ START_TEST(planned_and_run_for_two_steps)
     ck_assert_msg(strstr(said, path) != NULL, "\"%s\" is missing in:\n%s", path, said);
     sim_run_records_close(&r);
     sim_experiment_close(&e);
-    globfree(&files);
 }
 END_TEST
 
@@ -217,8 +211,8 @@ int main(void)
     Suite *suite = suite_create("ablations");
     TCase *resolved = tcase_create("resolved"), *run = tcase_create("run");
     tcase_set_timeout(run, 300);
-    const int count = glob(test_path("../ablations/*.yaml"), 0, NULL, &files) == 0 ? (int)files.gl_pathc : 1;
-    globfree(&files);
+    int count;
+    shipped_files(&count);
     tcase_add_loop_test(resolved, a_study_asks_claims_and_scales, 0, STUDIES);
     tcase_add_test(resolved, the_paper_scale_is_the_published_recipe);
     tcase_add_loop_test(resolved, the_paper_preset_spells_out_every_key, 0, SIM_OBJECTIVES);
