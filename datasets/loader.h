@@ -25,9 +25,11 @@ struct sim_loader_config {
 /* What can be said against a configuration for training before it is opened. */
 sim_status sim_loader_check(const struct sim_loader_config *c);
 
-/* Order of images: a permutation per epoch, by (seed, epoch).  Same bytes for any number of workers.  A batch
- * larger than the set is SIM_EINVAL.  Under policy `skip` a damaged image is replaced by the next one of the
- * permutation that decodes; under `error` the batch fails with the image's name. */
+/* Order of images: a permutation per epoch, by (seed, epoch).  Same bytes for any number of workers.  The end
+ * of the permutation that fills no batch is left out of that epoch (drop_last); every other image is used
+ * once, by one rank.  A batch larger than the set is SIM_EINVAL.  Under policy `skip` a damaged image is
+ * replaced by the next one of the permutation that decodes; under `error` the batch fails with the image's
+ * name. */
 sim_status sim_loader_open(struct sim_source *out, const struct sim_loader_config *c);
 /* Scoring, one image at a time or several: read by `workers` threads; data.cache_mb of decoded images are
  * kept. */

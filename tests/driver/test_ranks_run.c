@@ -275,6 +275,31 @@ START_TEST(ranks_fine_tune_together)
 }
 END_TEST
 
+/* Rank 0 scores, whatever the number of ranks: every validation image once, to the same score. */
+START_TEST(any_number_of_ranks_scores_every_image_once)
+{
+    static const int sizes[] = {1, 3, 7, 8};
+    double want = -1;
+    for (int k = 0; k < 4; k++) {
+        const char *out = fresh();
+        struct ranks r;
+        run(&r, TCP, sizes[k], 0,
+            "run %s --out %s --quiet --set train.epochs=0 --set train.batch_size=168 --set "
+            "data.procedural_train_per_class=9 --set data.procedural_val_per_class=3",
+            smoke_file(), out);
+        json_t *record = record_of(out, 0), *scores = json_object_get(record, "scores");
+        ck_assert_int_ge((int)json_array_size(scores), 1);
+        for (size_t i = 0; i < json_array_size(scores); i++)
+            ck_assert_int_eq(
+                (int)json_integer_value(json_object_get(json_array_get(scores, i), "val_images")), 60);
+        const double value = json_number_value(json_object_get(json_array_get(scores, 0), "value"));
+        if (k == 0) want = value;
+        ck_assert(value == want);
+        json_decref(record);
+    }
+}
+END_TEST
+
 /* All end with it, and rank 0 says it for all. */
 START_TEST(a_mistake_is_said_once)
 {
@@ -385,6 +410,7 @@ int main(void)
     tcase_add_test(same, emulated_devices_together_are_the_golden_run);
     tcase_add_test(same, one_two_and_four_ranks_train_the_same);
     tcase_add_test(same, ranks_fine_tune_together);
+    tcase_add_test(same, any_number_of_ranks_scores_every_image_once);
     tcase_add_test(same, a_mistake_is_said_once);
     tcase_add_loop_test(gone, a_killed_rank_ends_the_job_by_name, 0, 2);
     tcase_add_test(gone, a_killed_rank_ends_the_job_under_mpirun);
