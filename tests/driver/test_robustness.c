@@ -128,6 +128,32 @@ START_TEST(folders_of_the_official_layout)
 }
 END_TEST
 
+/* Hard images and renditions of some of the classes; one that training does not know is named, as is what is
+ * no folder. */
+START_TEST(folders_of_other_sets)
+{
+    char line[2000];
+    folder = fresh();
+    make_images();
+    snprintf(line, sizeof line,
+             "cd %s && mkdir a r && cp -r val/n1 val/n3 a && cp -r val/n2 r && cp -r val/n0 r/n9", folder);
+    ck_assert_int_eq(system(line), 0);
+#define OTHERS STRIPES "--set shift.corruptions=none --set shift.a=%s/a "
+    expect(smoke(OTHERS, folder, folder, folder) == 0, "robust_a");
+    json_t *r = record_of(folder, -1), *p = json_object_get(score_of(r, "robust_a"), "protocol");
+    ck_assert_int_eq(json_integer_value(json_object_get(p, "classes")), 2);
+    ck_assert_int_eq(json_integer_value(json_object_get(p, "of")), CLASSES);
+    ck_assert_double_ge(value_of(r, "robust_a"),
+                        value_of(r, "logistic") - 0.1); /* the same images, fewer answers */
+    json_decref(r);
+    expect(smoke(OTHERS "--fresh --set shift.r=%s/r", folder, folder, folder, folder) == 1,
+           "renditions: the class 'n9' is none of the 4 classes of training");
+    expect(smoke(OTHERS "--fresh --set shift.sketch=%s/a", folder, folder, folder, folder) == 1,
+           "sketches: the class folder 'n0' is missing; all 4 classes of training are needed");
+    expect(smoke(OTHERS "--fresh --set shift.r=%s/nowhere", folder, folder, folder, folder) == 1, "nowhere");
+}
+END_TEST
+
 START_TEST(every_head_and_the_made_up_sets)
 {
     static const char *const heads[] = {
@@ -162,6 +188,7 @@ START_TEST(bad_input_is_named)
     expect(smoke("--set eval.logistic=false") == 1, "eval.robustness_head: logistic");
     expect(smoke("--set eval.robustness_head=finetune") == 1, "trained by eval.finetune, and that is false");
     expect(smoke("--set eval.robustness_reference=nowhere.txt") == 1, "\"alexnet\" or a file");
+    expect(tool("corrupt fog 0 a.jpg b.png") == 1, "fog: severity 0; severities are 1 to 5");
     expect(tool("corrupt fog 6 a.jpg b.png") == 1, "fog: severity 6; severities are 1 to 5");
     expect(tool("corrupt forst 1 a.jpg b.png") == 1, "nearest: frost");
     expect(tool("corrupt fog 1 a.jpg") == 1, "CORRUPTION SEVERITY IN OUT.png are needed");
@@ -196,6 +223,7 @@ int main(void)
     tcase_set_timeout(t, 600);
     tcase_add_test(t, accuracy_falls_with_severity);
     tcase_add_test(t, folders_of_the_official_layout);
+    tcase_add_test(t, folders_of_other_sets);
     tcase_add_test(t, every_head_and_the_made_up_sets);
     tcase_add_test(t, bad_input_is_named);
     tcase_add_test(t, a_sheet_has_every_corruption);
