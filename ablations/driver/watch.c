@@ -43,36 +43,35 @@ static void take(struct sim_watch *w, sim_status status)
     sim_events_close(&w->events);
 }
 
-/* One picture; the image is closed. */
-static sim_status put_picture(struct sim_watch *w, int64_t step, int64_t index, const char *name,
-                              const struct sim_image *im)
+static void put_picture(struct sim_watch *w, int64_t step, int64_t index, const char *name,
+                        const struct sim_image *im)
 {
     void *png;
     size_t count;
     char tag[64];
     snprintf(tag, sizeof tag, "views/%lld/%s", (long long)index, name);
-    SIM_TRY(sim_png_encode(im->rgb, im->width, im->height, &png, &count));
-    sim_status status = sim_events_put_png(w->events, step, tag, png, count, im->width, im->height);
+    sim_status status = sim_png_encode(im->rgb, im->width, im->height, &png, &count);
+    if (status == SIM_OK && is_open(w, step))
+        take(w, sim_events_put_png(w->events, step, tag, png, count, im->width, im->height));
     free(png);
-    return status;
 }
 
-/* Those that the objective is shown of image `index` in the epoch that has ended. */
-static sim_status put_views(struct sim_watch *w, const struct sim_epoch_stats *e, int64_t index)
+/* Those that the objective is shown of image `index` in the epoch that has ended.  An image that cannot be
+ * read, which training may pass over, is passed over here too. */
+static void put_views(struct sim_watch *w, const struct sim_epoch_stats *e, int64_t index)
 {
     const struct sim_run_config *c = &w->run->config;
     struct sim_run_views v;
-    struct sim_image view[2] = {{0}, {0}}, masked = {0};
-    SIM_TRY(sim_run_views_open(&v, c, w->images, index, e->epoch - 1));
-    sim_status status = sim_views_pictures(&v.drawing, view, &masked);
-    if (status == SIM_OK) status = put_picture(w, e->step, index, "view1", &view[0]);
-    if (status == SIM_OK && sim_objective_kind_of(&c->pretrain)->views > 1)
-        status = put_picture(w, e->step, index, "view2", &view[1]);
-    if (status == SIM_OK && v.hidden > 0) status = put_picture(w, e->step, index, "mask", &masked);
+    struct sim_image view[2], masked;
+    if (sim_run_views_open(&v, c, w->images, index, e->epoch - 1) != SIM_OK) return;
+    if (sim_views_pictures(&v.drawing, view, &masked) == SIM_OK) {
+        put_picture(w, e->step, index, "view1", &view[0]);
+        if (sim_objective_kind_of(&c->pretrain)->views > 1) put_picture(w, e->step, index, "view2", &view[1]);
+        if (v.hidden > 0) put_picture(w, e->step, index, "mask", &masked);
+    }
     for (int k = 0; k < 2; k++) sim_image_close(&view[k]);
     sim_image_close(&masked);
     sim_run_views_close(&v);
-    return status;
 }
 
 /* Few however long the run. */
@@ -122,7 +121,7 @@ sim_status sim_watch_epoch(void *watch, struct sim_epoch_stats *e)
         {"epoch/loss", e->loss}, {"epoch/grad_norm", e->grad_norm}, {"epoch/images_per_s", e->images_per_s}};
     if (is_open(w, e->step)) take(w, sim_events_put_values(w->events, e->step, v, 3));
     for (int64_t i = 0; i < w->run->config.watch.views && i < w->images->count; i++)
-        if (shows_views(w, e->epoch) && is_open(w, e->step)) take(w, put_views(w, e, i));
+        if (shows_views(w, e->epoch) && is_open(w, e->step)) put_views(w, e, i);
     return SIM_OK;
 }
 
