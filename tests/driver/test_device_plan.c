@@ -1,7 +1,6 @@
-/* Every attention of every file under ablations/ has a plan on the GPUs described in devices/.  cuDNN plans
- * without one; where it was not compiled in this says how much was left out. */
+/* Every attention of every experiment that comes with the program has a plan on the GPUs described in
+ * devices/.  cuDNN plans without one; where it was not compiled in this says how much was left out. */
 #include <dlfcn.h>
-#include <glob.h>
 #include <libgen.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "shipped.h"
 #include "support.h"
 #include "tool.h"
 
@@ -76,45 +76,52 @@ static int count_of(const char *from, const char *word)
     return count;
 }
 
-/* Files that are planned by themselves: other objectives, and runs that bear a name of quickstart.yaml's. */
+/* Files of ablations/ itself that are planned by themselves: other objectives, and runs that bear a name of
+ * quickstart.yaml's. */
 static const struct {
     const char *file;
     int passes;
 } alone[] = {{"mae_vit_b.yaml", 5}, {"moco_v3_vit_b.yaml", 4}, {"regress.yaml", 18}};
 enum { ALONE = sizeof alone / sizeof *alone };
 
-static int stands_alone(const char *path)
+/* Whether this file is planned by itself, as those of folders are, too; *passes over attention, 0: uncounted.
+ */
+static int stands_alone(const char *path, int *passes)
 {
+    const char *file = strstr(path, "/ablations/") + strlen("/ablations/");
+    *passes = 0;
     for (int i = 0; i < ALONE; i++)
-        if (strcmp(strrchr(path, '/') + 1, alone[i].file) == 0) return 1;
-    return 0;
+        if (strcmp(file, alone[i].file) == 0) *passes = alone[i].passes;
+    return *passes || strchr(file, '/');
 }
 
-/* One seed of each: the others have the same shapes. */
+/* One seed of each: the others have the same shapes.  passes 0: any number. */
 static void assert_planned(const char *files, int passes, int i)
 {
-    char end[200];
-    snprintf(end, sizeof end, "%d passes over attention, all planned on %s", passes, names[i]);
+    char end[200] = "";
+    if (passes) snprintf(end, sizeof end, "%d", passes);
+    snprintf(end + strlen(end), sizeof end - strlen(end), " passes over attention, all planned on %s",
+             names[i]);
     expect(plan(stubs() != NULL, "--set seed=0 %s --device-json %s", files, device(i)) == 0, end);
 }
 
 START_TEST(every_attention_of_every_study_has_a_plan)
 {
-    glob_t files;
-    ck_assert_int_eq(glob(test_path("../ablations/*.yaml"), 0, NULL, &files), 0);
-    ck_assert_int_ge((int)files.gl_pathc, ALONE + 4);
+    int count, passes;
+    const char *const *files = shipped_files(&count);
+    ck_assert_int_ge(count, ALONE + 4);
     char all[4000] = "";
-    for (size_t i = 0; i < files.gl_pathc; i++)
-        if (!stands_alone(files.gl_pathv[i]))
-            snprintf(all + strlen(all), sizeof all - strlen(all), " %s", files.gl_pathv[i]);
-    globfree(&files);
+    for (int i = 0; i < count; i++)
+        if (!stands_alone(files[i], &passes))
+            snprintf(all + strlen(all), sizeof all - strlen(all), " %s", files[i]);
     int runs = 0;
-    ck_assert_int_eq(plan(0, "--set seed=0 %s", all), 0);
+    ck_assert_msg(plan(0, "--set seed=0 %s", all) == 0, "%s", said);
     sscanf(strstr(said, "\n\n") + 2, "%d run", &runs);
     ck_assert_int_ge(runs, 7);
     /* Five attentions of a step and one of the evaluation; three of them go back.  Without a projector two
      * are missing, one of which goes back. */
-    const int bare = count_of("", "projector_depth-0_"), passes = 9 * runs - 3 * bare;
+    const int bare = count_of("", "projector_depth-0_");
+    passes = 9 * runs - 3 * bare;
     if (!can_plan(2 * passes)) return;
     for (int i = 0; i < 2; i++) {
         assert_planned(all, passes, i);
@@ -130,11 +137,10 @@ END_TEST
 
 START_TEST(every_attention_of_the_other_files_has_a_plan)
 {
-    if (!can_plan(2 * alone[_i].passes)) return;
-    char relative[64], file[1000];
-    snprintf(relative, sizeof relative, "../ablations/%s", alone[_i].file);
-    snprintf(file, sizeof file, "%s", test_path(relative));
-    for (int i = 0; i < 2; i++) assert_planned(file, alone[_i].passes, i);
+    int count, passes;
+    const char *file = shipped_files(&count)[_i];
+    if (!stands_alone(file, &passes) || !can_plan(2 * passes)) return;
+    for (int i = 0; i < 2; i++) assert_planned(file, passes, i);
 }
 END_TEST
 
@@ -211,8 +217,10 @@ int main(void)
     Suite *suite = suite_create("device_plan");
     TCase *t = tcase_create("plans");
     tcase_set_timeout(t, 600);
+    int count;
+    shipped_files(&count);
     tcase_add_test(t, every_attention_of_every_study_has_a_plan);
-    tcase_add_loop_test(t, every_attention_of_the_other_files_has_a_plan, 0, ALONE);
+    tcase_add_loop_test(t, every_attention_of_the_other_files_has_a_plan, 0, count);
     tcase_add_test(t, the_published_run_on_sixteen_devices);
     tcase_add_test(t, what_has_no_plan_says_why);
     tcase_add_test(t, mistakes);
