@@ -20,6 +20,12 @@ static sim_status repeated_read(void *self, int64_t i, struct sim_image *out)
     return r->once.read(r->once.self, i % r->once.count, out);
 }
 
+static sim_status repeated_read_into(void *self, int64_t i, struct sim_image *im)
+{
+    const struct repeated *r = self;
+    return sim_images_read_into(&r->once, i % r->once.count, im);
+}
+
 static int32_t repeated_label(void *self, int64_t i)
 {
     const struct repeated *r = self;
@@ -64,6 +70,7 @@ sim_status sim_data_bench_open(struct sim_data_bench *b, const char *path, int64
                                     .count = repeated_images,
                                     .classes = r->once.classes,
                                     .read = repeated_read,
+                                    .read_into = repeated_read_into,
                                     .label = repeated_label,
                                     .name = repeated_name,
                                     .class_name = repeated_class_name,

@@ -38,7 +38,7 @@ const struct sim_image *sim_cache_find(const struct sim_cache *c, int64_t i)
 
 int sim_cache_offer(struct sim_cache *c, int64_t i, struct sim_image *image)
 {
-    int64_t bytes = (int64_t)image->width * image->height * 3 + (int64_t)sizeof *image;
+    int64_t bytes = (int64_t)image->room_bytes + (int64_t)sizeof *image;
     if (atomic_fetch_add(&c->used_bytes, bytes) + bytes <= c->limit_bytes) {
         struct sim_image *copy = malloc(sizeof *copy), *expected = NULL;
         if (copy) {

@@ -243,18 +243,27 @@ static void set_name(void *self, int64_t i, char *name, int size)
     snprintf(name, (size_t)size, "%s%s", s->prefix, s->catalogue.members[i].path);
 }
 
-static sim_status set_read(void *self, int64_t i, struct sim_image *out)
+static sim_status set_read_into(void *self, int64_t i, struct sim_image *im)
 {
     const struct set *s = self;
     const struct sim_member *m = &s->catalogue.members[i];
     size_t size = strlen(s->prefix) + strlen(m->path) + 1;
     char *name = malloc(size);
-    if (!name) return sim_fail(SIM_ENOMEM, "no memory for the name of an image");
+    if (!name) {
+        sim_image_close(im);
+        return sim_fail(SIM_ENOMEM, "no memory for the name of an image");
+    }
     snprintf(name, size, "%s%s", s->prefix, m->path);
     sim_status status =
-        m->data ? sim_decode(m->data, (size_t)m->size_bytes, name, out) : sim_decode_file(name, out);
+        m->data ? sim_decode_into(m->data, (size_t)m->size_bytes, name, im) : sim_decode_file_into(name, im);
     free(name);
     return status;
+}
+
+static sim_status set_read(void *self, int64_t i, struct sim_image *out)
+{
+    *out = (struct sim_image){0};
+    return set_read_into(self, i, out);
 }
 
 static int32_t set_label(void *self, int64_t i)
@@ -287,6 +296,7 @@ sim_status sim_catalogue_images(struct sim_images *out, struct sim_catalogue *c,
                                .count = c->count,
                                .classes = c->class_count,
                                .read = set_read,
+                               .read_into = set_read_into,
                                .label = set_label,
                                .name = set_name,
                                .class_name = set_class_name,

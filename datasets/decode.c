@@ -20,14 +20,13 @@ sim_status sim_decode_open(struct sim_image *out, uint32_t width, uint32_t heigh
         return sim_fail(SIM_EFORMAT, "%s: the file claims %u x %u pixels; at most 64 megapixels are decoded",
                         name, width, height);
     }
-    sim_status s = sim_image_open(out, (int)width, (int)height);
+    sim_status s = sim_image_reopen(out, (int)width, (int)height);
     return s == SIM_OK ? s : sim_context(s, "%s", name);
 }
 
-sim_status sim_decode(const uint8_t *bytes, size_t count, const char *name, struct sim_image *out)
+static sim_status decode(const uint8_t *bytes, size_t count, const char *name, struct sim_image *out)
 {
     static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'}, jpeg[3] = {0xff, 0xd8, 0xff};
-    *out = (struct sim_image){0};
     if (count == 0) return sim_fail(SIM_EFORMAT, "%s: the file is empty", name);
     if (count >= sizeof jpeg && memcmp(bytes, jpeg, sizeof jpeg) == 0)
         return sim_decode_jpeg(bytes, count, name, out);
@@ -37,13 +36,35 @@ sim_status sim_decode(const uint8_t *bytes, size_t count, const char *name, stru
                     count, bytes[0]);
 }
 
-sim_status sim_decode_file(const char *path, struct sim_image *out)
+sim_status sim_decode_into(const uint8_t *bytes, size_t count, const char *name, struct sim_image *im)
+{
+    sim_status s = decode(bytes, count, name, im);
+    if (s != SIM_OK) sim_image_close(im);
+    return s;
+}
+
+sim_status sim_decode(const uint8_t *bytes, size_t count, const char *name, struct sim_image *out)
+{
+    *out = (struct sim_image){0};
+    return sim_decode_into(bytes, count, name, out);
+}
+
+sim_status sim_decode_file_into(const char *path, struct sim_image *im)
 {
     char *bytes;
     size_t count;
-    *out = (struct sim_image){0};
-    SIM_TRY(sim_file_read(path, max_file_bytes, &bytes, &count));
-    sim_status s = sim_decode((const uint8_t *)bytes, count, path, out);
+    sim_status s = sim_file_read(path, max_file_bytes, &bytes, &count);
+    if (s != SIM_OK) {
+        sim_image_close(im);
+        return s;
+    }
+    s = sim_decode_into((const uint8_t *)bytes, count, path, im);
     free(bytes);
     return s;
+}
+
+sim_status sim_decode_file(const char *path, struct sim_image *out)
+{
+    *out = (struct sim_image){0};
+    return sim_decode_file_into(path, out);
 }

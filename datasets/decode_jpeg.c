@@ -25,8 +25,8 @@ struct decoder {
     struct jpeg_progress_mgr progress;
     jmp_buf fail;
     const char *name;
-    struct sim_image image;
-    uint8_t *cmyk; /* one row of four components, where the file has four */
+    struct sim_image image; /* the caller's */
+    uint8_t *cmyk;          /* one row of four components, where the file has four */
     sim_status status;
 };
 
@@ -153,7 +153,7 @@ sim_status sim_decode_jpeg(const uint8_t *bytes, size_t count, const char *name,
 {
     struct decoder *d = calloc(1, sizeof *d);
     if (!d) return sim_fail(SIM_ENOMEM, "%s: no memory for a JPEG decoder", name);
-    d->name = name;
+    d->name = name, d->image = *out;
     d->jpeg.err = jpeg_std_error(&d->errors);
     d->errors.error_exit = on_error;
     d->errors.output_message = on_warning_text;
@@ -165,10 +165,7 @@ sim_status sim_decode_jpeg(const uint8_t *bytes, size_t count, const char *name,
     d->source.term_source = source_nothing;
     if (setjmp(d->fail) == 0) d->status = decode(d, bytes, count);
     sim_status status = d->status;
-    if (status == SIM_OK)
-        *out = d->image;
-    else
-        sim_image_close(&d->image);
+    *out = d->image;
     jpeg_destroy_decompress(&d->jpeg);
     free(d->cmyk);
     free(d);

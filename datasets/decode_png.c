@@ -274,7 +274,6 @@ static sim_status decode_data(const struct png *p, const uint8_t *stream, size_t
      * costs */
     if (s == SIM_OK && row_bytes(p) * p->height / 1032 > p->data_bytes) s = spoilt(p, SPNG_EIDAT_TOO_SHORT);
     if (s == SIM_OK) s = decode_rows(p, ctx, out);
-    if (s != SIM_OK) sim_image_close(out);
     spng_ctx_free(ctx);
     return s;
 }

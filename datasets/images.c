@@ -15,6 +15,13 @@ void sim_images_close(struct sim_images *s)
     memset(s, 0, sizeof *s);
 }
 
+sim_status sim_images_read_into(const struct sim_images *s, int64_t i, struct sim_image *im)
+{
+    if (s->read_into) return s->read_into(s->self, i, im);
+    sim_image_close(im);
+    return s->read(s->self, i, im);
+}
+
 /* ------------------------------------------------------------------ a part of a set */
 
 struct subset {
@@ -26,6 +33,12 @@ static sim_status subset_read(void *self, int64_t i, struct sim_image *out)
 {
     const struct subset *s = self;
     return s->whole.read(s->whole.self, s->index[i], out);
+}
+
+static sim_status subset_read_into(void *self, int64_t i, struct sim_image *im)
+{
+    const struct subset *s = self;
+    return sim_images_read_into(&s->whole, s->index[i], im);
 }
 
 static int32_t subset_label(void *self, int64_t i)
@@ -135,6 +148,7 @@ static sim_status limit_to(struct sim_images *set, enum sim_split split, uint64_
                                .count = limit,
                                .classes = s->whole.classes,
                                .read = subset_read,
+                               .read_into = subset_read_into,
                                .label = subset_label,
                                .name = subset_name,
                                .class_name = subset_class_name,

@@ -16,6 +16,9 @@ struct sim_images {
                              */
     /* Decodes image i (0 .. count-1); the caller closes *out.  A damaged image is SIM_EFORMAT naming it. */
     sim_status (*read)(void *self, int64_t i, struct sim_image *out);
+    /* The same into the memory of *im, an open or zeroed image, where that suffices; after a failure *im is
+     * closed. NULL: this set has none. */
+    sim_status (*read_into)(void *self, int64_t i, struct sim_image *im);
     int32_t (*label)(void *self, int64_t i);
     /* "n01440764/x.JPEG" or "archive.tar: folder/x.JPEG" or "pw-cls train 17 (gear)"; into name[size]. */
     void (*name)(void *self, int64_t i, char *name, int size);
@@ -29,6 +32,8 @@ enum sim_split { SIM_TRAIN, SIM_VAL };
 sim_status sim_images_open(struct sim_images *out, const struct sim_data_config *c, enum sim_split split,
                            uint64_t seed);
 void sim_images_close(struct sim_images *s); /* zeroed struct is legal */
+/* read_into, or read where a set has only that. */
+sim_status sim_images_read_into(const struct sim_images *s, int64_t i, struct sim_image *im);
 
 /* SIM_EINVAL unless both splits have the same class names, so that a label means the same in both. */
 sim_status sim_images_agree(const struct sim_images *train, const struct sim_images *val);
@@ -45,6 +50,10 @@ sim_status sim_archive_open(struct sim_images *out,
  * Truncated and corrupt data are SIM_EFORMAT; dimensions beyond 64 megapixels too. */
 sim_status sim_decode(const uint8_t *bytes, size_t count, const char *name, struct sim_image *out);
 sim_status sim_decode_file(const char *path, struct sim_image *out);
+/* The same into the memory of *im, an open or zeroed image, where that suffices; after a failure *im is
+ * closed. */
+sim_status sim_decode_into(const uint8_t *bytes, size_t count, const char *name, struct sim_image *im);
+sim_status sim_decode_file_into(const char *path, struct sim_image *im);
 sim_status sim_png_write(const char *path, const uint8_t *rgb, int w, int h); /* 8-bit RGB, atomic */
 
 #endif

@@ -12,13 +12,16 @@
 #include "loader.h"
 #include "pool.h"
 #include "rng.h"
+#include "workroom.h"
 
 struct labelled {
     const struct sim_images *images;
     int img_size, resize, bad_image;
     enum sim_normalize normalize;
     struct sim_pool *pool;
-    struct sim_cache *cache; /* of decoded images: each is shown several times, in more than one way */
+    int workers;
+    struct sim_workroom *rooms; /* (workers) */
+    struct sim_cache *cache;    /* of decoded images: each is shown several times, in more than one way */
     pthread_mutex_t lock;
     /* the read under way */
     struct sim_job job;
@@ -77,32 +80,30 @@ static sim_status show(const struct labelled *l, int64_t i, const struct sim_ima
     return SIM_OK;
 }
 
-static sim_status read_one(struct labelled *l, int64_t i, float *x)
+static sim_status read_one(struct labelled *l, int64_t i, struct sim_workroom *room, float *x)
 {
     const struct sim_image *ready = sim_cache_find(l->cache, i);
-    struct sim_image own = {0}, shown = {0};
     if (!ready) {
-        SIM_TRY(l->images->read(l->images->self, i, &own));
-        ready = sim_cache_offer(l->cache, i, &own) ? sim_cache_find(l->cache, i) : &own;
+        SIM_TRY(sim_images_read_into(l->images, i, &room->source));
+        ready = sim_cache_offer(l->cache, i, &room->source) ? sim_cache_find(l->cache, i) : &room->source;
     }
-    sim_status status = sim_image_open(&shown, l->img_size, l->img_size);
-    if (status == SIM_OK) status = show(l, i, ready, &shown, x);
+    sim_status status = sim_image_reopen(&room->view, l->img_size, l->img_size);
+    if (status == SIM_OK) status = show(l, i, ready, &room->view, x);
     if (status != SIM_OK) {
         char name[512];
         l->images->name(l->images->self, i, name, sizeof name);
         sim_context(status, "%s", name);
     }
-    sim_image_close(&shown);
-    sim_image_close(&own);
+    sim_workroom_bound(&room->source);
     return status;
 }
 
-static void read_task(void *context, int64_t k)
+static void read_task(void *context, int64_t k, int worker)
 {
     struct labelled *l = context;
     int64_t i = l->index[k], plane = 3 * (int64_t)l->img_size * l->img_size;
     float *x = l->x + k * plane;
-    sim_status status = read_one(l, i, x);
+    sim_status status = read_one(l, i, &l->rooms[worker], x);
     l->label[k] = status == SIM_OK ? l->images->label(l->images->self, i) : -1;
     if (status == SIM_OK) return;
     memset(x, 0, (size_t)plane * sizeof *x);
@@ -163,6 +164,7 @@ static void labelled_close(void *self)
     if (!l) return;
     sim_pool_close(l->pool);
     sim_cache_close(l->cache);
+    sim_workrooms_close(l->rooms, l->workers);
     pthread_mutex_destroy(&l->lock);
     free(l);
 }
@@ -179,12 +181,14 @@ sim_status sim_loader_open_labelled(struct sim_labelled *out, const struct sim_l
     struct labelled *l = calloc(1, sizeof *l);
     if (!l) return sim_fail(SIM_ENOMEM, "no memory for a loader");
     l->images = c->images;
+    l->workers = c->workers;
     l->img_size = (int)c->img_size;
     l->resize = (int)resize;
     l->bad_image = c->data->bad_image;
     l->normalize = (enum sim_normalize)c->data->normalize;
     pthread_mutex_init(&l->lock, NULL);
     sim_status status = sim_cache_open(&l->cache, c->images->count, c->data->cache_mb << 20);
+    if (status == SIM_OK) status = sim_workrooms_open(&l->rooms, c->workers);
     if (status == SIM_OK) status = sim_pool_open(&l->pool, c->workers);
     if (status != SIM_OK) {
         labelled_close(l);

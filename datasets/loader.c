@@ -14,6 +14,7 @@
 #include "pool.h"
 #include "progress.h"
 #include "rng.h"
+#include "workroom.h"
 
 enum {
     SLOTS = 3,           /* the batch in use and the next two */
@@ -31,7 +32,8 @@ struct slot {
     float *view[2], *geometry;
     struct sim_view_job *job_of[2]; /* (B) each, instead of views */
     struct sim_view_jobs jobs[2];
-    struct sim_image *own; /* (B) images of jobs that lie in no cache, until the slot is used again */
+    struct sim_image
+        *own; /* (B) images of jobs that lie in no cache; their memory is used again with the slot */
     uint8_t *mask;
     int64_t *index;
     pthread_mutex_t lock; /* guards what follows while the job runs */
@@ -51,6 +53,7 @@ struct loader {
     int64_t steps_per_epoch, grid, hidden;
     int64_t rows, first; /* this rank's share of a batch, and where in the batch it starts */
     struct sim_pool *pool;
+    struct sim_workroom *rooms; /* (workers) */
     struct sim_cache *cache;
     struct sim_view_set set; /* of jobs: which images the backend holds, and needs no pixels of */
     int (*size)[2];   /* (images) width and height of those handed out in a job; written by next() only */
@@ -82,8 +85,8 @@ static sim_status note_damaged(struct slot *s, int64_t i)
     return status;
 }
 
-/* The source image of a place in the epoch's order: source->rgb points into the cache, or is that of *own,
- * which the caller then closes, or is NULL where the backend holds the image.  Policy `skip` goes on to the
+/* The source image of a place in the epoch's order: source->rgb points into the cache, or is that of *own, an
+ * open or zeroed image, or is NULL where the backend holds the image.  Policy `skip` goes on to the
  * next place until an image decodes, around the end of the order if need be. */
 static sim_status fetch(struct slot *s, int64_t place, int64_t *index, struct sim_image *source,
                         struct sim_image *own)
@@ -98,7 +101,7 @@ static sim_status fetch(struct slot *s, int64_t place, int64_t *index, struct si
             *source = (struct sim_image){.width = l->size[i][0], .height = l->size[i][1]};
             return SIM_OK;
         }
-        sim_status status = cached ? SIM_OK : set->read(set->self, i, own);
+        sim_status status = cached ? SIM_OK : sim_images_read_into(set, i, own);
         if (status == SIM_OK) {
             if (!cached && sim_cache_offer(l->cache, i, own)) cached = sim_cache_find(l->cache, i);
             *source = cached ? *cached : *own;
@@ -117,28 +120,24 @@ static int views_of(const struct loader *l)
 }
 
 static sim_status make_views(struct slot *s, int64_t row, const struct sim_view view[2],
-                             const struct sim_image *source)
+                             const struct sim_image *source, struct sim_image *room)
 {
     const struct loader *l = s->loader;
     int size = (int)l->config.img_size;
     int64_t plane = 3 * l->config.img_size * l->config.img_size;
-    uint8_t *pixels = malloc((size_t)plane);
-    sim_status status =
-        pixels ? SIM_OK : sim_fail(SIM_ENOMEM, "no memory for a view of %d x %d pixels", size, size);
-    for (int k = 0; k < views_of(l) && status == SIM_OK; k++) {
-        status = sim_view_apply(&l->style, &view[k], source, size, pixels);
-        if (status == SIM_OK)
-            sim_pixels_normalize(pixels, size, size, l->style.normalize, s->view[k] + row * plane);
+    SIM_TRY(sim_image_reopen(room, size, size));
+    for (int k = 0; k < views_of(l); k++) {
+        SIM_TRY(sim_view_apply(&l->style, &view[k], source, size, room->rgb));
+        sim_pixels_normalize(room->rgb, size, size, l->style.normalize, s->view[k] + row * plane);
     }
-    free(pixels);
-    return status;
+    return SIM_OK;
 }
 
-static sim_status make_row(struct slot *s, int64_t row)
+static sim_status make_row(struct slot *s, int64_t row, struct sim_workroom *w)
 {
     const struct loader *l = s->loader;
-    struct sim_image source, own = {0};
-    SIM_TRY(fetch(s, s->step * l->config.batch_size + l->first + row, &s->index[row], &source, &own));
+    struct sim_image source, *own = l->config.jobs ? &s->own[row] : &w->source;
+    SIM_TRY(fetch(s, s->step * l->config.batch_size + l->first + row, &s->index[row], &source, own));
 
     uint64_t index = (uint64_t)s->index[row];
     uint32_t epoch = (uint32_t)s->epoch;
@@ -148,11 +147,11 @@ static sim_status make_row(struct slot *s, int64_t row)
     sim_mask_draw(&l->mask, l->config.seed, epoch, index, (int)l->grid, (int)l->hidden,
                   s->mask + row * l->grid * l->grid);
     if (!l->config.jobs) {
-        sim_status status = make_views(s, row, view, &source);
-        sim_image_close(&own);
+        sim_status status = make_views(s, row, view, &source, &w->view);
+        sim_workroom_bound(own);
         return status;
     }
-    s->own[row] = own;
+    if (source.rgb != own->rgb) sim_image_close(own); /* others hold the images by now */
     for (int k = 0; k < views_of(l); k++)
         s->job_of[k][row] = (struct sim_view_job){.view = view[k],
                                                   .image = s->index[row],
@@ -162,10 +161,10 @@ static sim_status make_row(struct slot *s, int64_t row)
     return SIM_OK;
 }
 
-static void row_task(void *context, int64_t row)
+static void row_task(void *context, int64_t row, int worker)
 {
     struct slot *s = context;
-    sim_status status = make_row(s, row);
+    sim_status status = make_row(s, row, &s->loader->rooms[worker]);
     if (status == SIM_OK) return;
     pthread_mutex_lock(&s->lock);
     if (s->status == SIM_OK || row < s->failed_row) {
@@ -178,15 +177,10 @@ static void row_task(void *context, int64_t row)
 
 /* ------------------------------------------------------------------ slots */
 
-static void release_own(struct loader *l, struct slot *s)
-{
-    for (int64_t r = 0; s->own && r < l->rows; r++) sim_image_close(&s->own[r]);
-}
-
 static void start(struct loader *l, struct slot *s, int64_t epoch, int64_t step)
 {
     sim_pool_cancel(l->pool, &s->job);
-    release_own(l, s);
+    for (int64_t r = 0; s->own && r < l->rows; r++) sim_workroom_bound(&s->own[r]);
     if (s->order_epoch != epoch) {
         struct sim_rng r = sim_rng_make(l->config.seed, SIM_PURPOSE_SHUFFLE, (uint32_t)epoch, 0, 0);
         sim_rng_permutation(&r, (uint32_t)l->config.images->count, s->order);
@@ -312,7 +306,7 @@ static void loader_close(void *self)
     for (int k = 0; k < SLOTS; k++) {
         struct slot *s = &l->slot[k];
         if (k < l->locks) pthread_mutex_destroy(&s->lock);
-        release_own(l, s);
+        for (int64_t r = 0; s->own && r < l->rows; r++) sim_image_close(&s->own[r]);
         free(s->own);
         free(s->order);
         for (int v = 0; v < 2; v++) free(s->view[v]), free(s->job_of[v]);
@@ -321,6 +315,7 @@ static void loader_close(void *self)
         free(s->index);
         free(s->damaged);
     }
+    sim_workrooms_close(l->rooms, l->config.workers);
     free(l->set.held);
     free(l->size);
     free(l->seen_damaged);
@@ -425,6 +420,7 @@ sim_status sim_loader_open(struct sim_source *out, const struct sim_loader_confi
     for (int k = 0; k < l->slots && status == SIM_OK; k++) status = open_slot(l, &l->slot[k]);
     if (status == SIM_OK) status = open_lists(l);
     if (status == SIM_OK) status = sim_cache_open(&l->cache, c->images->count, c->data->cache_mb << 20);
+    if (status == SIM_OK) status = sim_workrooms_open(&l->rooms, c->workers);
     if (status == SIM_OK) status = sim_pool_open(&l->pool, c->workers);
     if (status != SIM_OK) {
         loader_close(l);

@@ -10,6 +10,7 @@ struct sim_pool {
     pthread_cond_t work, ended; /* a task may be there; a job has ended */
     struct sim_job *first, *last;
     int quit, count;
+    int started; /* workers that have taken their number */
     pthread_t threads[];
 };
 
@@ -27,6 +28,7 @@ static void *worker(void *argument)
 {
     struct sim_pool *p = argument;
     pthread_mutex_lock(&p->lock);
+    const int number = p->started++;
     for (;;) {
         while (!p->quit && !p->first) pthread_cond_wait(&p->work, &p->lock);
         if (p->quit) break;
@@ -35,7 +37,7 @@ static void *worker(void *argument)
         job->running++;
         if (job->started == job->count) unlink_job(p, job);
         pthread_mutex_unlock(&p->lock);
-        job->task(job->context, i);
+        job->task(job->context, i, number);
         pthread_mutex_lock(&p->lock);
         if (--job->running == 0 && job->started == job->count) pthread_cond_broadcast(&p->ended);
     }

@@ -8,7 +8,7 @@
 #include "status.h"
 
 struct sim_job {
-    void (*task)(void *context, int64_t i); /* i = 0 .. count-1 */
+    void (*task)(void *context, int64_t i, int worker); /* i = 0 .. count-1, by worker 0 .. workers-1 */
     void *context;
     int64_t count;
     int64_t started, running; /* the pool's, under its lock */

@@ -3,17 +3,22 @@
 #ifndef SIM_PIXELS_H
 #define SIM_PIXELS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "status.h"
 
 struct sim_image {
     int width, height;
-    uint8_t *rgb; /* (height, width, 3), owned; sim_image_close frees */
+    uint8_t *rgb;      /* (height, width, 3), owned; sim_image_close frees */
+    size_t room_bytes; /* of what is owned: width * height * 3 at least */
 };
 
 sim_status sim_image_open(struct sim_image *out, int width, int height); /* zeroed pixels */
-void sim_image_close(struct sim_image *im);                              /* zeroed struct is legal */
+/* An open (or zeroed) image at another size, in the memory that it has where that suffices; its pixels are
+ * undefined.  After a failure it is closed. */
+sim_status sim_image_reopen(struct sim_image *im, int width, int height);
+void sim_image_close(struct sim_image *im); /* zeroed struct is legal */
 
 enum sim_resample { SIM_RESAMPLE_BILINEAR, SIM_RESAMPLE_BICUBIC, SIM_RESAMPLE_BOX };
 

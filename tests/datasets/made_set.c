@@ -6,9 +6,8 @@
 
 #include "recipe.h"
 
-static sim_status fake_read(void *self, int64_t i, struct sim_image *out)
+static sim_status make(struct fake *f, int64_t i, struct sim_image *out)
 {
-    struct fake *f = self;
     f->reads++;
     if (f->slow) {
         struct timespec t = {.tv_nsec = (long)(i * 7919 % 13) * 200000};
@@ -17,13 +16,26 @@ static sim_status fake_read(void *self, int64_t i, struct sim_image *out)
     if (f->damaged && f->damaged[i] == 'x')
         return sim_fail(SIM_EFORMAT, "fake image %ld is damaged", (long)i);
     if (f->unreadable == i) return sim_fail(SIM_EIO, "fake image %ld cannot be read", (long)i);
-    SIM_TRY(sim_image_open(out, f->square ? f->square : 20 + (int)i % 5,
-                           f->square ? f->square : 16 + (int)i % 3));
+    SIM_TRY(sim_image_reopen(out, f->square ? f->square : 20 + (int)i % 5,
+                             f->square ? f->square : 16 + (int)i % 3));
     for (int p = 0; p < out->width * out->height; p++) {
         out->rgb[3 * p] = (uint8_t)i, out->rgb[3 * p + 1] = (uint8_t)p,
                      out->rgb[3 * p + 2] = (uint8_t)(p * 7 + i);
     }
     return SIM_OK;
+}
+
+static sim_status fake_read_into(void *self, int64_t i, struct sim_image *im)
+{
+    sim_status status = make(self, i, im);
+    if (status != SIM_OK) sim_image_close(im);
+    return status;
+}
+
+static sim_status fake_read(void *self, int64_t i, struct sim_image *out)
+{
+    *out = (struct sim_image){0};
+    return fake_read_into(self, i, out);
 }
 
 static int32_t fake_label(void *self, int64_t i)
@@ -40,8 +52,13 @@ static void fake_name(void *self, int64_t i, char *name, int size)
 
 static struct sim_images fake_set(struct fake *f, int64_t count)
 {
-    return (struct sim_images){
-        .self = f, .count = count, .classes = 4, .read = fake_read, .label = fake_label, .name = fake_name};
+    return (struct sim_images){.self = f,
+                               .count = count,
+                               .classes = 4,
+                               .read = fake_read,
+                               .read_into = fake_read_into,
+                               .label = fake_label,
+                               .name = fake_name};
 }
 
 void bench_open(struct bench *b, int64_t images, int64_t batch, int workers)

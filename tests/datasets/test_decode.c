@@ -218,6 +218,37 @@ START_TEST(type_is_told_by_content)
 }
 END_TEST
 
+/* One image after another in the same memory; what does not fit, and what fails, gives it back. */
+START_TEST(memory_is_used_again)
+{
+    struct bytes big = jpeg(pattern(3), 3, 0), grey = jpeg(pattern(1), 1, 1), cut = big;
+    struct sim_image im = {0}, fresh_big = decoded(jpeg(pattern(3), 3, 0)),
+                     fresh_grey = decoded(jpeg(pattern(1), 1, 1));
+    test_ok(sim_image_open(&im, 2 * W, H + 1));
+    memset(im.rgb, 0x5a, im.room_bytes);
+    const uint8_t *memory = im.rgb;
+    for (int round = 0; round < 3; round++) {
+        test_ok(sim_decode_into(big.at, big.count, "big", &im));
+        ck_assert(im.rgb == memory && im.width == W && im.height == H);
+        ck_assert_mem_eq(im.rgb, fresh_big.rgb, W * H * 3);
+        test_ok(sim_decode_into(grey.at, grey.count, "grey", &im));
+        ck_assert(im.rgb == memory);
+        ck_assert_mem_eq(im.rgb, fresh_grey.rgb, W * H * 3);
+    }
+    cut.count /= 2;
+    ck_assert_int_eq(sim_decode_into(cut.at, cut.count, "cut", &im), SIM_EFORMAT);
+    ck_assert(!im.rgb && !im.room_bytes);
+    test_ok(sim_image_open(&im, W, H - 1));
+    test_ok(sim_decode_into(big.at, big.count, "big", &im));
+    ck_assert_uint_eq(im.room_bytes, W * H * 3);
+    ck_assert_mem_eq(im.rgb, fresh_big.rgb, W * H * 3);
+    ck_assert_int_eq(sim_decode_into((const uint8_t *)"GIF89a", 6, "no", &im), SIM_EFORMAT);
+    ck_assert_ptr_null(im.rgb);
+    sim_image_close(&fresh_big), sim_image_close(&fresh_grey);
+    free(big.at), free(grey.at);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- damage */
 
 /* Cut anywhere: an error as long as pixels are missing; only the end marker (2 bytes of a JPEG; checksum and
@@ -322,6 +353,7 @@ int main(void)
     tcase_add_test(c, png_small_depths_and_palettes);
     tcase_add_test(c, what_is_no_image_is_named);
     tcase_add_test(c, type_is_told_by_content);
+    tcase_add_test(c, memory_is_used_again);
     tcase_add_test(c, cut_short);
     tcase_add_test(c, random_damage);
     tcase_add_test(c, lies_about_sizes);

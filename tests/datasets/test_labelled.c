@@ -95,7 +95,7 @@ START_TEST(labelled_follows_torchvisions_rounding)
     int32_t label[1];
     uint8_t resized[27 * 18 * 3], cropped[16 * 16 * 3];
     bench_open(&b, 1, 1, 1);
-    b.images.read = wide_read;
+    b.images.read = wide_read, b.images.read_into = NULL;
     test_ok(sim_loader_open_labelled(&s, &b.loader)); /* 16 * 256 / 224 = 18.3 */
     test_ok(read_range(&s, &plain, 0, 1, x, label));
     s.close(s.self);
@@ -211,7 +211,7 @@ START_TEST(labelled_crops_cover_their_range)
     double area_min = 1, area_max = 0, left_max = 0;
     int full_height = 0;
     bench_open(&b, N, 1, 2);
-    b.images.read = ramp_read;
+    b.images.read = ramp_read, b.images.read_into = NULL;
     test_ok(sim_loader_open_labelled(&s, &b.loader));
     for (look.epoch = 0; look.epoch < 10; look.epoch++) {
         test_ok(read_range(&s, &look, 0, N, x, label));

@@ -140,7 +140,8 @@ static void same_as_jobs(const struct bench *b, const struct sim_batch *finished
             const struct sim_view_job *j = &jobs[k]->job[r];
             uint8_t rgb[16 * 16 * 3];
             float made[16 * 16 * 3];
-            struct sim_image source = {j->width, j->height, (uint8_t *)j->rgb}, own = {0};
+            struct sim_image source = {.width = j->width, .height = j->height, .rgb = (uint8_t *)j->rgb},
+                             own = {0};
             ck_assert_int_eq(j->image, told->index[r]);
             if (!j->rgb) test_ok(b->images.read(b->images.self, j->image, &own));
             if (!j->rgb) source.rgb = own.rgb;

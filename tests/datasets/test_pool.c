@@ -8,8 +8,9 @@ struct tally {
     _Atomic int64_t sum, tasks;
 };
 
-static void add(void *context, int64_t i)
+static void add(void *context, int64_t i, int worker)
 {
+    ck_assert(worker >= 0 && worker < 3);
     struct tally *t = context;
     t->sum += i;
     t->tasks++;

@@ -235,7 +235,8 @@ START_TEST(golden_crops)
     struct sim_tensors *file;
     test_ok(sim_tensors_open(&file, test_path("golden/image_ops.safetensors")));
     const struct sim_tensor *image = sim_tensors_find(file, "image");
-    const struct sim_image src = {(int)image->shape[1], (int)image->shape[0], (uint8_t *)image->data};
+    const struct sim_image src = {
+        .width = (int)image->shape[1], .height = (int)image->shape[0], .rgb = (uint8_t *)image->data};
     json_t *specs = json_loads(sim_tensors_metadata(file, "spec"), 0, NULL), *spec;
     const char *name;
     int cases = 0;

@@ -14,8 +14,19 @@ sim_status sim_image_open(struct sim_image *out, int width, int height)
         return sim_fail(SIM_EINVAL, "an image of %d x %d pixels is empty", width, height);
     uint8_t *rgb = sim_calloc_aligned((size_t)width * (size_t)height, 3);
     if (!rgb) return sim_fail(SIM_ENOMEM, "no memory for an image of %d x %d pixels", width, height);
-    *out = (struct sim_image){.width = width, .height = height, .rgb = rgb};
+    *out = (struct sim_image){
+        .width = width, .height = height, .rgb = rgb, .room_bytes = (size_t)width * (size_t)height * 3};
     return SIM_OK;
+}
+
+sim_status sim_image_reopen(struct sim_image *im, int width, int height)
+{
+    if (width > 0 && height > 0 && (size_t)width * (size_t)height <= im->room_bytes / 3) {
+        im->width = width, im->height = height;
+        return SIM_OK;
+    }
+    sim_image_close(im);
+    return sim_image_open(im, width, height);
 }
 
 void sim_image_close(struct sim_image *im)
