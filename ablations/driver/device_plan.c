@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "file.h"
+#include "run_cost.h"
 
-enum { MOST_JSON_BYTES = 1 << 20, ANSWERS = 256 };
+enum { MOST_JSON_BYTES = 1 << 20, ANSWERS = 256, USES = SIM_ATTENTION_USES + 3 };
 
 /* What the library said of a shape: runs of one file share most of theirs, and a plan takes its time. */
 struct answer {
@@ -88,27 +89,62 @@ static int64_t print_use(struct table *t, const char *folder, const struct sim_a
     return most;
 }
 
+/* Attention over every patch: of scores. */
+static struct sim_attention_use whole_images(const char *where, const struct sim_run_config *c,
+                                             int64_t images, int trained)
+{
+    const int64_t grid = c->model.img_size / c->model.patch_size;
+    return (struct sim_attention_use){
+        where,
+        {images, 1 + grid * grid, c->model.num_heads, c->model.embed_dim / c->model.num_heads},
+        trained};
+}
+
+/* One rank's part of a batch. */
+static sim_status share_of(const struct table *t, const char *key, int64_t images, int64_t *out)
+{
+    *out = images / t->ranks;
+    if (images % t->ranks == 0) return SIM_OK;
+    return sim_fail(SIM_EINVAL, "%s: %lld images are no multiple of --ranks %lld", key, (long long)images,
+                    (long long)t->ranks);
+}
+
+/* Of pre-training and of every score. */
+static sim_status list_uses(const struct table *t, const struct sim_run_config *c,
+                            struct sim_attention_use uses[USES], int *count)
+{
+    struct sim_pretrain_job job;
+    int64_t images;
+    SIM_TRY(share_of(t, "train.batch_size", c->train.batch_size, &images));
+    SIM_TRY(sim_run_config_job(c, images, &job));
+    *count = sim_objective_kind_of(&c->pretrain)->attention(uses, &job);
+    uses[(*count)++] = whole_images("evaluation", c, c->eval.batch_size, 0);
+    if (!sim_run_finetunes(c, 0) && !sim_run_finetunes(c, 1)) return SIM_OK;
+    SIM_TRY(share_of(t, "finetune.batch_size", c->finetune.batch_size, &images));
+    if (c->finetune.epochs) uses[(*count)++] = whole_images("fine-tuning", c, images, 1);
+    uses[(*count)++] = whole_images("validation", c, images, 0);
+    return SIM_OK;
+}
+
+static void print_memory(const char *folder, const char *what, const struct sim_cost *cost)
+{
+    char activations[24], state[24];
+    printf("%-24s %s: %s of activations, %s of weights and optimiser", folder, what,
+           format_bytes(cost->activation_bytes, activations), format_bytes(cost->state_bytes, state));
+}
+
 static sim_status print_run(struct table *t, const struct sim_run *run)
 {
     const struct sim_run_config *c = &run->config;
-    const int64_t grid = c->model.img_size / c->model.patch_size, patches = grid * grid;
     const int fused = c->compute.precision == SIM_PRECISION_BF16;
-    struct sim_attention_use uses[SIM_ATTENTION_USES + 1];
-    struct sim_cost cost;
-    char activations[24], state[24], scratch[24];
-    struct sim_pretrain_job job;
+    struct sim_attention_use uses[USES];
+    struct sim_cost cost, tuned;
+    char scratch[24];
     int64_t most = 0;
-    if (c->train.batch_size % t->ranks)
-        return sim_fail(SIM_EINVAL, "train.batch_size: %lld images are no multiple of --ranks %lld",
-                        (long long)c->train.batch_size, (long long)t->ranks);
-    const int64_t images = c->train.batch_size / t->ranks;
-    SIM_TRY(sim_run_config_cost(c, images, &cost));
-    SIM_TRY(sim_run_config_job(c, images, &job));
-    int count = sim_objective_kind_of(&c->pretrain)->attention(uses, &job);
-    uses[count++] = (struct sim_attention_use){
-        "evaluation",
-        {c->eval.batch_size, 1 + patches, c->model.num_heads, c->model.embed_dim / c->model.num_heads},
-        0};
+    int count;
+    SIM_TRY(list_uses(t, c, uses, &count));
+    SIM_TRY(sim_run_config_cost(c, c->train.batch_size / t->ranks, &cost));
+    SIM_TRY(sim_run_cost_finetune(&tuned, c, c->finetune.batch_size / t->ranks, 0));
     for (int i = 0; i < count && fused; i++) {
         int64_t bytes =
             print_use(t, run->folder, &uses[i],
@@ -118,9 +154,10 @@ static sim_status print_run(struct table *t, const struct sim_run *run)
     if (!fused)
         printf("%-24s compute.precision: %s composes attention of matrix products, which need no plan\n",
                run->folder, sim_precision_name((enum sim_precision)c->compute.precision));
-    printf("%-24s memory: %s of activations, %s of weights and optimiser%s%s\n\n", run->folder,
-           format_bytes(cost.activation_bytes, activations), format_bytes(cost.state_bytes, state),
-           fused ? ", attention's scratch " : "", fused ? format_bytes(most, scratch) : "");
+    print_memory(run->folder, "memory", &cost);
+    printf("%s%s\n", fused ? ", attention's scratch " : "", fused ? format_bytes(most, scratch) : "");
+    if (tuned.parameters) print_memory(run->folder, "fine-tuning", &tuned), printf("\n");
+    printf("\n");
     return SIM_OK;
 }
 

@@ -3,38 +3,21 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "images.h"
-#include "procedural.h"
 #include "progress.h"
 
 /* ------------------------------------------------------------------ one run */
 
-/* Images in the training set; 0 where its path leads nowhere. */
-static sim_status count_images(const struct sim_run *run, int64_t *out)
-{
-    const struct sim_data_config *d = &run->config.data;
-    struct sim_images images;
-    *out = 0;
-    if (d->kind == SIM_DATA_PROCEDURAL) {
-        *out = SIM_PROCEDURAL_FAMILIES * d->procedural_train_per_class;
-        if (d->limit_train && d->limit_train < *out) *out = d->limit_train;
-        return SIM_OK;
-    }
-    if (d->limit_train) {
-        *out = d->limit_train;
-        return SIM_OK;
-    }
-    sim_status status = sim_images_open(&images, d, SIM_TRAIN, (uint64_t)run->config.seed);
-    if (status == SIM_EIO) return SIM_OK; /* not on this machine: the cost per image stands all the same */
-    SIM_TRY(status);
-    *out = images.count;
-    sim_images_close(&images);
-    return SIM_OK;
-}
-
 static int is_final(const struct sim_estimate *e)
 {
     return sim_recorded_is_final(&e->recorded);
+}
+
+/* Whether the two show the same images for their scores. */
+static int same_sets(const struct sim_run_config *a, const struct sim_run_config *b)
+{
+    return memcmp(&a->data, &b->data, sizeof a->data) == 0 &&
+           memcmp(&a->shift, &b->shift, sizeof a->shift) == 0 &&
+           sim_eval_any(&a->eval) == sim_eval_any(&b->eval) && a->eval.robustness == b->eval.robustness;
 }
 
 sim_status sim_estimate_run(const struct sim_run *run, const struct sim_estimate_from *from,
@@ -42,14 +25,14 @@ sim_status sim_estimate_run(const struct sim_run *run, const struct sim_estimate
 {
     const struct sim_run_config *c = &run->config;
     memset(out, 0, sizeof *out);
-    SIM_TRY(sim_run_config_cost(c, c->train.batch_size, &out->cost));
-    out->images = from->images;
-    if (!out->images) SIM_TRY(count_images(run, &out->images));
-    out->steps = c->train.epochs * (out->images / c->train.batch_size);
-    if (c->train.max_steps && c->train.max_steps < out->steps) out->steps = c->train.max_steps;
-    out->gflop = 1e-9 * out->cost.flop_per_image * (double)c->train.batch_size * (double)out->steps;
-    out->seconds = from->gflops > 0 ? out->gflop / (SIM_STEP_SHARE * from->gflops) : 0;
-    out->h200_hours = out->gflop / (1e3 * SIM_H200_TFLOPS) / 3600;
+    if (from->counted && same_sets(from->counted, c))
+        out->sets = from->sets;
+    else
+        SIM_TRY(sim_run_sets_count(&out->sets, c, from->images));
+    SIM_TRY(sim_run_cost(&out->cost, c, &out->sets));
+    const double gflop = out->cost.pretrain_gflop + out->cost.scoring_gflop;
+    out->seconds = from->gflops > 0 ? gflop / (SIM_STEP_SHARE * from->gflops) : 0;
+    out->h200_hours = gflop / (1e3 * SIM_H200_TFLOPS) / 3600;
     for (int i = 0; i < from->record_count && !is_final(out); i++)
         SIM_TRY(sim_record_find(from->records[i], run->name, run->config_hash, &out->recorded));
     return SIM_OK;
@@ -73,25 +56,34 @@ static void format_hours(double hours, char out[24])
 
 static void print_heading(int width)
 {
-    printf("%-*s %-16s %9s %9s %11s %9s %8s %9s %11s %14s %9s  %s\n", width, "run", "identity", "params M",
-           "trained M", "GFLOP/image", "images", "steps", "memory", "GFLOP", "time", "H200 h", "recorded");
+    printf("%-*s %-16s %9s %9s %11s %9s %8s %9s %12s %12s\n", width, "", "", "", "", "", "", "", "",
+           "pre-training", "scoring");
+    printf("%-*s %-16s %9s %9s %11s %9s %8s %9s %12s %12s %14s %9s  %s\n", width, "run", "identity",
+           "params M", "trained M", "GFLOP/image", "images", "steps", "memory", "GFLOP", "GFLOP", "time",
+           "H200 h", "recorded");
 }
 
 static void print_run(const struct sim_run *run, const struct sim_estimate *e, int width)
 {
-    char memory[24], images[24] = "?", steps[24] = "?", gflop[24] = "?", took[32] = "?", hours[24] = "?";
-    double gib = (double)(e->cost.activation_bytes + e->cost.state_bytes) / 1073741824.0;
+    const struct sim_cost *step = &e->cost.pretrain;
+    const int64_t images = e->sets.train;
+    char memory[24], count[24] = "?", steps[24] = "?", training[24] = "?", scoring[24] = "?", took[32] = "?",
+                     hours[24] = "?";
+    double gib = (double)e->cost.memory_bytes / 1073741824.0;
     snprintf(memory, sizeof memory, gib >= 1 ? "%.1f GiB" : "%.0f MiB", gib >= 1 ? gib : gib * 1024);
-    if (e->images) snprintf(images, sizeof images, "%lld", (long long)e->images);
-    if (e->images || !run->config.train.epochs) {
-        snprintf(steps, sizeof steps, "%lld", (long long)e->steps);
-        snprintf(gflop, sizeof gflop, "%.3g", e->gflop);
+    if (images) snprintf(count, sizeof count, "%lld", (long long)images);
+    if (images || !run->config.train.epochs) {
+        snprintf(steps, sizeof steps, "%lld", (long long)e->cost.steps);
+        snprintf(training, sizeof training, "%.3g", e->cost.pretrain_gflop);
+    }
+    if (images) {
+        snprintf(scoring, sizeof scoring, "%.3g", e->cost.scoring_gflop);
         format_hours(e->h200_hours, hours);
         sim_format_duration(e->seconds, took, sizeof took);
     }
-    printf("%-*s %-16s %9.2f %9.2f %11.3g %9s %8s %9s %11s %14s %9s  %s\n", width, run->folder,
-           run->config_hash, 1e-6 * (double)e->cost.parameters, 1e-6 * (double)e->cost.trainable,
-           1e-9 * e->cost.flop_per_image, images, steps, memory, gflop, took, hours,
+    printf("%-*s %-16s %9.2f %9.2f %11.3g %9s %8s %9s %12s %12s %14s %9s  %s\n", width, run->folder,
+           run->config_hash, 1e-6 * (double)step->parameters, 1e-6 * (double)step->trainable,
+           1e-9 * step->flop_per_image, count, steps, memory, training, scoring, took, hours,
            e->recorded.status[0] ? e->recorded.status : "-");
 }
 
@@ -111,36 +103,56 @@ static void print_questions(const struct sim_experiment *e)
     }
 }
 
+/* Sums over the runs so far. */
+struct sums {
+    double seconds, h200_hours, left_seconds;
+    int recorded, no_train, no_val; /* runs: done already; whose images are not here */
+};
+
+static void add(struct sums *s, const struct sim_run *run, const struct sim_estimate *e)
+{
+    s->seconds += e->seconds, s->h200_hours += e->h200_hours;
+    s->recorded += is_final(e);
+    if (!is_final(e)) s->left_seconds += e->seconds;
+    s->no_train += !e->sets.train;
+    s->no_val += e->sets.train && !e->sets.val && sim_eval_any(&run->config.eval);
+}
+
+static void print_sums(const struct sums *s, int runs, const struct sim_estimate_from *from)
+{
+    char took[32], remains[32], gpu[24];
+    sim_format_duration(s->seconds, took, sizeof took);
+    format_hours(s->h200_hours, gpu);
+    sim_format_duration(s->left_seconds, remains, sizeof remains);
+    printf("\n%d run%s, %s of training and scoring at %.0f %% of %.0f GFLOP/s, or %s hours of an H200 at "
+           "%.0f TFLOP/s (assumed);\n"
+           "memory is that of activations, weights, optimiser and features, where they are most.\n",
+           runs, runs == 1 ? "" : "s", took, 100 * SIM_STEP_SHARE, from->gflops, gpu, SIM_H200_TFLOPS);
+    if (from->record_count) printf("%d recorded already; the others take %s here.\n", s->recorded, remains);
+    if (s->no_train)
+        printf("The training images of %d run%s are not here, so steps and time are open: set data.train, or "
+               "--images N.\n",
+               s->no_train, s->no_train == 1 ? "" : "s");
+    if (s->no_val)
+        printf("The validation images of %d run%s are not here, and count as none: set data.val.\n",
+               s->no_val, s->no_val == 1 ? "" : "s");
+}
+
 sim_status sim_estimate_print(const struct sim_experiment *e, const struct sim_estimate_from *from)
 {
-    double seconds = 0, hours = 0, left = 0;
-    int unknown = 0, recorded = 0;
-    char took[32], remains[32], gpu[24];
+    struct sim_estimate_from known = *from;
+    struct sums sums = {0};
     const int width = name_width(e);
     print_heading(width);
     for (int i = 0; i < e->count; i++) {
         struct sim_estimate estimate;
-        sim_status status = sim_estimate_run(&e->runs[i], from, &estimate);
+        sim_status status = sim_estimate_run(&e->runs[i], &known, &estimate);
         if (status != SIM_OK) return sim_context(status, "run %s", e->runs[i].folder);
         print_run(&e->runs[i], &estimate, width);
-        seconds += estimate.seconds, hours += estimate.h200_hours;
-        recorded += is_final(&estimate);
-        if (!is_final(&estimate)) left += estimate.seconds;
-        unknown += !estimate.images && e->runs[i].config.train.epochs > 0;
+        add(&sums, &e->runs[i], &estimate);
+        known.counted = &e->runs[i].config, known.sets = estimate.sets;
     }
-    sim_format_duration(seconds, took, sizeof took);
-    format_hours(hours, gpu);
-    sim_format_duration(left, remains, sizeof remains);
-    printf("\n%d run%s, %s of training at %.0f %% of %.0f GFLOP/s, or %s hours of an H200 at %.0f TFLOP/s "
-           "(assumed);\n"
-           "memory is that of activations, weights and optimiser.\n",
-           e->count, e->count == 1 ? "" : "s", took, 100 * SIM_STEP_SHARE, from->gflops, gpu,
-           SIM_H200_TFLOPS);
-    if (from->record_count) printf("%d recorded already; the others take %s here.\n", recorded, remains);
-    if (unknown)
-        printf("The training images of %d run%s are not here, so steps and time are open: set data.train, or "
-               "--images N.\n",
-               unknown, unknown == 1 ? "" : "s");
+    print_sums(&sums, e->count, from);
     print_questions(e);
     return SIM_OK;
 }

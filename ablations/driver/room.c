@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "procedural.h"
+#include "run_cost.h"
 
 #define PROGRAM_BYTES (INT64_C(192) << 20) /* code, libraries, batches under way, features to score */
 
@@ -126,9 +127,10 @@ static int64_t cache_bytes(const struct sim_data_config *d)
 sim_status sim_room_need(const struct sim_run *run, const char *backend, int64_t *bytes)
 {
     const struct sim_run_config *c = &run->config;
-    struct sim_cost cost;
-    SIM_TRY(sim_run_config_cost(c, c->train.batch_size, &cost));
+    const struct sim_run_sets uncounted = {0}; /* features are part of PROGRAM_BYTES */
+    struct sim_run_cost cost;
+    SIM_TRY(sim_run_cost(&cost, c, &uncounted));
     *bytes = PROGRAM_BYTES + cache_bytes(&c->data);
-    if (strcmp(backend, "cpu") == 0) *bytes += cost.activation_bytes + cost.state_bytes;
+    if (strcmp(backend, "cpu") == 0) *bytes += cost.memory_bytes;
     return SIM_OK;
 }

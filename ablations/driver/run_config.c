@@ -190,6 +190,13 @@ sim_status sim_run_config_cost(const struct sim_run_config *c, int64_t images, s
         ->cost(out, &job, c->compute.precision == SIM_PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float));
 }
 
+int sim_run_finetunes(const struct sim_run_config *c, int pretrained)
+{
+    const int trained = c->train.epochs > 0, given = c->finetune.encoder[0] != 0;
+    if (!c->eval.finetune) return 0;
+    return pretrained ? given || trained : !given && (c->finetune.from_scratch || !trained);
+}
+
 sim_status sim_run_config_hash(const struct sim_run_config *c, char out[17])
 {
     struct sim_schema schema = *sim_run_schema_of(c);

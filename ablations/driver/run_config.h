@@ -49,6 +49,10 @@ sim_status sim_run_config_job(const struct sim_run_config *c, int64_t images, st
 /* The cost of that, with activations of 2 bytes where compute.precision is bf16 and of 4 otherwise. */
 sim_status sim_run_config_cost(const struct sim_run_config *c, int64_t images, struct sim_cost *out);
 
+/* Whether an encoder is fine-tuned: the untrained one (the baseline from scratch, or all there is where
+ * nothing is pre-trained and no file of weights is given), or the pre-trained one, or that of the file. */
+int sim_run_finetunes(const struct sim_run_config *c, int pretrained);
+
 /* The run's identity: the hash over every key that determines the result, the seed included.  Keys that only
  * say how fast or how safely it gets there (data.workers, data.cache_mb, train.save_every_*,
  * finetune.save_every_epochs, compute.cuda_graph, compute.tune, all of watch) are left out, as is the section

@@ -241,7 +241,7 @@ static sim_status score_encoder(struct work *w, const char *encoder_name)
     struct sim_shifted shifted = {0};
     struct sim_score scores[SIM_MAX_SCORES];
     int count = 0;
-    if (!w->session->images.scored || !sim_eval_any(&c->eval)) return SIM_OK;
+    if (!w->session->images.scored || !sim_eval_frozen(&c->eval)) return SIM_OK;
     sim_status status =
         sim_encoder_open(&encoder, &w->session->ops, &c->model, w->objective.params, c->eval.batch_size);
     if (status == SIM_OK) status = open_labelled(w, &train, &val, 0);
@@ -343,21 +343,6 @@ static sim_status finetune(struct work *w, const char *encoder_name)
     if (skipped > w->record.skipped) w->record.skipped = skipped;
     close_labelled(&train, &val);
     return status == SIM_OK ? SIM_OK : sim_context(status, "fine-tuning the %s encoder", encoder_name);
-}
-
-/* From scratch: the baseline, or all there is where nothing is pre-trained and no file is given. */
-static sim_status finetune_untrained(struct work *w)
-{
-    const struct sim_run_config *c = &w->run->config;
-    if (!c->eval.finetune || c->finetune.encoder[0]) return SIM_OK;
-    return c->finetune.from_scratch || c->train.epochs == 0 ? finetune(w, "untrained") : SIM_OK;
-}
-
-static sim_status finetune_pretrained(struct work *w)
-{
-    const struct sim_run_config *c = &w->run->config;
-    if (!c->eval.finetune) return SIM_OK;
-    return c->finetune.encoder[0] || c->train.epochs > 0 ? finetune(w, "pretrained") : SIM_OK;
 }
 
 /* ------------------------------------------------------------------ training */
@@ -524,14 +509,14 @@ static sim_status all_stages(struct work *w)
     SIM_TRY(by_first(w, write_config));
     /* The weights are the seed's here, also when a checkpoint waits to be resumed. */
     SIM_TRY(by_first(w, score_untrained));
-    SIM_TRY(finetune_untrained(w));
+    if (sim_run_finetunes(c, 0)) SIM_TRY(finetune(w, "untrained"));
     if (c->train.epochs > 0) {
         SIM_TRY(train(w));
         SIM_TRY(sim_ranks_agree(ranks, stopped(w) ? SIM_EINTERRUPT : SIM_OK));
     }
     if (strcmp(w->record.status, "ok") == 0) {
         if (c->train.epochs > 0) SIM_TRY(by_first(w, score_pretrained));
-        SIM_TRY(finetune_pretrained(w));
+        if (sim_run_finetunes(c, 1)) SIM_TRY(finetune(w, "pretrained"));
         SIM_TRY(by_first(w, write_encoder));
     }
     SIM_TRY(by_first(w, record));

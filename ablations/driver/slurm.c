@@ -8,16 +8,15 @@
 #include <unistd.h>
 
 #include "file.h"
-#include "images.h"
-#include "procedural.h"
 #include "progress.h"
 #include "record.h"
 #include "room.h"
+#include "run_cost.h"
 
 #define THREADS 4
 #define GEMM_SECONDS 0.4
 #define SHARE 0.5              /* of the matrix rate that a step reaches at the least */
-#define SLACK 2.0              /* of the time, for reading and scoring and other nodes */
+#define SLACK 2.0              /* of the time, for reading and other nodes */
 #define LEAST_MINUTES 30       /* of a time limit */
 #define MOST_MINUTES (24 * 60) /* what takes longer is saved and queued again */
 #define WARNING_S 120          /* before the time limit: a step and a checkpoint */
@@ -28,31 +27,16 @@ struct size {
 };
 
 /* ------------------------------------------------------------------ how large */
-/* Images of the training set; 0: unknown here. */
-static int64_t count_images(const struct sim_run *run)
-{
-    const struct sim_data_config *d = &run->config.data;
-    struct sim_images images;
-    int64_t count = SIM_PROCEDURAL_FAMILIES * d->procedural_train_per_class;
-    if (d->kind != SIM_DATA_PROCEDURAL) {
-        if (sim_images_open(&images, d, SIM_TRAIN, (uint64_t)run->config.seed) != SIM_OK)
-            return d->limit_train;
-        count = images.count;
-        sim_images_close(&images);
-    }
-    return d->limit_train && d->limit_train < count ? d->limit_train : count;
-}
-
 /* Minutes that the run takes at most, about; MOST_MINUTES where that is unknown. */
 static sim_status minutes_of(const struct sim_run *run, double gflops, int64_t *out)
 {
-    const struct sim_run_config *c = &run->config;
-    const int64_t images = count_images(run);
-    struct sim_cost cost;
-    SIM_TRY(sim_run_config_cost(c, c->train.batch_size, &cost));
-    double seconds = (double)c->train.epochs * (double)images * 1e-9 * cost.flop_per_image / (SHARE * gflops);
-    double minutes = LEAST_MINUTES + SLACK * seconds / 60;
-    *out = images && minutes < MOST_MINUTES ? (int64_t)minutes : MOST_MINUTES;
+    struct sim_run_sets sets;
+    struct sim_run_cost cost;
+    SIM_TRY(sim_run_sets_count(&sets, &run->config, 0));
+    SIM_TRY(sim_run_cost(&cost, &run->config, &sets));
+    double minutes =
+        LEAST_MINUTES + SLACK * (cost.pretrain_gflop + cost.scoring_gflop) / (SHARE * gflops) / 60;
+    *out = sets.train && minutes < MOST_MINUTES ? (int64_t)minutes : MOST_MINUTES;
     return SIM_OK;
 }
 

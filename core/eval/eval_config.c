@@ -71,9 +71,14 @@ const char *sim_feature_name(enum sim_feature f)
     return features[f];
 }
 
+int sim_eval_frozen(const struct sim_eval_config *c)
+{
+    return c->knn || c->logistic || c->linear || c->few_shot;
+}
+
 int sim_eval_any(const struct sim_eval_config *c)
 {
-    return c->knn || c->logistic || c->linear || c->few_shot || c->finetune;
+    return sim_eval_frozen(c) || c->finetune;
 }
 
 sim_status sim_eval_config_check(const struct sim_eval_config *c)

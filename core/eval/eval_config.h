@@ -44,8 +44,9 @@ const char *sim_feature_name(enum sim_feature f);
 /* What answers in the robustness score: a head of the frozen encoder, or the fine-tuned network. */
 enum sim_robustness_head { SIM_HEAD_LOGISTIC, SIM_HEAD_LINEAR, SIM_HEAD_FINETUNE };
 
-/* Is any score asked for? */
+/* Is any score asked for?  One of the frozen encoder? */
 int sim_eval_any(const struct sim_eval_config *c);
+int sim_eval_frozen(const struct sim_eval_config *c);
 
 /* What the bounds of single keys cannot say, of the scores that are asked for.  The sentence begins with the
  * key at fault. */

@@ -172,6 +172,23 @@ START_TEST(the_published_run_on_sixteen_devices)
 }
 END_TEST
 
+START_TEST(what_scores_is_planned_too)
+{
+    if (!can_plan(12)) return;
+    const char *tuned = "--set eval.finetune=true --set finetune.batch_size=16";
+    expect(plan(1, "%s --device-json %s %s", smoke_file(), device(0), tuned) == 0,
+           "12 passes over attention");
+    const char *learns = strstr(said, " fine-tuning "), *scored = strstr(said, " validation ");
+    int images, tokens;
+    ck_assert(learns && scored && strstr(said, " fine-tuning: "));
+    ck_assert_int_eq(sscanf(learns, " fine-tuning %d %d", &images, &tokens), 2);
+    ck_assert(images == 16 && tokens == 17);
+    expect(plan(1, "%s --ranks 2 --device-json %s %s --set finetune.batch_size=15", smoke_file(), device(0),
+                tuned) == 1,
+           "finetune.batch_size: 15 images are no multiple of --ranks 2");
+}
+END_TEST
+
 START_TEST(what_has_no_plan_says_why)
 {
     if (!can_plan(3)) return;
@@ -222,6 +239,7 @@ int main(void)
     tcase_add_test(t, every_attention_of_every_study_has_a_plan);
     tcase_add_loop_test(t, every_attention_of_the_other_files_has_a_plan, 0, count);
     tcase_add_test(t, the_published_run_on_sixteen_devices);
+    tcase_add_test(t, what_scores_is_planned_too);
     tcase_add_test(t, what_has_no_plan_says_why);
     tcase_add_test(t, mistakes);
     suite_add_tcase(suite, t);
