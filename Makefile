@@ -381,9 +381,10 @@ regress-reference: deps
 	$(call regress_run,$(O)/regress-reference)
 	cp $(O)/regress-reference/records.jsonl $(REFERENCE)
 
-# Without NVIDIA's libraries, which know no sanitizer: the emulated device stands in for them.
+# Without NVIDIA's libraries, which know no sanitizer: the emulated device stands in for them.  Time limits grow with the
+# time that the sanitizers take.
 sanitize:
-	$(MAKE) O=$(O)-asan CUDA=0 CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all' \
+	CK_TIMEOUT_MULTIPLIER=8 $(MAKE) O=$(O)-asan CUDA=0 CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all' \
 	  LDFLAGS='-fsanitize=address,undefined' test
 
 # ------------------------------------------------------------------ fuzzing (libFuzzer, so clang)
