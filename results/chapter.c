@@ -21,6 +21,9 @@ sim_status sim_book_make(struct sim_book *out, const struct sim_run_records *rec
         c->number = i;
         status = sim_claims_judge(&c->claims, c->e);
         if (status == SIM_OK) status = sim_sweeps_make(&c->sweeps, c->e);
+        if (status == SIM_OK) status = sim_comparison_make(&c->comparison, c->e, paper);
+        if (status == SIM_OK && paper && c->comparison.method_count)
+            status = sim_paper_verdicts_judge(&c->verdicts, &c->comparison);
     }
     if (status != SIM_OK) sim_book_close(out);
     return status;
@@ -31,6 +34,8 @@ void sim_book_close(struct sim_book *b)
     for (int i = 0; i < b->count; i++) {
         sim_claims_close(&b->chapters[i].claims);
         sim_sweeps_close(&b->chapters[i].sweeps);
+        sim_paper_verdicts_close(&b->chapters[i].verdicts);
+        sim_comparison_close(&b->chapters[i].comparison);
         free(b->chapters[i].figures);
     }
     free(b->chapters);
@@ -69,6 +74,7 @@ static void put_verdict(FILE *to, const struct sim_claim_result *r)
 sim_status sim_chapter_terminal(FILE *to, const struct sim_chapter *c)
 {
     struct sim_grid g;
+    char sum[200];
     put_plain(to, c->e->title);
     fputs("\n\n", to);
     if (*c->e->study->question) {
@@ -78,6 +84,12 @@ sim_status sim_chapter_terminal(FILE *to, const struct sim_chapter *c)
     }
     for (int i = 0; i < c->claims.count; i++) put_verdict(to, &c->claims.results[i]);
     if (c->claims.count) fputc('\n', to);
+    if (c->verdicts.count) {
+        sim_paper_verdicts_sum(&c->verdicts, sum, sizeof sum);
+        fprintf(to, "  %s\n", sum);
+        for (int i = 0; i < c->verdicts.parts.count; i++) put_verdict(to, &c->verdicts.parts.results[i]);
+        fputc('\n', to);
+    }
     SIM_TRY(sim_table_scores(&g, c->e, c->number));
     sim_status status = sim_grid_terminal(to, &g, NAME_CHARACTERS);
     sim_grid_close(&g);
@@ -159,15 +171,33 @@ static sim_status put_claims(FILE *to, const void *book)
 {
     const struct sim_book *b = book;
     for (int i = 0; i < b->count; i++) SIM_TRY(sim_claims_csv(to, &b->chapters[i].claims, i == 0));
+    for (int i = 0; i < b->count; i++) SIM_TRY(sim_claims_csv(to, &b->chapters[i].verdicts.parts, 0));
+    return SIM_OK;
+}
+
+static sim_status put_comparisons(FILE *to, const void *book)
+{
+    const struct sim_book *b = book;
+    int head = 1;
+    for (int i = 0; i < b->count; i++) {
+        const struct sim_comparison *c = &b->chapters[i].comparison;
+        if (!c->method_count) continue;
+        SIM_TRY(sim_comparison_csv(to, c, head));
+        head = 0;
+    }
     return SIM_OK;
 }
 
 sim_status sim_book_write_tables(const struct sim_book *b, const char *folder, FILE *terminal)
 {
-    int claims = 0;
-    for (int i = 0; i < b->count; i++) claims += b->chapters[i].claims.count;
+    int claims = 0, comparisons = 0;
+    for (int i = 0; i < b->count; i++) {
+        claims += b->chapters[i].claims.count + b->chapters[i].verdicts.parts.count;
+        comparisons += b->chapters[i].comparison.method_count > 0;
+    }
     SIM_TRY(sim_output_write(folder, "table.md", terminal, put_markdown, b));
     SIM_TRY(sim_output_write(folder, "table.csv", terminal, put_csv, b));
     SIM_TRY(sim_output_write(folder, "table.tex", terminal, put_latex, b));
+    if (comparisons) SIM_TRY(sim_output_write(folder, "comparison.csv", terminal, put_comparisons, b));
     return claims ? sim_output_write(folder, "claims.csv", terminal, put_claims, b) : SIM_OK;
 }

@@ -6,7 +6,8 @@
 #include <stdio.h>
 
 #include "claims.h"
-#include "paper_csv.h"
+#include "comparison.h"
+#include "paper_verdicts.h"
 #include "sweep.h"
 
 enum sim_figure_kind { SIM_FIGURE_SWEEP, SIM_FIGURE_LOSS, SIM_FIGURE_SCORES, SIM_FIGURE_COST };
@@ -22,7 +23,9 @@ struct sim_chapter {
     int number; /* of the chapter in the report: part of anchors */
     struct sim_claim_results claims;
     struct sim_sweeps sweeps;
-    struct sim_figure *figures; /* owned */
+    struct sim_comparison comparison;   /* of its methods; method_count 0: it compares none */
+    struct sim_paper_verdicts verdicts; /* by that comparison; count 0 without one, or without the paper */
+    struct sim_figure *figures;         /* owned */
     int figure_count;
 };
 
@@ -45,7 +48,7 @@ sim_status sim_book_draw(struct sim_book *b, const char *folder, FILE *terminal)
 
 /* Question, verdicts and table for a terminal. */
 sim_status sim_chapter_terminal(FILE *to, const struct sim_chapter *c);
-/* table.md, table.tex, table.csv and claims.csv (where there are claims). */
+/* table.md, table.tex, table.csv; comparison.csv and claims.csv where there are any. */
 sim_status sim_book_write_tables(const struct sim_book *b, const char *folder, FILE *terminal);
 
 #endif

@@ -35,19 +35,11 @@ static int gather(struct side *out, const struct sim_summary *e, const struct si
     return out->rows != NULL;
 }
 
-static double value_at(const struct sim_row *row, const char *score, int64_t seed)
-{
-    for (int i = 0; i < row->count; i++)
-        if (row->runs[i]->seed == seed && sim_run_is_ok(row->runs[i]))
-            return sim_run_score_value(row->runs[i], score);
-    return NAN;
-}
-
 /* The side's mean at this seed; NaN unless every row has it. */
 static double side_at(const struct side *s, const char *score, int64_t seed)
 {
     double sum = 0;
-    for (int i = 0; i < s->count; i++) sum += value_at(s->rows[i], score, seed);
+    for (int i = 0; i < s->count; i++) sum += sim_row_score_at(s->rows[i], score, seed);
     return sum / s->count;
 }
 
@@ -64,16 +56,13 @@ static void describe(char *out, size_t size, const struct sim_side *side)
 
 /* ------------------------------------------------------------------ verdicts */
 
-static void decide(struct sim_claim_result *r, const struct side *higher, const struct side *lower)
+void sim_claims_decide(struct sim_claim_result *r, const double *d, int n)
 {
-    char missing[80];
-    int needed = sim_seeds_to_decide(r->difference.mean, r->difference.deviation);
+    r->difference = sim_sample_of(d, n);
+    r->p = n >= SIM_LEAST_SEEDS ? sim_t_test(r->difference) : NAN;
+    r->permutation = n >= SIM_LEAST_SEEDS ? sim_permutation_test(d, n, &r->exact) : NAN;
     r->verdict = SIM_TOO_FEW_SEEDS;
-    if (!higher->count || !lower->count) {
-        describe(missing, sizeof missing, higher->count ? &r->claim->lower : &r->claim->higher);
-        snprintf(r->outlook, sizeof r->outlook, "no record of %s", missing);
-        return;
-    }
+    int needed = sim_seeds_to_decide(r->difference.mean, r->difference.deviation);
     int least = SIM_LEAST_SEEDS - r->difference.n;
     if (least > 0 && needed - r->difference.n > least) least = needed - r->difference.n;
     if (least > 0) {
@@ -108,32 +97,42 @@ static sim_status judge(struct sim_claim_result *r, const struct sim_summary *e)
         double x = side_at(&higher, c->score, seed) - side_at(&lower, c->score, seed);
         if (isfinite(x)) d[n++] = x;
     }
-    r->difference = sim_sample_of(d, n);
-    r->p = n >= SIM_LEAST_SEEDS ? sim_t_test(r->difference) : NAN;
-    r->permutation = n >= SIM_LEAST_SEEDS ? sim_permutation_test(d, n, &r->exact) : NAN;
-    decide(r, &higher, &lower);
+    sim_claims_decide(r, d, n);
+    if (!higher.count || !lower.count) {
+        char missing[80];
+        describe(missing, sizeof missing, higher.count ? &c->lower : &c->higher);
+        snprintf(r->outlook, sizeof r->outlook, "no record of %s", missing);
+        r->more_seeds = 0;
+    }
     free(d);
     free(higher.rows);
     free(lower.rows);
     return memory ? SIM_OK : sim_fail(SIM_ENOMEM, "no memory to judge claim %s", c->id);
 }
 
+sim_status sim_claims_correct(struct sim_claim_results *r)
+{
+    double *p = calloc((size_t)r->count + 1, 2 * sizeof *p);
+    if (!p) return sim_fail(SIM_ENOMEM, "no memory to judge %d claims", r->count);
+    for (int i = 0; i < r->count; i++) p[i] = r->results[i].p;
+    sim_holm(p, r->count, p + r->count);
+    for (int i = 0; i < r->count; i++) r->results[i].holm = p[r->count + i];
+    free(p);
+    return SIM_OK;
+}
+
 sim_status sim_claims_judge(struct sim_claim_results *out, const struct sim_summary *e)
 {
     int count = e->study->claim_count;
-    double *p = calloc((size_t)count + 1, 2 * sizeof *p);
     *out = (struct sim_claim_results){.experiment = e};
     out->results = calloc((size_t)count + 1, sizeof *out->results);
     sim_status status = SIM_OK;
-    if (!p || !out->results) status = sim_fail(SIM_ENOMEM, "no memory to judge %d claims", count);
+    if (!out->results) status = sim_fail(SIM_ENOMEM, "no memory to judge %d claims", count);
     for (int i = 0; i < count && status == SIM_OK; i++) {
         out->results[i].claim = &e->study->claims[i];
         status = judge(&out->results[out->count++], e);
-        p[i] = out->results[i].p;
     }
-    if (status == SIM_OK) sim_holm(p, count, p + count);
-    for (int i = 0; i < count && status == SIM_OK; i++) out->results[i].holm = p[count + i];
-    free(p);
+    if (status == SIM_OK) status = sim_claims_correct(out);
     if (status != SIM_OK) sim_claims_close(out);
     return status;
 }
@@ -166,38 +165,51 @@ static void put_p(struct sim_grid *g, int row, int col, double p)
         sim_grid_put(g, row, col, p < 0.01 ? "%.4f" : "%.3f", p);
 }
 
-sim_status sim_claims_grid(struct sim_grid *g, const struct sim_claim_results *r)
+void sim_claims_put_verdict(struct sim_grid *g, int row, int col, enum sim_verdict v)
 {
-    static const char *const head[] = {"claim", "verdict", "difference", "95 %",  "n",
-                                       "p",     "Holm",    "flips",      "score", "what would decide"};
     static const char *const classes[] = {"supported", "contradicted", "undecided", "few"};
-    int cols = (int)(sizeof head / sizeof *head);
-    SIM_TRY(sim_grid_open(g, r->count + 1, cols));
-    for (int c = 0; c < cols; c++) sim_grid_put(g, 0, c, "%s", head[c]);
-    g->left[0] = g->left[1] = g->left[8] = g->left[9] = 1;
-    for (int i = 0; i < r->count; i++) {
-        const struct sim_claim_result *x = &r->results[i];
-        sim_grid_put(g, i + 1, 0, "%s", *x->claim->text ? x->claim->text : x->claim->id);
-        sim_grid_put(g, i + 1, 1, "%s", sim_verdict_name(x->verdict));
-        snprintf(sim_grid_at(g, i + 1, 1)->class, 24, "%s", classes[x->verdict]);
-        for (int c = 2; c < 4; c++) sim_grid_put(g, i + 1, c, "–");
-        if (x->difference.n) sim_grid_put(g, i + 1, 2, "%+.1f", 100 * x->difference.mean);
-        if (x->difference.n > 1)
-            sim_grid_put(g, i + 1, 3, "[%+.1f, %+.1f]", 100 * x->difference.low, 100 * x->difference.high);
-        sim_grid_put(g, i + 1, 4, "%d", x->difference.n);
-        put_p(g, i + 1, 5, x->p);
-        put_p(g, i + 1, 6, x->holm);
-        put_p(g, i + 1, 7, x->permutation);
-        sim_grid_put(g, i + 1, 8, "%s", x->claim->score);
-        sim_grid_put(g, i + 1, 9, "%s", x->outlook);
-    }
-    return SIM_OK;
+    sim_grid_put(g, row, col, "%s", sim_verdict_name(v));
+    snprintf(sim_grid_at(g, row, col)->class, 24, "%s", classes[v]);
 }
 
-/* A number with all its digits; empty where there is none. */
-static void put_number(struct sim_grid *g, int row, int col, double x)
+void sim_claims_put(struct sim_grid *g, int row, int col, const struct sim_claim_result *x)
 {
-    if (isfinite(x)) sim_grid_put(g, row, col, "%.10g", x);
+    sim_claims_put_verdict(g, row, col, x->verdict);
+    for (int c = 1; c < 3; c++) sim_grid_put(g, row, col + c, "–");
+    if (x->difference.n) sim_grid_put(g, row, col + 1, "%+.1f", 100 * x->difference.mean);
+    if (x->difference.n > 1)
+        sim_grid_put(g, row, col + 2, "[%+.1f, %+.1f]", 100 * x->difference.low, 100 * x->difference.high);
+    sim_grid_put(g, row, col + 3, "%d", x->difference.n);
+    put_p(g, row, col + 4, x->p);
+    put_p(g, row, col + 5, x->holm);
+    put_p(g, row, col + 6, x->permutation);
+}
+
+void sim_claims_put_head(struct sim_grid *g, int col)
+{
+    static const char *const head[SIM_CLAIM_COLUMNS] = {"verdict", "difference", "95 %", "n",
+                                                        "p",       "Holm",       "flips"};
+    for (int c = 0; c < SIM_CLAIM_COLUMNS; c++) sim_grid_put(g, 0, col + c, "%s", head[c]);
+    g->left[col] = 1;
+}
+
+sim_status sim_claims_grid(struct sim_grid *g, const struct sim_claim_results *r)
+{
+    enum { TEXT, RESULT, SCORE = RESULT + SIM_CLAIM_COLUMNS, OUTLOOK, COLUMNS };
+    SIM_TRY(sim_grid_open(g, r->count + 1, COLUMNS));
+    sim_grid_put(g, 0, TEXT, "claim");
+    sim_claims_put_head(g, RESULT);
+    sim_grid_put(g, 0, SCORE, "score");
+    sim_grid_put(g, 0, OUTLOOK, "what would decide");
+    g->left[TEXT] = g->left[SCORE] = g->left[OUTLOOK] = 1;
+    for (int i = 0; i < r->count; i++) {
+        const struct sim_claim_result *x = &r->results[i];
+        sim_grid_put(g, i + 1, TEXT, "%s", *x->claim->text ? x->claim->text : x->claim->id);
+        sim_claims_put(g, i + 1, RESULT, x);
+        sim_grid_put(g, i + 1, SCORE, "%s", x->claim->score);
+        sim_grid_put(g, i + 1, OUTLOOK, "%s", x->outlook);
+    }
+    return SIM_OK;
 }
 
 sim_status sim_claims_csv(FILE *to, const struct sim_claim_results *r, int head)
@@ -218,7 +230,7 @@ sim_status sim_claims_csv(FILE *to, const struct sim_claim_results *r, int head)
                                   x->difference.low, x->difference.high, x->p,
                                   x->holm,           x->permutation,     x->more_seeds};
         for (int c = 0; c < 6; c++) sim_grid_put(&g, i + 1, c, "%s", texts[c]);
-        for (int c = 0; c < 9; c++) put_number(&g, i + 1, 6 + c, numbers[c]);
+        for (int c = 0; c < 9; c++) sim_grid_put_number(&g, i + 1, 6 + c, numbers[c]);
     }
     sim_status status = sim_grid_csv(to, &g, head);
     sim_grid_close(&g);

@@ -39,7 +39,19 @@ struct sim_claim_results {
 sim_status sim_claims_judge(struct sim_claim_results *out, const struct sim_summary *e);
 void sim_claims_close(struct sim_claim_results *r); /* a zeroed struct is legal */
 
+/* What n differences say, one per seed: fills all of r but its claim and `holm`. */
+void sim_claims_decide(struct sim_claim_result *r, const double *d, int n);
+/* Fills `holm` of every result: the claims of one list are tried together. */
+sim_status sim_claims_correct(struct sim_claim_results *r);
+
 const char *sim_verdict_name(enum sim_verdict v); /* "supported", "not enough runs" */
+
+/* Verdict, difference, interval, n, p, Holm's and the flips' from column `col` on, and the names of these
+ * columns in the head; or the verdict alone. */
+enum { SIM_CLAIM_COLUMNS = 7 };
+void sim_claims_put_head(struct sim_grid *g, int col);
+void sim_claims_put(struct sim_grid *g, int row, int col, const struct sim_claim_result *x);
+void sim_claims_put_verdict(struct sim_grid *g, int row, int col, enum sim_verdict v);
 
 /* A row per claim: text, verdict, difference with its interval, n, p-values, score, what would decide. */
 sim_status sim_claims_grid(struct sim_grid *g, const struct sim_claim_results *r);

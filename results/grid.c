@@ -1,5 +1,6 @@
 #include "grid.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -17,7 +18,10 @@ sim_status sim_grid_open(struct sim_grid *g, int rows, int cols)
 
 void sim_grid_close(struct sim_grid *g)
 {
-    for (int i = 0; g->cells && i < g->rows * g->cols; i++) free(g->cells[i].text);
+    for (int i = 0; g->cells && i < g->rows * g->cols; i++) {
+        free(g->cells[i].text);
+        free(g->cells[i].note);
+    }
     free(g->cells);
     free(g->left);
     *g = (struct sim_grid){0};
@@ -34,14 +38,31 @@ const char *sim_grid_text(const struct sim_grid *g, int row, int col)
     return text ? text : "";
 }
 
+static void replace(struct sim_grid *g, char **text, const char *format, va_list values)
+{
+    free(*text);
+    if (vasprintf(text, format, values) < 0) *text = NULL, g->failed = 1;
+}
+
 void sim_grid_put(struct sim_grid *g, int row, int col, const char *format, ...)
 {
-    struct sim_grid_cell *cell = sim_grid_at(g, row, col);
     va_list values;
-    free(cell->text);
     va_start(values, format);
-    if (vasprintf(&cell->text, format, values) < 0) cell->text = NULL, g->failed = 1;
+    replace(g, &sim_grid_at(g, row, col)->text, format, values);
     va_end(values);
+}
+
+void sim_grid_note(struct sim_grid *g, int row, int col, const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    replace(g, &sim_grid_at(g, row, col)->note, format, values);
+    va_end(values);
+}
+
+void sim_grid_put_number(struct sim_grid *g, int row, int col, double x)
+{
+    if (isfinite(x)) sim_grid_put(g, row, col, "%.10g", x);
 }
 
 static sim_status whole(const struct sim_grid *g)
@@ -84,6 +105,19 @@ sim_status sim_grid_terminal(FILE *to, const struct sim_grid *g, int most)
 
 /* ------------------------------------------------------------------ Markdown, LaTeX, CSV */
 
+/* Text and note through `put`, the text between the marks where it is strong. */
+static void put_both(FILE *to, const struct sim_grid_cell *cell, void (*put)(FILE *, const char *),
+                     const char *before, const char *after)
+{
+    if (cell->strong) fputs(before, to);
+    put(to, cell->text ? cell->text : "");
+    if (cell->strong) fputs(after, to);
+    if (!cell->note) return;
+    fputs(" (", to);
+    put(to, cell->note);
+    fputc(')', to);
+}
+
 sim_status sim_grid_markdown(FILE *to, const struct sim_grid *g)
 {
     SIM_TRY(whole(g));
@@ -91,7 +125,7 @@ sim_status sim_grid_markdown(FILE *to, const struct sim_grid *g)
         fputc('|', to);
         for (int col = 0; col < g->cols; col++) {
             fputc(' ', to);
-            sim_text_markdown(to, sim_grid_text(g, row, col));
+            put_both(to, sim_grid_at(g, row, col), sim_text_markdown, "**", "**");
             fputs(" |", to);
         }
         fputs(row ? "\n" : "\n|", to);
@@ -110,7 +144,7 @@ sim_status sim_grid_latex(FILE *to, const struct sim_grid *g)
     for (int row = 0; row < g->rows; row++) {
         for (int col = 0; col < g->cols; col++) {
             if (col) fputs(" & ", to);
-            sim_text_latex(to, sim_grid_text(g, row, col));
+            put_both(to, sim_grid_at(g, row, col), sim_text_latex, "\\textbf{", "}");
         }
         fputs(row ? " \\\\\n" : " \\\\\n\\midrule\n", to);
     }
@@ -144,8 +178,15 @@ static void put_cell(FILE *to, const struct sim_grid *g, int row, int col)
                 cell->class);
     fputc('>', to);
     if (*cell->link) fprintf(to, "<a href=\"#%s\">", cell->link);
+    if (cell->strong) fputs("<b>", to);
     sim_text_html(to, sim_grid_text(g, row, col));
+    if (cell->strong) fputs("</b>", to);
     if (*cell->link) fputs("</a>", to);
+    if (cell->note) {
+        fputs("<small>", to);
+        sim_text_html(to, cell->note);
+        fputs("</small>", to);
+    }
     fprintf(to, "</%s>", tag);
 }
 

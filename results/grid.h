@@ -8,8 +8,11 @@
 #include "status.h"
 
 struct sim_grid_cell {
-    char *text;     /* NULL: empty; owned */
-    char id[24];    /* an anchor of the HTML page; "" for none */
+    char *text;  /* NULL: empty; owned */
+    char *note;  /* small print below the text, in Markdown and LaTeX in brackets behind it, in a terminal and
+                    in CSV left out; NULL: none; owned */
+    int strong;  /* 1: bold, where there is such a thing */
+    char id[24]; /* an anchor of the HTML page; "" for none */
     char link[24];  /* the anchor that the text leads to; "" for none */
     char class[24]; /* of the HTML cell; "" for none */
 };
@@ -24,9 +27,14 @@ struct sim_grid {
 sim_status sim_grid_open(struct sim_grid *g, int rows, int cols);
 void sim_grid_close(struct sim_grid *g); /* a zeroed struct is legal */
 
-/* Replaces the cell's text.  Want of memory shows in `failed`, which the writers turn into an error. */
+/* Replaces the cell's text, or its note.  Want of memory shows in `failed`, which the writers turn into an
+ * error. */
 void sim_grid_put(struct sim_grid *g, int row, int col, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+void sim_grid_note(struct sim_grid *g, int row, int col, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* A number with all its digits; nothing where it is not finite. */
+void sim_grid_put_number(struct sim_grid *g, int row, int col, double x);
 struct sim_grid_cell *sim_grid_at(const struct sim_grid *g, int row, int col);
 const char *sim_grid_text(const struct sim_grid *g, int row, int col); /* never NULL */
 

@@ -92,6 +92,10 @@ static void put_head(FILE *to, const struct sim_book *b)
         "leads to <a href=\"#origins\">file, line and configuration</a>.</p>\n",
         runs, b->records->count, ok);
     if (b->missing) put_element(to, "p", "legend", "Figures are missing: ", b->missing);
+}
+
+static void put_contents(FILE *to, const struct sim_book *b)
+{
     if (b->count < 2) return;
     fputs("<nav aria-label=\"experiments\"><ul>\n", to);
     for (int i = 0; i < b->count; i++) {
@@ -110,6 +114,27 @@ static void put_head(FILE *to, const struct sim_book *b)
         fputs("</li>\n", to);
     }
     fputs("</ul></nav>\n", to);
+}
+
+/* The first thing to see: rivals side by side, and what that says of the paper's claims. */
+static sim_status put_comparison(FILE *to, const struct sim_chapter *c, const struct sim_paper *paper)
+{
+    struct sim_grid g = {0};
+    char sum[200];
+    if (!c->comparison.method_count) return SIM_OK;
+    fputs("<section>\n", to);
+    put_element(to, "h2", "", "The methods beside each other: ", c->e->title);
+    SIM_TRY(put_grid(to, "scores comparison", sim_comparison_grid(&g, &c->comparison, c->number), &g));
+    sim_comparison_explain(to, &c->comparison, "<p class=\"legend\">", "</p>\n", sim_text_html);
+    if (c->verdicts.count) {
+        fputs("<h3>What these records say of the paper's claims</h3>\n", to);
+        sim_paper_verdicts_sum(&c->verdicts, sum, sizeof sum);
+        put_element(to, "p", "", "", sum);
+        SIM_TRY(put_grid(to, "claims verdicts", sim_paper_verdicts_grid(&g, &c->verdicts, paper), &g));
+        put_element(to, "p", "legend", "", sim_paper_verdicts_legend());
+    }
+    fputs("</section>\n", to);
+    return SIM_OK;
 }
 
 /* What the columns of claims mean is said once, below the first of them. */
@@ -237,6 +262,8 @@ static sim_status put_page(FILE *to, const void *context)
     const char *folder = page->folder;
     int explained = 0;
     put_head(to, b);
+    for (int i = 0; i < b->count; i++) SIM_TRY(put_comparison(to, &b->chapters[i], b->paper));
+    put_contents(to, b);
     for (int i = 0; i < b->count; i++) SIM_TRY(put_question(to, &b->chapters[i], folder, &explained));
     fputs("<section id=\"tables\">\n<h2>Tables</h2>\n", to);
     for (int i = 0; i < b->count; i++) SIM_TRY(put_table(to, &b->chapters[i]));

@@ -382,6 +382,14 @@ const struct sim_paper_run *sim_paper_run_find(const struct sim_paper *p, const 
     return NULL;
 }
 
+const char *sim_paper_verdict_text(enum sim_paper_verdict v)
+{
+    static const char *const texts[] = {[SIM_PAPER_UNKNOWN] = "are not at hand",
+                                        [SIM_PAPER_HOLDS] = "bear it",
+                                        [SIM_PAPER_FAILS] = "do not bear it everywhere"};
+    return texts[v];
+}
+
 /* What the higher row has above the best of the lower ones; NaN where a cell has no value. */
 static double lead(const struct sim_paper *p, const struct sim_paper_claim *c,
                    const struct sim_paper_place *at)

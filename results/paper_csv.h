@@ -106,6 +106,9 @@ enum sim_paper_verdict {
     SIM_PAPER_FAILS
 };
 
+/* What its own numbers do: "bear it". */
+const char *sim_paper_verdict_text(enum sim_paper_verdict v);
+
 /* Whether the paper's own numbers bear its claim.  *margin: the smallest of the differences (of a gain: the
  * difference of the two averages), NaN where unknown. */
 enum sim_paper_verdict sim_paper_claim_holds(const struct sim_paper *p, const struct sim_paper_claim *c,

@@ -59,16 +59,40 @@ static void walk(struct difference *d, const char *prefix, const json_t *was, co
     }
 }
 
-sim_status sim_recipe_compare(const char *was, const char *is, int *changed, int *alone, char *sentence,
-                              int size)
+/* "finetune" or "finetune.epochs" */
+static void leave_out(json_t *config, const char *key)
+{
+    char section[80];
+    const char *dot = strchr(key, '.');
+    if (!dot) {
+        json_object_del(config, key);
+        return;
+    }
+    snprintf(section, sizeof section, "%.*s", (int)(dot - key), key);
+    json_object_del(json_object_get(config, section), dot + 1);
+}
+
+sim_status sim_recipe_compare_rest(const char *was, const char *is, const char *const *passed_over,
+                                   int *changed, int *alone, char *sentence, int size)
 {
     json_t *a = json_loads(was, 0, NULL), *b = json_loads(is, 0, NULL);
     struct difference d = {.out = sentence, .size = size};
     sentence[0] = 0;
+    for (; *passed_over; passed_over++) {
+        leave_out(a, *passed_over);
+        leave_out(b, *passed_over);
+    }
     if (a && b) walk(&d, "", a, b);
     *changed = d.changed, *alone = d.alone;
     sim_status status = a && b ? SIM_OK : sim_fail(SIM_ENOMEM, "no memory to compare configurations");
     json_decref(a);
     json_decref(b);
     return status;
+}
+
+sim_status sim_recipe_compare(const char *was, const char *is, int *changed, int *alone, char *sentence,
+                              int size)
+{
+    static const char *const nothing[] = {NULL};
+    return sim_recipe_compare_rest(was, is, nothing, changed, alone, sentence, size);
 }

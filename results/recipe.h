@@ -9,5 +9,8 @@
  * (size bytes) names the first of them, "train.lr 0.001, was 0.002; new: compute.tune". */
 sim_status sim_recipe_compare(const char *was, const char *is, int *changed, int *alone, char *sentence,
                               int size);
+/* The same of all but the sections and keys ("train", "finetune.epochs") in `passed_over` (NULL last). */
+sim_status sim_recipe_compare_rest(const char *was, const char *is, const char *const *passed_over,
+                                   int *changed, int *alone, char *sentence, int size);
 
 #endif

@@ -73,6 +73,7 @@ static sim_status read_scores(struct reader *t, const json_t *root, struct sim_r
         take_text(t, o, "encoder", &s->encoder);
         take_text(t, o, "name", &s->name);
         take_text(t, o, "metric", &s->metric);
+        take_text(t, json_object_get(o, "protocol"), "classifier", &s->classifier);
         if (t->failed) break;
         s->pretrained = strcmp(s->encoder, "pretrained") == 0;
         s->value = number(o, "value"), s->standard_error = number(o, "standard_error");
@@ -96,6 +97,20 @@ static void read_recipe(struct reader *t, const json_t *root, struct sim_run_rec
     r->recipe = json_dumps(copy, JSON_COMPACT | JSON_SORT_KEYS);
     json_decref(copy);
     t->failed |= !r->recipe;
+}
+
+/* What was pre-trained, and for how long. */
+static void read_objective(struct reader *t, const json_t *root, struct sim_run_record *r)
+{
+    const json_t *config = json_object_get(root, "config"),
+                 *epochs = json_object_get(json_object_get(config, "train"), "epochs");
+    r->epochs = json_is_integer(epochs) ? json_integer_value(epochs) : -1;
+    if (json_is_string(json_object_get(config, "objective"))) {
+        take_text(t, config, "objective", &r->objective);
+        return;
+    }
+    r->objective = strdup("siameseim");
+    t->failed |= !r->objective;
 }
 
 static void read_substituted(struct reader *t, const json_t *root, struct sim_run_record *r)
@@ -126,10 +141,12 @@ static sim_status read_record(const json_t *root, struct sim_run_record *r)
     take_text(&t, data, "train_hash", &r->train_hash);
     read_substituted(&t, root, r);
     read_recipe(&t, root, r);
+    read_objective(&t, root, r);
     r->deterministic = !json_is_false(json_object_get(root, "deterministic"));
     r->seed = whole(root, "seed"), r->threads = whole(root, "threads"), r->skipped = whole(data, "skipped");
     r->wall_s = number(cost, "wall_s"), r->train_s = number(cost, "train_s");
     r->gflop = number(cost, "gflop"), r->peak_memory_bytes = number(cost, "peak_memory_bytes");
+    r->gflop_per_image = number(json_object_get(root, "model"), "gflop_per_image");
     SIM_TRY(read_curve(&t, root, r));
     SIM_TRY(read_scores(&t, root, r));
     SIM_TRY(sim_study_read(&r->study, root, r->path, r->line));
@@ -138,14 +155,15 @@ static sim_status read_record(const json_t *root, struct sim_run_record *r)
 
 static void record_close(struct sim_run_record *r)
 {
-    char *const texts[] = {r->experiment, r->name,    r->status,     r->reason,     r->config_hash,
-                           r->commit,     r->started, r->backend,    r->device,     r->precision,
-                           r->recipe,     r->path,    r->train_hash, r->substituted};
+    char *const texts[] = {r->experiment, r->name,    r->status,     r->reason,      r->config_hash,
+                           r->commit,     r->started, r->backend,    r->device,      r->precision,
+                           r->recipe,     r->path,    r->train_hash, r->substituted, r->objective};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
     for (int i = 0; i < r->score_count; i++) {
         free(r->scores[i].encoder);
         free(r->scores[i].name);
         free(r->scores[i].metric);
+        free(r->scores[i].classifier);
     }
     free(r->scores);
     free(r->curve);

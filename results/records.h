@@ -16,8 +16,9 @@ struct sim_curve_point {
 
 struct sim_run_score {
     char *encoder, *name, *metric; /* owned */
-    int pretrained;                /* 0: of the untrained encoder */
-    double value, standard_error;  /* in [0, 1] */
+    char *classifier; /* of robustness: the head that answered, as its protocol says; else ""; owned */
+    int pretrained;   /* 0: of the untrained encoder */
+    double value, standard_error; /* in [0, 1] */
     int64_t val_images;
 };
 
@@ -29,11 +30,14 @@ struct sim_run_record {
     int deterministic; /* 0: a repetition may end in other last digits */
     char *recipe;      /* the configuration without its seed, as canonical JSON: equal for runs that are
                           repetitions; owned */
+    char *objective; /* "siameseim", also where the configuration is from before there was a choice; owned */
+    int64_t epochs;  /* of pre-training, as configured; -1 where the configuration does not say */
     int64_t seed, threads, skipped;
     char *path;    /* of the file it was read from; owned */
     int64_t line;  /* in that file, from 1 */
     int64_t order; /* records read before it */
-    double train_s, wall_s, gflop, peak_memory_bytes;
+    double train_s, wall_s, peak_memory_bytes;
+    double gflop_per_image, gflop; /* of one image's training step, of all of pre-training */
     struct sim_study study;
     struct sim_curve_point *curve; /* (points) epochs ascending; owned */
     int points;

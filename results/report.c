@@ -18,7 +18,7 @@ static sim_status write_book(struct sim_book *b, const char *folder, FILE *termi
     }
     SIM_TRY(sim_make_folder(folder));
     SIM_TRY(sim_book_write_tables(b, folder, terminal));
-    if (b->paper) SIM_TRY(sim_reproduced_write(b->paper, b->records, folder, terminal));
+    if (b->paper) SIM_TRY(sim_reproduced_write(b, folder, terminal));
     sim_status drawn = sim_book_draw(b, folder, terminal);
     if (drawn != SIM_OK) b->missing = strdup(sim_error_text());
     SIM_TRY(sim_page_write(b, folder, terminal));

@@ -9,11 +9,12 @@
 #include "status.h"
 
 /* Reads the records (files of JSON lines, or folders that hold a records.jsonl) and writes into out_dir (made
- * when absent): index.html, table.md, table.csv, table.tex, claims.csv, and the plots, each as .svg, .png and
- * .csv.  Prints question, verdicts, table and the paths to `terminal` (NULL: nothing).  only_experiment:
- * leave all others out; NULL takes every one.  Where several experiments remain, each gets its own plots,
- * loss-EXPERIMENT.svg and so on.  The files are a function of the records and their paths alone: the same
- * bytes every time.  Without gnuplot tables and page are still written, then the call fails saying so. */
+ * when absent): index.html, table.md, table.csv, table.tex, comparison.csv, claims.csv, and the plots, each
+ * as .svg, .png and .csv.  Prints question, verdicts, table and the paths to `terminal` (NULL: nothing).
+ * only_experiment: leave all others out; NULL takes every one.  Where several experiments remain, each gets
+ * its own plots, loss-EXPERIMENT.svg and so on.  The files are a function of the records and their paths
+ * alone: the same bytes every time.  Without gnuplot tables and page are still written, then the call fails
+ * saying so. */
 sim_status sim_results_report(const char *const *records_paths, int count, const char *out_dir,
                               const char *only_experiment, FILE *terminal);
 

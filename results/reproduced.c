@@ -9,6 +9,7 @@
 #include "file.h"
 #include "output.h"
 #include "summary.h"
+#include "text.h"
 
 /* ------------------------------------------------------------------ where we stand */
 
@@ -131,9 +132,6 @@ sim_status sim_reproduced_work(struct sim_grid *g, const struct sim_paper *p)
 sim_status sim_reproduced_claims(struct sim_grid *g, const struct sim_paper *p)
 {
     static const char *const head[] = {"claim of the paper", "its own numbers", "margin, points"};
-    static const char *const verdicts[] = {[SIM_PAPER_UNKNOWN] = "are not at hand",
-                                           [SIM_PAPER_HOLDS] = "bear it",
-                                           [SIM_PAPER_FAILS] = "do not bear it everywhere"};
     enum { TEXT, VERDICT, MARGIN, COLUMNS };
     *g = (struct sim_grid){0};
     sim_status status = sim_grid_open(g, p->claim_count + 1, COLUMNS);
@@ -143,7 +141,8 @@ sim_status sim_reproduced_claims(struct sim_grid *g, const struct sim_paper *p)
     for (int i = 0; i < p->claim_count; i++) {
         double margin;
         sim_grid_put(g, i + 1, TEXT, "%s", p->claims[i].text);
-        sim_grid_put(g, i + 1, VERDICT, "%s", verdicts[sim_paper_claim_holds(p, &p->claims[i], &margin)]);
+        sim_grid_put(g, i + 1, VERDICT, "%s",
+                     sim_paper_verdict_text(sim_paper_claim_holds(p, &p->claims[i], &margin)));
         if (isfinite(margin)) sim_grid_put(g, i + 1, MARGIN, "%.2f", margin);
     }
     return SIM_OK;
@@ -163,37 +162,55 @@ static sim_status put_grid(FILE *to, enum form form, sim_status made, struct sim
     return made;
 }
 
-static sim_status put_form(FILE *to, enum form form, const struct sim_paper *p,
-                           const struct sim_run_records *records)
+/* The main table as our own runs make it, and the paper's claims by it. */
+static sim_status put_comparison(FILE *to, const struct sim_chapter *c, const struct sim_paper *p)
 {
     struct sim_grid g;
-    if (form != MARKDOWN) return put_grid(to, form, sim_reproduced_grid(&g, p, records), &g);
+    char sum[200];
+    if (!c->comparison.method_count) return SIM_OK;
+    fputs("# The methods beside each other: ", to);
+    sim_text_markdown(to, c->e->title);
+    fputs("\n\n", to);
+    SIM_TRY(put_grid(to, MARKDOWN, sim_comparison_grid(&g, &c->comparison, c->number), &g));
+    fputc('\n', to);
+    sim_comparison_explain(to, &c->comparison, "", "\n\n", sim_text_markdown);
+    sim_paper_verdicts_sum(&c->verdicts, sum, sizeof sum);
+    fprintf(to, "## What these records say of the paper's claims\n\n%s\n\n", sum);
+    SIM_TRY(put_grid(to, MARKDOWN, sim_paper_verdicts_grid(&g, &c->verdicts, p), &g));
+    fprintf(to, "\n%s\n\n", sim_paper_verdicts_legend());
+    return SIM_OK;
+}
+
+static sim_status put_markdown(FILE *to, const struct sim_book *b)
+{
+    struct sim_grid g;
+    for (int i = 0; i < b->count; i++) SIM_TRY(put_comparison(to, &b->chapters[i], b->paper));
     fputs("# The paper's main table, column by column\n\n", to);
-    SIM_TRY(put_grid(to, form, sim_reproduced_grid(&g, p, records), &g));
+    SIM_TRY(put_grid(to, MARKDOWN, sim_reproduced_grid(&g, b->paper, b->records), &g));
     fprintf(to,
             "\nA run at a scale below the paper's uses that scale's data, so its score is no estimate of the "
             "cell. Hours are those of an H100 or H200 at %g TFLOP/s, a lower bound.\n\n"
             "## The work, at the paper's scale\n\n",
             SIM_PAPER_TFLOPS);
-    SIM_TRY(put_grid(to, form, sim_reproduced_work(&g, p), &g));
+    SIM_TRY(put_grid(to, MARKDOWN, sim_reproduced_work(&g, b->paper), &g));
     fputs("\n## The paper's claims, by its own numbers\n\n", to);
-    return put_grid(to, form, sim_reproduced_claims(&g, p), &g);
+    return put_grid(to, MARKDOWN, sim_reproduced_claims(&g, b->paper), &g);
 }
 
 struct forms {
-    const struct sim_paper *paper;
-    const struct sim_run_records *records;
+    const struct sim_book *book;
     enum form form;
 };
 
 static sim_status put_tables(FILE *to, const void *context)
 {
     const struct forms *f = context;
-    return put_form(to, f->form, f->paper, f->records);
+    struct sim_grid g;
+    if (f->form == MARKDOWN) return put_markdown(to, f->book);
+    return put_grid(to, f->form, sim_reproduced_grid(&g, f->book->paper, f->book->records), &g);
 }
 
-sim_status sim_reproduced_write(const struct sim_paper *p, const struct sim_run_records *records,
-                                const char *folder, FILE *terminal)
+sim_status sim_reproduced_write(const struct sim_book *b, const char *folder, FILE *terminal)
 {
     static const char *const endings[] = {[MARKDOWN] = "md", [CSV] = "csv", [LATEX] = "tex"};
     char path[PATH_MAX];
@@ -201,7 +218,7 @@ sim_status sim_reproduced_write(const struct sim_paper *p, const struct sim_run_
         return sim_fail(SIM_EINVAL, "%s: the path is too long", folder);
     SIM_TRY(sim_make_folder(path));
     for (enum form form = MARKDOWN; form <= LATEX; form++) {
-        const struct forms f = {p, records, form};
+        const struct forms f = {b, form};
         char name[16];
         snprintf(name, sizeof name, "main.%s", endings[form]);
         SIM_TRY(sim_output_write(path, name, terminal, put_tables, &f));

@@ -5,9 +5,7 @@
 
 #include <stdio.h>
 
-#include "grid.h"
-#include "paper_csv.h"
-#include "records.h"
+#include "chapter.h"
 
 /* A row per column of the main table: its title, what it is, the paper's value of every method, where we
  * stand, and the GPU hours of the paper's scale (SiameseIM's pre-training, and what the column takes after
@@ -23,9 +21,9 @@ sim_status sim_reproduced_work(struct sim_grid *g, const struct sim_paper *p);
  * is to be closed either way. */
 sim_status sim_reproduced_claims(struct sim_grid *g, const struct sim_paper *p);
 
-/* Writes the three into FOLDER/tables (made when absent): main.md, and the first of them also as main.csv and
- * main.tex.  Their paths go to `terminal` unless NULL. */
-sim_status sim_reproduced_write(const struct sim_paper *p, const struct sim_run_records *records,
-                                const char *folder, FILE *terminal);
+/* Writes the book's comparisons, with what they say of the paper's claims, and the three above into
+ * FOLDER/tables (made when absent): all as main.md, the first of the three also as main.csv and main.tex.
+ * Their paths go to `terminal` unless NULL.  The book has a paper. */
+sim_status sim_reproduced_write(const struct sim_book *b, const char *folder, FILE *terminal);
 
 #endif

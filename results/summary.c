@@ -37,6 +37,14 @@ double sim_run_score_value(const struct sim_run_record *r, const char *score)
     return after && before ? after->value - before->value : NAN;
 }
 
+double sim_row_score_at(const struct sim_row *row, const char *score, int64_t seed)
+{
+    for (int i = 0; i < row->count; i++)
+        if (row->runs[i]->seed == seed && sim_run_is_ok(row->runs[i]))
+            return sim_run_score_value(row->runs[i], score);
+    return NAN;
+}
+
 double sim_run_images_per_s(const struct sim_run_record *r)
 {
     double images = 0, seconds = 0;

@@ -54,6 +54,8 @@ int64_t sim_row_last_order(const struct sim_row *row);
 /* A score as claims name it: "knn" or "knn pretrained", "knn untrained", "knn lift" (the difference of the
  * two); NaN where the record lacks it. */
 double sim_run_score_value(const struct sim_run_record *r, const char *score);
+/* The same of the row's finished run of this seed; NaN where there is none, or it lacks the score. */
+double sim_row_score_at(const struct sim_row *row, const char *score, int64_t seed);
 /* images/s over the whole curve: the rates weighted by their seconds; NaN without a curve. */
 double sim_run_images_per_s(const struct sim_run_record *r);
 

@@ -1,7 +1,17 @@
 #include "text.h"
 
 #include <limits.h>
+#include <stdarg.h>
 #include <string.h>
+
+void sim_text_append(char *out, size_t size, const char *format, ...)
+{
+    size_t used = strlen(out);
+    va_list values;
+    va_start(values, format);
+    vsnprintf(out + used, size - used, format, values);
+    va_end(values);
+}
 
 static int continues(char c)
 {

@@ -5,6 +5,9 @@
 
 #include <stdio.h>
 
+/* Appends to the text in `out` (size bytes) as far as there is room. */
+void sim_text_append(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
 /* Characters (code points) of UTF-8 text. */
 int sim_text_width(const char *text);
 

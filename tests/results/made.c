@@ -1,6 +1,7 @@
 #include "made.h"
 
 #include <stdint.h>
+#include <string.h>
 
 double made_noise(int seed)
 {
@@ -14,8 +15,27 @@ static void put_score(FILE *to, const char *encoder, const char *name, double va
     fprintf(to,
             "{\"encoder\": \"%s\", \"name\": \"%s\", \"metric\": \"top1\", \"value\": %.6f, "
             "\"standard_error\": 0.01, "
-            "\"train_images\": 4000, \"val_images\": 1000, \"protocol\": {}}%s",
-            encoder, name, value, end);
+            "\"train_images\": 4000, \"val_images\": 1000, \"protocol\": {%s}}%s",
+            encoder, name, value, strncmp(name, "robust_", 7) == 0 ? "\"classifier\": \"finetune\"" : "",
+            end);
+}
+
+static void put_scores(FILE *to, const struct made *m)
+{
+    const char *encoder = m->untrained ? "untrained" : "pretrained";
+    for (const struct made_score *s = m->scores; s && s->name; s++)
+        put_score(to, encoder, s->name, s->value, ", ");
+    if (!m->untrained) {
+        put_score(to, "untrained", "knn", 0.05, ", ");
+        put_score(to, "untrained", "logistic", 0.1, ", ");
+    }
+    put_score(to, encoder, "knn", m->knn, ", ");
+    put_score(to, encoder, "logistic", m->logistic, "");
+}
+
+static double or_one(double x)
+{
+    return x > 0 ? x : 1;
 }
 
 void made_put(FILE *to, const struct made *m)
@@ -40,20 +60,18 @@ void made_put(FILE *to, const struct made *m)
             "\"threads\": 2, \"libraries\": {}, \"data\": {\"train_hash\": \"1\", \"val_hash\": \"2\", "
             "\"train_images\": 4000, \"val_images\": 1000, \"classes\": 2, \"skipped\": 0}, \"model\": "
             "{\"parameters\": "
-            "1, \"trainable\": 1, \"gflop_per_image\": 1, \"memory_bytes\": 1}, \"curve\": [",
-            m->device ? m->device : "d");
-    for (int i = 1; i <= 5; i++)
+            "1, \"trainable\": 1, \"gflop_per_image\": %.10g, \"memory_bytes\": 1}, \"curve\": [",
+            m->device ? m->device : "d", or_one(m->gflop_per_image));
+    for (int i = 1; i <= 5 && !m->untrained; i++)
         fprintf(to,
                 "%s{\"epoch\": %d, \"step\": %d, \"loss\": %.6f, \"grad_norm\": 1, \"lr\": 1e-3, "
                 "\"momentum\": 0.9, "
                 "\"images_per_s\": 100, \"gflops\": 1, \"gemm_share\": 0, \"seconds\": 12}",
                 i > 1 ? ", " : "", i, 5 * i, 0.9 - 0.05 * i + m->loss);
     fputs("], \"scores\": [", to);
-    put_score(to, "untrained", "knn", 0.05, ", ");
-    put_score(to, "untrained", "logistic", 0.1, ", ");
-    put_score(to, "pretrained", "knn", m->knn, ", ");
-    put_score(to, "pretrained", "logistic", m->logistic, "");
-    fprintf(to,
-            "], \"cost\": {\"wall_s\": 70, \"train_s\": %.3f, \"gflop\": 1, \"peak_memory_bytes\": %.0f}}\n",
-            m->train_s > 0 ? m->train_s : 60, m->bytes > 0 ? m->bytes : 1e8);
+    put_scores(to, m);
+    fprintf(
+        to,
+        "], \"cost\": {\"wall_s\": 70, \"train_s\": %.3f, \"gflop\": %.10g, \"peak_memory_bytes\": %.0f}}\n",
+        m->train_s > 0 ? m->train_s : 60, m->untrained ? 0 : or_one(m->gflop), m->bytes > 0 ? m->bytes : 1e8);
 }

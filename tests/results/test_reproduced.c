@@ -123,8 +123,9 @@ START_TEST(written)
     snprintf(folder, sizeof folder, "%s", test_scratch());
     snprintf(again, sizeof again, "%s", test_scratch());
     open_small(&p);
-    test_ok(sim_reproduced_write(&p, &records, folder, NULL));
-    test_ok(sim_reproduced_write(&p, &records, again, NULL));
+    const struct sim_book book = {.records = &records, .paper = &p};
+    test_ok(sim_reproduced_write(&book, folder, NULL));
+    test_ok(sim_reproduced_write(&book, again, NULL));
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char other[700], *text;
         snprintf(path, sizeof path, "%s/tables/%s", folder, names[i]);
@@ -135,7 +136,7 @@ START_TEST(written)
         free(text);
     }
     test_fault_at(TEST_FAULT_ENOSPC, 1);
-    test_fails(sim_reproduced_write(&p, &records, folder, NULL), "main.md");
+    test_fails(sim_reproduced_write(&book, folder, NULL), "main.md");
     sim_paper_close(&p);
 }
 END_TEST
