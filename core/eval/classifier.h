@@ -36,8 +36,9 @@ struct sim_params *sim_classifier_params(struct sim_classifier *c);
 /* The encoder's weights, position table included, from a table with rows of the same names: everything but
  * fc_norm and head.  A row that is missing or of another size is an error that names it. */
 sim_status sim_classifier_take_encoder(struct sim_classifier *c, const struct sim_params *from);
-/* The same from a file; of a file with fc_norm and head these too, which then must have as many classes. */
-sim_status sim_classifier_load(struct sim_classifier *c, const char *path);
+/* The same from a file; of a file with fc_norm and head these too, which then must have as many classes, and
+ * which needs_head asks for: where they stay as they were drawn, and are not trained, answers say nothing. */
+sim_status sim_classifier_load(struct sim_classifier *c, const char *path, int needs_head);
 /* Every tensor under its public name.  Atomic. */
 sim_status sim_classifier_write(struct sim_classifier *c, const char *path, const char *const *metadata);
 

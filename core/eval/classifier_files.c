@@ -30,10 +30,16 @@ sim_status sim_classifier_take_encoder(struct sim_classifier *c, const struct si
 }
 
 /* A head that is there must be for these classes: said in words, before shapes are compared. */
-static sim_status check_head(const struct sim_params *p, const struct sim_tensors *file, const char *path)
+static sim_status check_head(const struct sim_params *p, const struct sim_tensors *file, const char *path,
+                             int needed)
 {
     const struct sim_tensor *head = sim_tensors_find(file, "head.weight");
     const struct sim_param *row = &p->row[sim_params_find(p, "head.weight")];
+    if (!head && needed)
+        return sim_fail(SIM_EINVAL,
+                        "%s holds an encoder without a head (head.weight), which names no class before it is "
+                        "fine-tuned: finetune.epochs of 1 or more does that",
+                        path);
     if (!head || head->dims != 2 || head->shape[0] == row->shape[0]) return SIM_OK;
     return sim_fail(
         SIM_EINVAL,
@@ -42,11 +48,11 @@ static sim_status check_head(const struct sim_params *p, const struct sim_tensor
         path, (long)head->shape[0], (long)row->shape[0]);
 }
 
-static sim_status load(struct sim_params *p, const struct sim_tensors *file, const char *path)
+static sim_status load(struct sim_params *p, const struct sim_tensors *file, const char *path, int needs_head)
 {
     const int with_head = sim_tensors_find(file, "head.weight") != NULL;
     const struct sim_tensor *t;
-    SIM_TRY(check_head(p, file, path));
+    SIM_TRY(check_head(p, file, path, needs_head));
     for (int r = 0; r < p->count; r++) {
         const struct sim_param *row = &p->row[r];
         if (!with_head && belongs_to_head(row->name)) continue;
@@ -56,13 +62,13 @@ static sim_status load(struct sim_params *p, const struct sim_tensors *file, con
     return sim_params_store(p);
 }
 
-sim_status sim_classifier_load(struct sim_classifier *c, const char *path)
+sim_status sim_classifier_load(struct sim_classifier *c, const char *path, int needs_head)
 {
     struct sim_params *p = sim_classifier_params(c);
     struct sim_tensors *file;
     SIM_TRY(sim_tensors_open(&file, path));
     SIM_TRY(sim_params_fetch(p, SIM_FETCH_VALUES)); /* rows that the file lacks stay as they are */
-    sim_status status = load(p, file, path);
+    sim_status status = load(p, file, path, needs_head);
     sim_tensors_close(file);
     return status;
 }

@@ -211,7 +211,7 @@ static sim_status open_all(struct finetune *f)
     sim_classifier_objective(f->classifier, &f->objective);
     f->logits = calloc((size_t)f->share, (size_t)shape.classes * sizeof *f->logits);
     if (!f->logits) return sim_fail(SIM_ENOMEM, "no memory for the logits of %ld images", (long)f->share);
-    return c->encoder[0] ? sim_classifier_load(f->classifier, c->encoder)
+    return c->encoder[0] ? sim_classifier_load(f->classifier, c->encoder, c->epochs == 0)
                          : sim_classifier_take_encoder(f->classifier, job->encoder);
 }
 

@@ -53,7 +53,7 @@ sim_status sim_finetuned_open(struct sim_labeller *out, const struct sim_ops *op
         .vit = *vit, .classes = classes, .batch = max_batch, .layer_decay = 1};
     *out = (struct sim_labeller){0};
     SIM_TRY(sim_classifier_open(&c, ops, &shape, 0));
-    sim_status status = sim_classifier_load(c, path);
+    sim_status status = sim_classifier_load(c, path, 1);
     if (status != SIM_OK) {
         sim_classifier_close(c);
         return status;

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "file.h"
+#include "images.h"
 #include "support.h"
 #include "tool.h"
 
@@ -36,6 +38,19 @@ static double number_of(json_t *score, const char *key)
 static int smoke(const char *folder, const char *settings)
 {
     return tool("run %s --threads 1 --out %s %s", smoke_file(), folder, settings);
+}
+
+/* FOLDER/two/{a,b}/0.png */
+static void make_two_classes(const char *folder)
+{
+    static const uint8_t grey[40 * 40 * 3];
+    char path[900];
+    for (int k = 0; k < 2; k++) {
+        snprintf(path, sizeof path, "%s/two/%c", folder, 'a' + k);
+        test_ok(sim_make_folder(path));
+        strcat(path, "/0.png");
+        test_ok(sim_png_write(path, grey, 40, 40));
+    }
 }
 
 START_TEST(stands_in_record_and_table_and_is_scored_again)
@@ -72,11 +87,20 @@ START_TEST(stands_in_record_and_table_and_is_scored_again)
     ck_assert_double_eq_tol(number_of(same, "val_loss"), number_of(tuned, "val_loss"), 1e-6);
     json_decref(r), json_decref(again);
 
-    /* weights of another width, a head of other classes */
-    snprintf(settings + strlen(settings), sizeof settings - strlen(settings),
-             " --fresh --set model.embed_dim=64");
-    expect(smoke(other, settings) == 1, "classifier.safetensors");
+    /* weights of another width, a head of other classes, none at all */
+    char wrong[3000];
+    snprintf(wrong, sizeof wrong, "%s --fresh --set model.embed_dim=64", settings);
+    expect(smoke(other, wrong) == 1, "classifier.safetensors");
     expect(1, "cls_token");
+    make_two_classes(other);
+    snprintf(wrong, sizeof wrong,
+             "%s --fresh --set data.kind=folder --set data.train=%s/two --set data.val=%s/two "
+             "--set train.batch_size=2 --set finetune.batch_size=2",
+             settings, other, other);
+    expect(smoke(other, wrong) == 1, "its head tells 20 classes apart, these images are of 2");
+    snprintf(wrong, sizeof wrong, "%s --fresh --set finetune.encoder=%s/smoke/encoder.safetensors", settings,
+             folder);
+    expect(smoke(other, wrong) == 1, "an encoder without a head");
 }
 END_TEST
 

@@ -138,7 +138,7 @@ START_TEST(inference_is_the_same_network)
     snprintf(path, sizeof path, "%s/classifier.safetensors", test_scratch());
     test_ok(sim_classifier_write(trained, path, NULL));
     test_ok(sim_classifier_open(&other, &ops, &plain, 77));
-    test_ok(sim_classifier_load(other, path));
+    test_ok(sim_classifier_load(other, path, 1));
     for (int i = 0; i < BATCH; i++)
         test_ok(sim_classifier_logits(other, x + i * PIXELS, 1, alone + i * CLASSES));
     for (int k = 0; k < BATCH * CLASSES; k++) ck_assert_double_eq_tol(alone[k], logits[k], 1e-5);
@@ -164,13 +164,14 @@ START_TEST(weights_that_do_not_fit)
     test_ok(sim_classifier_open(&m, &ops, &more, 1));
     snprintf(path, sizeof path, "%s/other.safetensors", test_scratch());
     test_ok(sim_classifier_write(w, path, NULL));
-    test_fails(sim_classifier_load(c, path), "cls_token");
+    test_fails(sim_classifier_load(c, path, 0), "cls_token");
     test_fails(sim_classifier_take_encoder(c, sim_classifier_params(w)),
                "cls_token of 24 numbers, the encoder's has 48");
     test_ok(sim_classifier_write(m, path, NULL));
-    test_fails(sim_classifier_load(c, path), "its head tells 7 classes apart, these images are of 5");
+    test_fails(sim_classifier_load(c, path, 1), "its head tells 7 classes apart, these images are of 5");
     test_ok(sim_params_write_encoder(sim_classifier_params(m), path, NULL)); /* without a head */
-    test_ok(sim_classifier_load(c, path));
+    test_fails(sim_classifier_load(c, path, 1), "an encoder without a head");
+    test_ok(sim_classifier_load(c, path, 0));
     test_ok(sim_classifier_take_encoder(c, sim_classifier_params(m)));
     sim_classifier_objective(c, &o);
     test_fails(o.load(o.self, &(struct sim_batch){.size = BATCH, .view1 = x}, 0, &key),
