@@ -11,27 +11,34 @@
 
 /* ------------------------------------------------------------------ errors */
 
+static sim_status fail_at(const char *where, const char *format, va_list values)
+{
+    char sentence[800];
+    vsnprintf(sentence, sizeof sentence, format, values);
+    return sim_fail(SIM_EINVAL, "%s: %s", where, sentence);
+}
+
 sim_status sim_reader_fail(const struct sim_reader *r, const struct sim_yaml *node, const char *format, ...)
 {
-    char where[SIM_WHERE_BYTES], sentence[800];
+    char where[SIM_WHERE_BYTES];
     va_list values;
-    va_start(values, format);
-    vsnprintf(sentence, sizeof sentence, format, values);
-    va_end(values);
     sim_yaml_where(r->yaml, node, where, sizeof where);
-    return sim_fail(SIM_EINVAL, "%s: %s", where, sentence);
+    va_start(values, format);
+    sim_status status = fail_at(where, format, values);
+    va_end(values);
+    return status;
 }
 
 sim_status sim_reader_fail_key(const struct sim_reader *r, const struct sim_yaml *node, const char *format,
                                ...)
 {
-    char where[SIM_WHERE_BYTES], sentence[800];
+    char where[SIM_WHERE_BYTES];
     va_list values;
-    va_start(values, format);
-    vsnprintf(sentence, sizeof sentence, format, values);
-    va_end(values);
     sim_yaml_where_key(r->yaml, node, where, sizeof where);
-    return sim_fail(SIM_EINVAL, "%s: %s", where, sentence);
+    va_start(values, format);
+    sim_status status = fail_at(where, format, values);
+    va_end(values);
+    return status;
 }
 
 /* ------------------------------------------------------------------ names, texts, keys */

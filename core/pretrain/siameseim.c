@@ -200,7 +200,7 @@ sim_status sim_siameseim_open(struct sim_objective *out, const struct sim_ops *o
                                   .batch_size = batch_size,
                                   .momentum = c->momentum,
                                   .momentum_constant =
-                                      c->momentum == 0 || c->momentum_schedule == SIM_MOMENTUM_CONST,
+                                      sim_momentum_is_constant(c->momentum, c->momentum_schedule),
                                   .load = load,
                                   .compute = compute,
                                   .close = close_objective};
