@@ -232,6 +232,16 @@ $(O)/tests/support/%.o: INCLUDES = $(call includes,core/base tests/support)
 $(O)/tests/support/recipe.o: INCLUDES = $(call includes,$(SEES_datasets) tests/support)
 .PRECIOUS: $(O)/%.o
 
+# Hostile input that is kept: every fuzz target (make fuzz) over its seeds and tests/fuzz/corpus/NAME.
+FUZZERS   := yaml safetensors image archive records csv
+SEES_fuzz := $(SEES_datasets) results tests/base
+REPLAYS   := $(FUZZERS:%=$(O)/tests/fuzz/replay_%)
+TEST_BINS += $(REPLAYS)
+$(O)/tests/fuzz/%.o: INCLUDES = $(call includes,$(SEES_fuzz) tests/fuzz tests/support)
+$(REPLAYS): $(O)/tests/fuzz/replay_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(O)/tests/fuzz/seeds.o \
+            $(SUPPORT) $(call archives,$(SEES_datasets) results)
+	$(CC) $(CFLAGS) $(BASE) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDFLAGS) -lcheck -lsubunit -lrt $(LIBS)
+
 # ------------------------------------------------------------------ benchmarks
 # benchmarks/bench_*.c are programs; the folder's other files are linked with each of them.
 BENCH_COMMON := $(patsubst %.c,$(O)/%.o,$(filter-out benchmarks/bench_%,$(wildcard benchmarks/*.c)))
@@ -322,7 +332,7 @@ help:
 	  'make gpu-check    on a machine with a GPU: every check and timing, in nine minutes (benchmarks/README.md)' \
 	  'make gpu-carry    its programs with their libraries, for such a machine that has nothing else' \
 	  'make deps         install the Debian packages that are missing' \
-	  'make fuzz         throw hostile YAML, safetensors, images and archives at the readers (clang; FUZZ_SECONDS=60 each)' \
+	  'make fuzz         throw hostile YAML, safetensors, images, archives, records and CSV at the readers (clang; FUZZ_SECONDS=60 each)' \
 	  'make format       lay every source file out by .clang-format' \
 	  'make clean        remove what was built' \
 	  '' \
@@ -388,16 +398,16 @@ sanitize:
 	  LDFLAGS='-fsanitize=address,undefined' test
 
 # ------------------------------------------------------------------ fuzzing (libFuzzer, so clang)
-# Each tests/fuzz/fuzz_NAME.c runs for FUZZ_SECONDS.  Corpora grow under $(O)/fuzz/corpus and are used again; an input
-# that breaks something is kept as $(O)/fuzz/NAME-*, and running the fuzzer on it repeats the failure.
+# Each tests/fuzz/fuzz_NAME.c runs for FUZZ_SECONDS, from tests/fuzz/corpus/NAME on.  What is found grows under
+# $(O)/fuzz/corpus and is used again; an input that breaks something is kept as $(O)/fuzz/NAME-*, and running the
+# fuzzer on it repeats the failure (tests/fuzz/README.md).
 FUZZ_SECONDS ?= 60
-FUZZERS    := yaml safetensors image archive
-FUZZ_ROOMS := $(wildcard core/base/*.c datasets/*.c core/ops/cpu/pixels_*.c) tests/fuzz/seeds.c
+FUZZ_ROOMS := $(wildcard core/base/*.c datasets/*.c core/ops/cpu/pixels_*.c results/*.c) tests/fuzz/seeds.c
 FUZZ_FLAGS := -O1 -g -std=c11 -D_GNU_SOURCE -march=x86-64-v3 -fno-sanitize-recover=all
 $(O)/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	clang $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,address,undefined \
-	  $(call includes,$(SEES_datasets) tests/base tests/fuzz) -MMD -MP -c -o $@ $<
+	  $(call includes,$(SEES_fuzz) tests/fuzz) -MMD -MP -c -o $@ $<
 .PRECIOUS: $(O)/fuzz/%.o
 $(O)/fuzz/rooms.a: $(FUZZ_ROOMS:%.c=$(O)/fuzz/%.o)
 	@rm -f $@; ar rcs $@ $^
@@ -407,8 +417,9 @@ $(O)/fuzz/fuzz_%: $(O)/fuzz/tests/fuzz/fuzz_%.o $(O)/fuzz/rooms.a
 fuzz: $(FUZZERS:%=$(O)/fuzz/fuzz_%)
 	@for f in $(FUZZERS); do \
 	  echo "$$f: $(FUZZ_SECONDS) s of hostile input"; mkdir -p $(O)/fuzz/corpus/$$f; \
-	  $(O)/fuzz/fuzz_$$f $(O)/fuzz/corpus/$$f -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=20 -rss_limit_mb=3000 \
-	    -artifact_prefix=$(O)/fuzz/$$f- -print_final_stats=1 > $(O)/fuzz/$$f.log 2>&1 || { tail -60 $(O)/fuzz/$$f.log; exit 1; }; \
+	  $(O)/fuzz/fuzz_$$f $(O)/fuzz/corpus/$$f tests/fuzz/corpus/$$f -max_total_time=$(FUZZ_SECONDS) -max_len=16384 \
+	    -timeout=20 -rss_limit_mb=3000 -artifact_prefix=$(O)/fuzz/$$f- -print_final_stats=1 > $(O)/fuzz/$$f.log 2>&1 \
+	    || { tail -60 $(O)/fuzz/$$f.log; exit 1; }; \
 	  sed -n "s/^stat::number_of_executed_units: */$$f: inputs without harm: /p" $(O)/fuzz/$$f.log; done
 
 format:

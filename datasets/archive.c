@@ -20,6 +20,12 @@
 
 enum { TAR_BLOCK = 512, PULL_BYTES = 1 << 16, TOP_NAMES = 4 };
 
+/* Images hardly shrink, so a stream that is so many times its file is no set of them but a bomb, be it packed
+ * once or several times over.  The first bytes are free: an archive of small equal files shrinks well. */
+enum { BOMB_FREE_BYTES = 64 << 20, BOMB_RATIO = 250 };
+/* Hard links repeat members in memory.  Together they may take so many times the stream. */
+enum { LINKED_FREE_BYTES = 64 << 20, LINKED_RATIO = 4 };
+
 struct link {
     char *path, *target; /* both from the archive's root */
 };
@@ -34,6 +40,7 @@ struct reader {
     uint8_t *bytes;                 /* the member being read */
     size_t size, room;
     uint64_t kept_bytes, most_bytes; /* of members in memory, and how much of that is sane */
+    int bomb;                        /* decompression was given up */
     int64_t whole;                   /* members read to their end */
     int64_t end_bytes;               /* where the last whole member's data end in the stream */
     char *last;                      /* its name */
@@ -89,6 +96,12 @@ static void note_top(struct reader *r, const char *name)
 
 static sim_status cut_short(const struct reader *r, const char *why)
 {
+    if (r->bomb)
+        return sim_fail(
+            SIM_EFORMAT,
+            "%s is refused as a decompression bomb: what was read of it unpacks to more than %d times "
+            "as much (%ld MiB so far), which no images do",
+            r->path, (int)BOMB_RATIO, (long)(r->pulled_bytes >> 20));
     if (r->whole == 0)
         return sim_fail(SIM_EFORMAT,
                         "%s: the archive is cut short or damaged (%s) before its first whole member", r->path,
@@ -106,15 +119,24 @@ static const char *complaint(struct archive *a)
     return text ? text : "unexpected end of data";
 }
 
+/* The next bytes of the decompressed stream into r->pulled: how many, 0 at the end, negative on failure. */
+static la_ssize_t unpack(struct reader *r)
+{
+    la_ssize_t n = archive_read_data(r->stream, r->pulled, PULL_BYTES);
+    if (n > 0) r->pulled_bytes += n;
+    r->bomb = r->pulled_bytes > BOMB_FREE_BYTES &&
+              r->pulled_bytes / BOMB_RATIO > archive_filter_bytes(r->stream, -1);
+    return r->bomb ? -1 : n;
+}
+
 static la_ssize_t pull(struct archive *tar, void *context, const void **out)
 {
     struct reader *r = context;
-    la_ssize_t n = archive_read_data(r->stream, r->pulled, PULL_BYTES);
+    la_ssize_t n = unpack(r);
     if (n < 0) {
         archive_set_error(tar, EIO, "%s", complaint(r->stream));
         return -1;
     }
-    r->pulled_bytes += n;
     *out = r->pulled;
     return n;
 }
@@ -149,7 +171,8 @@ static sim_status open_readers(struct reader *r)
 static sim_status drain(struct reader *r)
 {
     la_ssize_t n;
-    while ((n = archive_read_data(r->stream, r->pulled, PULL_BYTES)) > 0) r->pulled_bytes += n;
+    do n = unpack(r);
+    while (n > 0);
     if (n < 0) return cut_short(r, complaint(r->stream));
     int64_t padded = (r->end_bytes + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
     if (r->pulled_bytes - padded < TAR_BLOCK) return cut_short(r, "tar's closing block is missing");
@@ -158,12 +181,11 @@ static sim_status drain(struct reader *r)
 
 /* ------------------------------------------------------------------ members */
 
-/* Reads the current member whole into r->bytes.  Its announced size is not trusted: memory grows with what
- * arrives. */
-static sim_status read_member(struct reader *r, const char *name)
+/* Reads more of the current member into r->bytes, until it has `most` bytes or ends.  Its announced size is
+ * not trusted: memory grows with what arrives. */
+static sim_status read_member(struct reader *r, const char *name, size_t most)
 {
-    r->size = 0;
-    for (;;) {
+    while (r->size < most) {
         if (r->size == r->room) {
             size_t room = r->room ? r->room * 2 : 1 << 16;
             uint8_t *moved = r->kept_bytes + room / 2 <= r->most_bytes ? realloc(r->bytes, room) : NULL;
@@ -175,11 +197,26 @@ static sim_status read_member(struct reader *r, const char *name)
                                 r->path, (unsigned long)(r->most_bytes >> 20), name);
             r->bytes = moved, r->room = room;
         }
-        la_ssize_t n = archive_read_data(r->tar, r->bytes + r->size, r->room - r->size);
+        size_t wanted = (most < r->room ? most : r->room) - r->size;
+        la_ssize_t n = archive_read_data(r->tar, r->bytes + r->size, wanted);
         if (n < 0) return cut_short(r, complaint(r->tar));
         if (n == 0) return SIM_OK;
         r->size += (size_t)n;
     }
+    return SIM_OK;
+}
+
+/* Reads the current member, an image, to its end. */
+static sim_status read_image(struct reader *r, struct archive_entry *entry, const char *name)
+{
+    /* Holes would become zeros that no byte of the archive stands for. */
+    if (archive_entry_sparse_count(entry) > 0)
+        return sim_fail(SIM_EFORMAT, "%s: '%s' is stored with holes: pack the archive without tar's --sparse",
+                        r->path, name);
+    SIM_TRY(read_member(r, name, SIM_IMAGE_FILE_BYTES + 1));
+    if (r->size <= SIM_IMAGE_FILE_BYTES) return SIM_OK;
+    return sim_fail(SIM_EFORMAT, "%s: '%s' is larger than %lu MiB: no image is", r->path, name,
+                    (unsigned long)(SIM_IMAGE_FILE_BYTES >> 20));
 }
 
 static sim_status keep_member(struct reader *r, const char *relative)
@@ -207,6 +244,7 @@ static sim_status note_link(struct reader *r, const char *relative, const char *
         if (!moved) return sim_fail(SIM_ENOMEM, "%s: no memory for its links", r->path);
         r->links = moved, r->link_room = room;
     }
+    r->kept_bytes += sizeof(struct link) + strlen(relative) + strlen(target);
     struct link l = {strdup(relative), strdup(target)};
     r->links[r->link_count++] = l;
     return l.path && l.target ? SIM_OK : sim_fail(SIM_ENOMEM, "%s: no memory for its links", r->path);
@@ -224,11 +262,17 @@ static sim_status take_member(struct reader *r, struct archive_entry *entry, con
     if (target && in_class) return note_link(r, relative, target);
     int image =
         in_class && archive_entry_filetype(entry) == AE_IFREG ? sim_catalogue_is_image(relative, NULL, 0) : 0;
-    if (image) SIM_TRY(read_member(r, name));
-    if (image < 0) image = sim_catalogue_is_image(relative, r->bytes, r->size);
-    if (image) return keep_member(r, relative);
-    sim_catalogue_leave_out(&r->catalogue, relative);
-    return SIM_OK;
+    r->size = 0;
+    if (image < 0) {
+        SIM_TRY(read_member(r, name, SIM_HEAD_BYTES));
+        image = sim_catalogue_is_image(relative, r->bytes, r->size);
+    }
+    if (!image) {
+        sim_catalogue_leave_out(&r->catalogue, relative);
+        return SIM_OK;
+    }
+    SIM_TRY(read_image(r, entry, name));
+    return keep_member(r, relative);
 }
 
 static sim_status take_entry(struct reader *r, struct archive_entry *entry)
@@ -263,6 +307,7 @@ static sim_status resolve_links(struct reader *r)
 {
     if (r->link_count) sim_catalogue_sort(&r->catalogue);
     int64_t known = r->catalogue.count;
+    uint64_t linked_bytes = 0, most_bytes = LINKED_FREE_BYTES + (uint64_t)r->pulled_bytes * LINKED_RATIO;
     for (int64_t i = 0; i < r->link_count; i++) {
         struct link *l = &r->links[i];
         const char *target = normalise(l->target) > 0 ? below(r, l->target) : NULL;
@@ -274,6 +319,11 @@ static sim_status resolve_links(struct reader *r)
             continue;
         }
         r->size = (size_t)m->size_bytes;
+        if ((linked_bytes += r->size) > most_bytes)
+            return sim_fail(
+                SIM_EFORMAT,
+                "%s: its hard links would make more than %lu MiB out of an archive of %ld, at '%s'", r->path,
+                (unsigned long)(most_bytes >> 20), (long)(r->pulled_bytes >> 20), l->path);
         if (r->size > r->room) { /* cannot be: the member once passed through r->bytes */
             return sim_fail(SIM_ELIB, "%s: a link is larger than what it points to", r->path);
         }

@@ -8,7 +8,6 @@
 #include "file.h"
 
 static const uint64_t max_pixels = 64000000;
-static const size_t max_file_bytes = (size_t)512 << 20;
 
 sim_status sim_decode_open(struct sim_image *out, uint32_t width, uint32_t height, const char *name)
 {
@@ -53,7 +52,7 @@ sim_status sim_decode_file_into(const char *path, struct sim_image *im)
 {
     char *bytes;
     size_t count;
-    sim_status s = sim_file_read(path, max_file_bytes, &bytes, &count);
+    sim_status s = sim_file_read(path, SIM_IMAGE_FILE_BYTES, &bytes, &count);
     if (s != SIM_OK) {
         sim_image_close(im);
         return s;

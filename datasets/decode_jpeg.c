@@ -14,9 +14,9 @@
 
 #include <jpeglib.h>
 
-/* A progressive file may hold any number of scans, each of which costs a pass over the image.  Encoders write
- * about ten; this bounds the time that a hostile file can take. */
-enum { SCANS_MAX = 1000 };
+/* A progressive file may hold any number of scans, each of which costs a pass over the image, and a pass may
+ * take a few bytes.  Encoders write about ten; this bounds the time that a hostile file can take. */
+enum { SCANS_MAX = 100 };
 
 struct decoder {
     struct jpeg_decompress_struct jpeg; /* first: the library hands back a pointer to it */
@@ -121,6 +121,21 @@ static sim_status read_rows(struct decoder *d)
     return SIM_OK;
 }
 
+/* Every block of Huffman-coded data takes a bit at the very least, so that a small file cannot stand for a
+ * large image.  Pillow would fill what such a file lacks with grey. */
+static sim_status check_room(const struct decoder *d, size_t count)
+{
+    const struct jpeg_decompress_struct *j = &d->jpeg;
+    uint64_t blocks = 0;
+    for (int c = 0; c < j->num_components; c++) {
+        uint64_t here = (uint64_t)j->comp_info[c].width_in_blocks * j->comp_info[c].height_in_blocks;
+        if (here > blocks) blocks = here;
+    }
+    if (j->arith_code || blocks / 8 <= count) return SIM_OK;
+    return sim_fail(SIM_EFORMAT, "%s: the JPEG claims %u x %u pixels, which its %zu bytes cannot hold",
+                    d->name, j->image_width, j->image_height, count);
+}
+
 /* Everything that may jump to d->fail. */
 static sim_status decode(struct decoder *d, const uint8_t *bytes, size_t count)
 {
@@ -136,6 +151,7 @@ static sim_status decode(struct decoder *d, const uint8_t *bytes, size_t count)
         return sim_fail(SIM_EFORMAT, "%s: a JPEG of %d components; 1, 3 and 4 are known", d->name,
                         j->num_components);
     }
+    SIM_TRY(check_room(d, count));
     SIM_TRY(sim_decode_open(&d->image, j->image_width, j->image_height, d->name));
     j->out_color_space = j->num_components == 4 ? JCS_CMYK : JCS_RGB;
     if (j->num_components == 4) {

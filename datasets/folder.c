@@ -8,11 +8,23 @@
 
 #include "catalogue.h"
 
-enum { DEPTH = 16 }; /* of folders; deeper is taken for a loop of symbolic links */
+enum {
+    DEPTH = 16,          /* of folders; deeper is taken for a mistake */
+    TWICE_LINKED = 10000 /* folders behind two links or more: a few such links can make folders without end */
+};
+
+/* A folder that is being read, and how many symbolic links led to it. */
+struct above {
+    dev_t device;
+    ino_t inode;
+    int links;
+};
 
 struct walk {
     struct sim_catalogue catalogue;
     const char *root;
+    struct above above[DEPTH + 1]; /* the folder at each depth of the path */
+    int64_t twice_linked;
 };
 
 /* Does an unnamed kind of file begin like an image? */
@@ -27,6 +39,27 @@ static int begins_like_image(const char *full, const char *name)
 
 static sim_status scan(struct walk *w, const char *relative, int depth);
 
+/* Steps into the folder at `full`, whose status is `s`: not into one that is being read already, nor too
+ * deep, nor through links that multiply. */
+static sim_status step_into(struct walk *w, const char *full, const struct stat *s, int depth)
+{
+    struct stat link;
+    if (depth > DEPTH)
+        return sim_fail(SIM_EINVAL, "%s: folders nested deeper than %d at %s", w->root, (int)DEPTH, full);
+    for (int d = 0; d < depth; d++)
+        if (w->above[d].device == s->st_dev && w->above[d].inode == s->st_ino)
+            return sim_fail(SIM_EINVAL, "%s: a loop of links: %s is a folder that it lies in", w->root, full);
+    int linked = depth > 0 && lstat(full, &link) == 0 && S_ISLNK(link.st_mode);
+    w->above[depth] =
+        (struct above){s->st_dev, s->st_ino, linked + (depth > 0 ? w->above[depth - 1].links : 0)};
+    if (w->above[depth].links < 2 || ++w->twice_linked <= TWICE_LINKED) return SIM_OK;
+    return sim_fail(
+        SIM_EINVAL,
+        "%s: more than %d folders lie behind links within links, the last at %s: do links lead to the "
+        "same folders again and again?",
+        w->root, (int)TWICE_LINKED, full);
+}
+
 /* One entry of a folder: `relative` is its path below the root. */
 static sim_status take_entry(struct walk *w, const char *full, const char *relative, const char *name,
                              int depth)
@@ -38,6 +71,7 @@ static sim_status take_entry(struct walk *w, const char *full, const char *relat
     }
     if (S_ISDIR(s.st_mode)) {
         if (depth == 0) SIM_TRY(sim_catalogue_add_class(&w->catalogue, name));
+        SIM_TRY(step_into(w, full, &s, depth + 1));
         return scan(w, relative, depth + 1);
     }
     int image = depth > 0 && S_ISREG(s.st_mode) ? sim_catalogue_is_image(name, NULL, 0) : 0;
@@ -52,9 +86,6 @@ static sim_status scan(struct walk *w, const char *relative, int depth)
 {
     char *folder = NULL, *full = NULL;
     sim_status status = SIM_OK;
-    if (depth > DEPTH)
-        return sim_fail(SIM_EINVAL, "%s: folders nested deeper than %d at %s; is there a loop of links?",
-                        w->root, (int)DEPTH, relative);
     if (asprintf(&folder, "%s%s%s", w->root, *relative ? "/" : "", relative) < 0)
         return sim_fail(SIM_ENOMEM, "no memory for a path");
     DIR *dir = opendir(folder);
@@ -90,7 +121,9 @@ sim_status sim_folder_open(struct sim_images *out, const char *path)
     for (size_t n = strlen(root); n > 1 && root[n - 1] == '/'; n--) root[n - 1] = 0;
     snprintf(prefix, strlen(path) + 2, "%s/", root);
     struct walk w = {.root = root};
-    sim_status status = scan(&w, "", 0);
+    struct stat s;
+    sim_status status = stat(root, &s) == 0 ? step_into(&w, root, &s, 0) : SIM_OK; /* else scan says why */
+    if (status == SIM_OK) status = scan(&w, "", 0);
     if (status == SIM_OK) status = sim_catalogue_images(out, &w.catalogue, root, prefix);
     sim_catalogue_close(&w.catalogue);
     free(prefix);

@@ -46,6 +46,9 @@ sim_status sim_folder_open(struct sim_images *out, const char *path); /* directo
 sim_status sim_archive_open(struct sim_images *out,
                             const char *path); /* ARCHIVE[:FOLDER], members FOLDER/CLASS/IMAGE */
 
+/* Larger files are no images of a set, in a folder or in an archive. */
+#define SIM_IMAGE_FILE_BYTES ((size_t)512 << 20)
+
 /* Decodes JPEG or PNG bytes (type by content) to RGB as Pillow's convert("RGB") does.  `name` is for errors.
  * Truncated and corrupt data are SIM_EFORMAT; dimensions beyond 64 megapixels too. */
 sim_status sim_decode(const uint8_t *bytes, size_t count, const char *name, struct sim_image *out);

@@ -118,6 +118,11 @@ sim_status sim_notes_add(struct sim_notes *n, const char *path, int64_t line, co
             n->notes[i].times++;
             return SIM_OK;
         }
+    if (n->count == SIM_NOTES_MAX) {
+        n->notes[n->count - 1].times++;
+        return SIM_OK;
+    }
+    if (n->count == SIM_NOTES_MAX - 1) snprintf(text, sizeof text, "further notes are not told");
     struct sim_note *grown = realloc(n->notes, (size_t)(n->count + 1) * sizeof *grown);
     if (grown) n->notes = grown;
     struct sim_note note = {.path = strdup(path), .text = strdup(text), .line = line, .times = 1};

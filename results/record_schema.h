@@ -22,6 +22,8 @@ struct sim_notes {
     int count;
 };
 
+#define SIM_NOTES_MAX 50 /* the last of so many says that there are more */
+
 /* The same text about the same file is counted, not repeated. */
 sim_status sim_notes_add(struct sim_notes *n, const char *path, int64_t line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -1,7 +1,6 @@
 /* Reading records.jsonl: lines into records.  What a record may hold is record_schema.c's business. */
 #include "records.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -9,7 +8,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lines.h"
 #include "progress.h"
+
+#define MOST_LINE_BYTES ((size_t)8 << 20) /* a curve of 1600 epochs takes a third of a MiB */
+#define MOST_RECORDS 10000                /* each is looked for among those before it */
 
 int sim_run_is_ok(const struct sim_run_record *r)
 {
@@ -208,6 +211,12 @@ static sim_status keep(struct sim_run_records *all, struct sim_run_record *r)
             strcmp(old->name, r->name) == 0 && old->seed == r->seed)
             return replace(all, old, r);
     }
+    if (all->count == MOST_RECORDS) {
+        sim_status status = sim_fail(SIM_EINVAL, "%s:%lld: more than %d records; read fewer files at once",
+                                     r->path, (long long)r->line, MOST_RECORDS);
+        record_close(r);
+        return status;
+    }
     struct sim_run_record *grown = realloc(all->records, (size_t)(all->count + 1) * sizeof *grown);
     if (!grown) {
         record_close(r);
@@ -267,24 +276,12 @@ sim_status sim_run_records_read(struct sim_run_records *out, const char *path)
             return sim_fail(SIM_EINVAL, "%s: the path is too long", path);
         path = inside;
     }
-    FILE *f = fopen(path, "re");
-    if (!f) return sim_fail(SIM_EIO, "%s: the records cannot be opened: %s", path, strerror(errno));
-    char *text = NULL;
-    size_t room = 0;
-    ssize_t size = 0;
-    int64_t line = 0;
-    int noted = out->notes.count;
-    sim_status status = SIM_OK;
-    while (status == SIM_OK && (size = getline(&text, &room, f)) > 0) {
-        line++;
-        if (text[size - 1] == '\n') text[--size] = 0;
-        status = read_line(out, path, line, text, (size_t)size);
-    }
-    if (status == SIM_OK && ferror(f))
-        status = sim_fail(SIM_EIO, "%s: the records cannot be read past line %lld: %s", path, (long long)line,
-                          strerror(errno));
-    free(text);
-    fclose(f);
+    struct sim_lines lines;
+    int more = 1, noted = out->notes.count;
+    sim_status status = sim_lines_open(&lines, path, MOST_LINE_BYTES);
+    while (status == SIM_OK && (status = sim_lines_next(&lines, &more)) == SIM_OK && more)
+        status = read_line(out, path, lines.number, lines.text, lines.size);
+    sim_lines_close(&lines);
     for (int i = noted; i < out->notes.count; i++) {
         sim_note_text(&out->notes.notes[i], sentence, sizeof sentence);
         sim_log("%s", sentence);

@@ -9,8 +9,10 @@
 
 #include "claim.h"
 #include "file.h"
+#include "lines.h"
 
-#define CLAIM_WAIT_S 600.0 /* a dead machine's claim goes stale long before */
+#define MOST_LINE_BYTES ((size_t)8 << 20) /* of a record; as results reads them */
+#define CLAIM_WAIT_S 600.0                /* a dead machine's claim goes stale long before */
 
 /* JSON knows no infinities: a number that is not finite becomes null. */
 static json_t *number(double x)
@@ -176,25 +178,22 @@ static void take_text(const json_t *o, const char *key, char *out, size_t size)
 sim_status sim_record_find(const char *path, const char *name, const char *config_hash,
                            struct sim_recorded *out)
 {
-    char *line = NULL;
-    size_t room = 0;
+    struct sim_lines lines;
+    int more;
     *out = (struct sim_recorded){.status = ""};
-    FILE *f = fopen(path, "re");
-    if (!f && errno == ENOENT) return SIM_OK;
-    if (!f) return sim_fail(SIM_EIO, "%s: the records cannot be read: %s", path, strerror(errno));
-    while (getline(&line, &room, f) >= 0) {
-        if (!strstr(line, config_hash)) continue;
-        json_t *o = json_loads(line, 0, NULL);
+    sim_status status = sim_lines_open(&lines, path, MOST_LINE_BYTES);
+    if (status != SIM_OK && errno == ENOENT) return SIM_OK;
+    while (status == SIM_OK && (status = sim_lines_next(&lines, &more)) == SIM_OK && more) {
+        if (!strstr(lines.text, config_hash)) continue;
+        json_t *o = json_loads(lines.text, 0, NULL);
         if (is_text(o, "name", name) && is_text(o, "config_hash", config_hash)) {
             take_text(o, "status", out->status, sizeof out->status);
             take_text(o, "reason", out->reason, sizeof out->reason);
         }
         json_decref(o);
     }
-    free(line);
-    int broken = ferror(f);
-    fclose(f);
-    return broken ? sim_fail(SIM_EIO, "%s: the records cannot be read: %s", path, strerror(errno)) : SIM_OK;
+    sim_lines_close(&lines);
+    return status;
 }
 
 int sim_recorded_is_final(const struct sim_recorded *r)

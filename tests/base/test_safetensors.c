@@ -271,6 +271,25 @@ START_TEST(lying_header_lengths_are_refused)
 }
 END_TEST
 
+/* The largest header that is read, and one byte more, both there in full. */
+START_TEST(long_headers_are_refused)
+{
+    const size_t most = (size_t)16 << 20;
+    struct sim_tensors *f;
+    char *file = malloc(8 + most + 1);
+    memset(file, ' ', 8 + most + 1);
+    memcpy(file + 8, "{}", 2);
+    for (size_t extra = 0; extra < 2; extra++) {
+        for (int b = 0; b < 8; b++) file[b] = (char)((most + extra) >> 8 * b);
+        sim_status status = sim_tensors_parse(&f, file, 8 + most + extra, "x.safetensors");
+        ck_assert_int_eq(status, extra ? SIM_EFORMAT : SIM_OK);
+        sim_tensors_close(f);
+    }
+    ck_assert_ptr_nonnull(strstr(sim_error_text(), "its header claims 16777217 bytes, more than 16777216"));
+    free(file);
+}
+END_TEST
+
 START_TEST(what_cannot_be_opened_is_named)
 {
     struct sim_tensors *f;
@@ -356,6 +375,7 @@ int main(void)
     tcase_add_test(c, deep_nesting_is_refused);
     tcase_add_test(c, files_cut_anywhere_are_refused);
     tcase_add_test(c, lying_header_lengths_are_refused);
+    tcase_add_test(c, long_headers_are_refused);
     tcase_add_test(c, what_cannot_be_opened_is_named);
     suite_add_tcase(s, c);
     c = tcase_create("writing");

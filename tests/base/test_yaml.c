@@ -174,6 +174,33 @@ START_TEST(broken_files_are_refused_with_their_place)
 }
 END_TEST
 
+/* Nine lines that would stand for a thousand million words, and a file that is larger than any experiment. */
+START_TEST(growth_is_bounded)
+{
+    static char text[(1 << 20) + 2];
+    char path[600];
+    strcpy(text, "a: &a [w,w,w,w,w,w,w,w,w,w]\n");
+    for (char c = 'b'; c < 'j'; c++)
+        for (int i = 0; i < 12; i++) {
+            char word[32];
+            snprintf(word, sizeof word,
+                     i == 0    ? "%c: &%c ["
+                     : i == 11 ? "]\n"
+                               : "*%c,",
+                     i == 0 ? c : c - 1, c);
+            strcat(text, word);
+        }
+    test_fails(parse(text), "f.yaml:1:4: anchors and aliases");
+    memset(text, '#', sizeof text - 1);
+    snprintf(path, sizeof path, "%s/large.yaml", test_scratch());
+    test_ok(sim_file_write(path, text, 1 << 20));
+    test_ok(sim_yaml_open(&file, path));
+    leave();
+    test_ok(sim_file_write(path, text, (1 << 20) + 1));
+    test_fails(sim_yaml_open(&file, path), "large.yaml: larger than the 1048576 bytes");
+}
+END_TEST
+
 static void nest(char *text, int depth, const char *open, const char *close)
 {
     text[0] = '\0';
@@ -298,6 +325,7 @@ int main(void)
     c = tcase_create("broken");
     tcase_add_checked_fixture(c, preset, leave);
     tcase_add_loop_test(c, broken_files_are_refused_with_their_place, 0, sizeof broken / sizeof *broken);
+    tcase_add_test(c, growth_is_bounded);
     tcase_add_test(c, depth_is_bounded);
     tcase_add_test(c, many_keys_are_quick);
     tcase_add_test(c, files_cut_anywhere_do_no_harm);

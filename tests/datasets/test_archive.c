@@ -1,104 +1,14 @@
 /* Image folders and archives of them: what is taken, how it is labelled, and archives that were cut, clash or
  * climb. */
 #include "images.h"
+#include "made_archive.h"
 #include "support.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* ------------------------------------------------------------------ making archives and folders */
-
-struct item {
-    const char *name; /* ends in '/': a folder */
-    const char *text; /* contents; "PNG" stands for a real picture; NULL for links */
-    const char *hard, *soft;
-};
-
-static uint8_t picture[4096]; /* a PNG of 3 x 2 pixels */
-static size_t picture_bytes;
-
-static void make_picture(void)
-{
-    static const uint8_t rgb[18] = {255, 0, 0, 0, 255, 0, 0, 0, 255, 1, 2, 3, 40, 50, 60, 250, 251, 252};
-    char path[600];
-    snprintf(path, sizeof path, "%s/p.png", test_scratch());
-    test_ok(sim_png_write(path, rgb, 3, 2));
-    FILE *f = fopen(path, "rb");
-    ck_assert_ptr_nonnull(f);
-    picture_bytes = fread(picture, 1, sizeof picture, f);
-    fclose(f);
-    ck_assert(picture_bytes > 50 && picture_bytes < sizeof picture);
-}
-
-static const void *contents(const struct item *i, size_t *size)
-{
-    int real = i->text && strcmp(i->text, "PNG") == 0;
-    *size = real ? picture_bytes : i->text ? strlen(i->text) : 0;
-    return real ? (const void *)picture : i->text;
-}
-
-enum packing { PLAIN, GZIP, XZ, ZSTD, PACKINGS };
-static const char *const endings[] = {"tar", "tar.gz", "tar.xz", "tar.zst"};
-
-static void pack(const char *path, enum packing how, const struct item *items, int count)
-{
-    struct archive *a = archive_write_new();
-    if (how == GZIP) archive_write_add_filter_gzip(a);
-    if (how == XZ) archive_write_add_filter_xz(a);
-    if (how == ZSTD) archive_write_add_filter_zstd(a);
-    archive_write_set_format_pax_restricted(a);
-    archive_write_set_bytes_in_last_block(a, 1);
-    ck_assert_int_eq(archive_write_open_filename(a, path), ARCHIVE_OK);
-    for (int k = 0; k < count; k++) {
-        size_t size;
-        const void *data = contents(&items[k], &size);
-        struct archive_entry *e = archive_entry_new();
-        archive_entry_set_pathname(e, items[k].name);
-        archive_entry_set_perm(e, 0644);
-        archive_entry_set_filetype(e, items[k].name[strlen(items[k].name) - 1] == '/' ? AE_IFDIR : AE_IFREG);
-        if (items[k].soft) {
-            archive_entry_set_filetype(e, AE_IFLNK);
-            archive_entry_set_symlink(e, items[k].soft);
-        }
-        if (items[k].hard) archive_entry_set_hardlink(e, items[k].hard);
-        archive_entry_set_size(e, (la_int64_t)size);
-        ck_assert_msg(archive_write_header(a, e) >= ARCHIVE_WARN, "%s", archive_error_string(a));
-        if (size) ck_assert_int_eq((long)archive_write_data(a, data, size), (long)size);
-        archive_entry_free(e);
-    }
-    ck_assert_int_eq(archive_write_close(a), ARCHIVE_OK);
-    archive_write_free(a);
-}
-
-static void put(const char *folder, const char *name, const void *data, size_t size)
-{
-    char path[1024];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    for (char *slash = path + strlen(folder) + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = 0;
-        mkdir(path, 0755);
-        *slash = '/';
-    }
-    if (path[strlen(path) - 1] == '/') return;
-    FILE *f = fopen(path, "wb");
-    ck_assert_ptr_nonnull(f);
-    if (size) ck_assert_uint_eq(fwrite(data, 1, size, f), size);
-    fclose(f);
-}
-
-static void lay_out(const char *folder, const struct item *items, int count)
-{
-    for (int k = 0; k < count; k++) {
-        size_t size;
-        const void *data = contents(&items[k], &size);
-        put(folder, items[k].name, data, size);
-    }
-}
 
 #define COUNT(a) (int)(sizeof(a) / sizeof *(a))
 
@@ -121,7 +31,7 @@ static const char *listing(const struct sim_images *s)
 
 /* ------------------------------------------------------------------ both forms */
 
-static const struct item small_set[] = {
+static const struct made_item small_set[] = {
     {"set/", NULL, NULL, NULL},
     {"set/val/zebra/1.png", "PNG", NULL, NULL},
     {"set/train/", NULL, NULL, NULL},
@@ -143,8 +53,8 @@ START_TEST(every_packing_and_the_folder_agree)
     char path[700], inside[800];
     const char *folder = test_scratch();
     struct sim_images s;
-    make_picture();
-    lay_out(folder, small_set, COUNT(small_set));
+    made_picture_open();
+    made_lay_out(folder, small_set, COUNT(small_set));
     snprintf(path, sizeof path, "%s/set/train/", folder);
     test_ok(sim_folder_open(&s, path));
     char hash[17];
@@ -153,8 +63,8 @@ START_TEST(every_packing_and_the_folder_agree)
     ck_assert_int_eq(s.classes, 3);
     sim_images_close(&s);
     for (int how = 0; how < PACKINGS; how++) {
-        snprintf(path, sizeof path, "%s/x.%s", folder, endings[how]);
-        pack(path, (enum packing)how, small_set, COUNT(small_set));
+        snprintf(path, sizeof path, "%s/x.%s", folder, made_endings[how]);
+        made_pack(path, (enum packing)how, small_set, COUNT(small_set));
         for (int k = 0; k < 2; k++) {
             snprintf(inside, sizeof inside, "%s:%s", path, k ? "/set//./train/" : "set/train");
             test_ok(sim_archive_open(&s, inside));
@@ -177,10 +87,10 @@ START_TEST(paths_may_hold_colons)
 {
     char path[700], inside[800];
     struct sim_images s;
-    make_picture();
+    made_picture_open();
     snprintf(path, sizeof path, "%s/a:b.tar", test_scratch());
-    static const struct item items[] = {{"c:d/k/1.png", "PNG", NULL, NULL}};
-    pack(path, PLAIN, items, 1);
+    static const struct made_item items[] = {{"c:d/k/1.png", "PNG", NULL, NULL}};
+    made_pack(path, PLAIN, items, 1);
     snprintf(inside, sizeof inside, "%s:c:d", path);
     test_ok(sim_archive_open(&s, inside));
     ck_assert_str_eq(s.class_name(s.self, 0), "k");
@@ -193,36 +103,36 @@ START_TEST(missing_and_pointless_paths_are_named)
     char path[700], inside[800];
     const char *folder = test_scratch();
     struct sim_images s;
-    make_picture();
+    made_picture_open();
     snprintf(path, sizeof path, "%s/x.tar", folder);
-    pack(path, PLAIN, small_set, COUNT(small_set));
+    made_pack(path, PLAIN, small_set, COUNT(small_set));
     snprintf(inside, sizeof inside, "%s:set/trian", path);
     test_fails(sim_archive_open(&s, inside), "no folder 'set/trian'");
     snprintf(inside, sizeof inside, "%s:../set", path);
     test_fails(sim_archive_open(&s, inside), "..");
     snprintf(inside, sizeof inside, "%s/y.tar:set", folder);
     test_fails(sim_archive_open(&s, inside), "no archive");
-    static const struct item nested[] = {{"only/train/a/1.png", "PNG", NULL, NULL},
-                                         {"only/val/a/1.png", "PNG", NULL, NULL}};
-    pack(path, PLAIN, nested, COUNT(nested));
+    static const struct made_item nested[] = {{"only/train/a/1.png", "PNG", NULL, NULL},
+                                              {"only/val/a/1.png", "PNG", NULL, NULL}};
+    made_pack(path, PLAIN, nested, COUNT(nested));
     test_fails(sim_archive_open(&s, path), "only/train"); /* says where the classes probably are */
-    static const struct item empty_class[] = {
+    static const struct made_item empty_class[] = {
         {"a/1.png", "PNG", NULL, NULL}, {"b/", NULL, NULL, NULL}, {"c/n.txt", "n", NULL, NULL}};
-    pack(path, PLAIN, empty_class, COUNT(empty_class));
+    made_pack(path, PLAIN, empty_class, COUNT(empty_class));
     test_fails(sim_archive_open(&s, path), "class folder 'b'");
     char scratch[600];
     snprintf(scratch, sizeof scratch, "%s", test_scratch());
-    lay_out(scratch, empty_class, COUNT(empty_class));
+    made_lay_out(scratch, empty_class, COUNT(empty_class));
     test_fails(sim_folder_open(&s, scratch), "class folder 'b'");
-    pack(path, PLAIN, NULL, 0);
+    made_pack(path, PLAIN, NULL, 0);
     test_fails(sim_archive_open(&s, path), "no JPEG or PNG");
     snprintf(scratch, sizeof scratch, "%s", test_scratch());
     test_fails(sim_folder_open(&s, scratch), "no JPEG or PNG");
-    put(scratch, "stray.png", picture, picture_bytes);
+    made_put(scratch, "stray.png", made_picture, made_picture_bytes);
     test_fails(sim_folder_open(&s, scratch), "stray.png");
     snprintf(inside, sizeof inside, "%s/absent", scratch);
     test_fails(sim_folder_open(&s, inside), "absent");
-    put(scratch, "a/1.png", picture, picture_bytes);
+    made_put(scratch, "a/1.png", made_picture, made_picture_bytes);
     snprintf(inside, sizeof inside, "%s/a", scratch);
     if (geteuid() != 0) {
         chmod(inside, 0);
@@ -241,9 +151,9 @@ START_TEST(clashes_links_and_climbing_names)
 {
     char path[700];
     struct sim_images s;
-    make_picture();
+    made_picture_open();
     snprintf(path, sizeof path, "%s/odd.tar", test_scratch());
-    static const struct item items[] = {
+    static const struct made_item items[] = {
         {"a/1.png", "old bytes", NULL, NULL},
         {"./a/2.png", "PNG", NULL, NULL},
         {"a/link.png", NULL, "a/2.png", NULL},
@@ -255,7 +165,7 @@ START_TEST(clashes_links_and_climbing_names)
         {"a/1.png", "PNG", NULL, NULL},
         {".git/x.png", "PNG", NULL, NULL},
     };
-    pack(path, PLAIN, items, COUNT(items));
+    made_pack(path, PLAIN, items, COUNT(items));
     test_ok(sim_archive_open(&s, path));
     ck_assert_str_eq(listing(&s), "0:a/1.png 0:a/2.png 0:a/link.png 1:b/rooted.png");
     for (int64_t i = 0; i < s.count; i++) { /* the second a/1.png won, the link leads to the picture */
@@ -272,14 +182,14 @@ START_TEST(long_and_foreign_names)
 {
     char path[700], name[400];
     struct sim_images s;
-    make_picture();
+    made_picture_open();
     snprintf(path, sizeof path, "%s/long.tar", test_scratch());
     memset(name, 'n', sizeof name);
     memcpy(name, "k/", 2);
     memcpy(name + 300, ".png", 5);
-    const struct item items[] = {{name, "PNG", NULL, NULL},
-                                 {"kl\xc3\xa4sse/\xe7\x8c\xab.png", "PNG", NULL, NULL}};
-    pack(path, PLAIN, items, COUNT(items));
+    const struct made_item items[] = {{name, "PNG", NULL, NULL},
+                                      {"kl\xc3\xa4sse/\xe7\x8c\xab.png", "PNG", NULL, NULL}};
+    made_pack(path, PLAIN, items, COUNT(items));
     test_ok(sim_archive_open(&s, path));
     ck_assert_int_eq(s.count, 2);
     ck_assert_str_eq(s.class_name(s.self, 0), "k");
@@ -307,18 +217,18 @@ static uint8_t *slurp(const char *path, size_t *size)
  * padding behind plain tar's end may be missing. */
 START_TEST(archives_cut_short)
 {
-    static const struct item items[] = {{"a/", NULL, NULL, NULL},
-                                        {"a/1.png", "PNG", NULL, NULL},
-                                        {"a/2.png", "PNG", NULL, NULL},
-                                        {"b/readme", "words that nobody reads", NULL, NULL},
-                                        {"b/3.png", "PNG", NULL, NULL}};
+    static const struct made_item items[] = {{"a/", NULL, NULL, NULL},
+                                             {"a/1.png", "PNG", NULL, NULL},
+                                             {"a/2.png", "PNG", NULL, NULL},
+                                             {"b/readme", "words that nobody reads", NULL, NULL},
+                                             {"b/3.png", "PNG", NULL, NULL}};
     char whole[700], cut[700];
-    make_picture();
+    made_picture_open();
     for (int how = 0; how < PACKINGS; how++) {
         const char *folder = test_scratch();
-        snprintf(whole, sizeof whole, "%s/whole.%s", folder, endings[how]);
-        snprintf(cut, sizeof cut, "%s/cut.%s", folder, endings[how]);
-        pack(whole, (enum packing)how, items, COUNT(items));
+        snprintf(whole, sizeof whole, "%s/whole.%s", folder, made_endings[how]);
+        snprintf(cut, sizeof cut, "%s/cut.%s", folder, made_endings[how]);
+        made_pack(whole, (enum packing)how, items, COUNT(items));
         size_t size, named = 0;
         uint8_t *bytes = slurp(whole, &size);
         struct sim_images s;
@@ -326,15 +236,15 @@ START_TEST(archives_cut_short)
         ck_assert_int_eq(s.count, 3);
         sim_images_close(&s);
         for (size_t n = 0; n < size; n += how == PLAIN ? 64 : 1) {
-            put(folder, strrchr(cut, '/') + 1, bytes, n);
+            made_put(folder, strrchr(cut, '/') + 1, bytes, n);
             sim_status status = sim_archive_open(&s, cut);
             if (how == PLAIN && n + 512 >= size) { /* one closing block of the two still stands */
                 ck_assert_msg(status == SIM_OK, "plain tar cut at %zu of %zu: %s", n, size, sim_error_text());
                 sim_images_close(&s);
                 continue;
             }
-            ck_assert_msg(status == SIM_EFORMAT, "%s cut at %zu of %zu is taken (%d)", endings[how], n, size,
-                          status);
+            ck_assert_msg(status == SIM_EFORMAT, "%s cut at %zu of %zu is taken (%d)", made_endings[how], n,
+                          size, status);
             ck_assert_msg(strstr(sim_error_text(), cut) != NULL, "%s", sim_error_text());
             named += strstr(sim_error_text(), "last whole member is 'a/2.png'") != NULL;
         }
@@ -348,16 +258,16 @@ END_TEST
 START_TEST(archives_with_flipped_bytes)
 {
     char path[700];
-    make_picture();
+    made_picture_open();
     for (int how = 0; how < PACKINGS; how++) {
         const char *folder = test_scratch();
-        snprintf(path, sizeof path, "%s/x.%s", folder, endings[how]);
-        pack(path, (enum packing)how, small_set, COUNT(small_set));
+        snprintf(path, sizeof path, "%s/x.%s", folder, made_endings[how]);
+        made_pack(path, (enum packing)how, small_set, COUNT(small_set));
         size_t size;
         uint8_t *bytes = slurp(path, &size);
         for (size_t n = 0; n < size; n += 1 + size / 150) {
             bytes[n] ^= (uint8_t)(1 + n % 255);
-            put(folder, strrchr(path, '/') + 1, bytes, size);
+            made_put(folder, strrchr(path, '/') + 1, bytes, size);
             struct sim_images s;
             if (sim_archive_open(&s, path) == SIM_OK) {
                 for (int64_t i = 0; i < s.count; i++) {
@@ -381,13 +291,13 @@ START_TEST(what_is_no_archive)
     snprintf(path, sizeof path, "%s/x.tar", folder);
     static const char *const junk[] = {"", "x", "hello, this is a letter and no archive at all\n"};
     for (int k = 0; k < 3; k++) {
-        put(folder, "x.tar", junk[k], strlen(junk[k]));
+        made_put(folder, "x.tar", junk[k], strlen(junk[k]));
         test_fails(sim_archive_open(&s, path), "x.tar");
         ck_assert_msg(strstr(sim_error_text(), "no tar archive"), "%s", sim_error_text());
     }
     uint8_t noise[20000];
     for (size_t i = 0; i < sizeof noise; i++) noise[i] = (uint8_t)(i * i * 31 >> 3);
-    put(folder, "x.tar", noise, sizeof noise);
+    made_put(folder, "x.tar", noise, sizeof noise);
     test_fails(sim_archive_open(&s, path), "x.tar");
 }
 END_TEST
@@ -399,13 +309,13 @@ START_TEST(limits_are_balanced_and_nested)
     const char *folder = test_scratch();
     char path[600];
     snprintf(path, sizeof path, "%s", folder);
-    make_picture();
+    made_picture_open();
     static const int sizes[] = {3, 20, 11};
     for (int k = 0; k < 3; k++)
         for (int i = 0; i < sizes[k]; i++) {
             char name[64];
             snprintf(name, sizeof name, "class%d/%03d.png", k, i);
-            put(path, name, picture, picture_bytes);
+            made_put(path, name, made_picture, made_picture_bytes);
         }
     struct sim_data_config c = {.kind = SIM_DATA_FOLDER};
     snprintf(c.train, sizeof c.train, "%s", path);
@@ -457,14 +367,14 @@ START_TEST(splits_must_agree)
     const char *folder = test_scratch();
     struct sim_data_config c = {.kind = SIM_DATA_FOLDER};
     struct sim_images train, val;
-    make_picture();
+    made_picture_open();
     snprintf(path, sizeof path, "%s/x.tar", folder);
-    static const struct item items[] = {
+    static const struct made_item items[] = {
         {"train/a/1.png", "PNG", NULL, NULL}, {"train/b/1.png", "PNG", NULL, NULL},
         {"same/a/2.png", "PNG", NULL, NULL},  {"same/b/2.png", "PNG", NULL, NULL},
         {"less/a/2.png", "PNG", NULL, NULL},  {"other/a/2.png", "PNG", NULL, NULL},
         {"other/c/2.png", "PNG", NULL, NULL}};
-    pack(path, ZSTD, items, COUNT(items));
+    made_pack(path, ZSTD, items, COUNT(items));
     snprintf(c.train, sizeof c.train, "%s/x.tar:train", folder);
     test_ok(sim_images_open(&train, &c, SIM_TRAIN, 0));
     static const char *const vals[] = {"same", "less", "other"};

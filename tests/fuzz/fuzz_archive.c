@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -79,14 +78,11 @@ static void read_all(struct sim_images *set)
     }
 }
 
-/* The set is opened by path, so the bytes stand in an unnamed file in memory. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
-    char path[64];
+    char path[FUZZ_PATH_BYTES];
     struct sim_images set = {0};
-    int fd = memfd_create("input", MFD_CLOEXEC);
-    FUZZ_CHECK(fd >= 0 && write(fd, bytes, count) == (ssize_t)count);
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int fd = fuzz_memory_file(bytes, count, path);
     if (sim_archive_open(&set, path) == SIM_OK) read_all(&set);
     sim_images_close(&set);
     close(fd);

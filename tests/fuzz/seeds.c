@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +25,14 @@ void fuzz_seed(int argc, char **argv, const char *name, const void *bytes, size_
 {
     const char *path = fuzz_seed_path(argc, argv, name);
     if (path && sim_file_write(path, bytes, count) != SIM_OK) fprintf(stderr, "%s\n", sim_error_text());
+}
+
+int fuzz_memory_file(const void *bytes, size_t count, char path[FUZZ_PATH_BYTES])
+{
+    int fd = memfd_create("input", MFD_CLOEXEC);
+    FUZZ_CHECK(fd >= 0 && write(fd, bytes, count) == (ssize_t)count);
+    snprintf(path, FUZZ_PATH_BYTES, "/proc/self/fd/%d", fd);
+    return fd;
 }
 
 void fuzz_broken(const char *promise, const char *file, int line)

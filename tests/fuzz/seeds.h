@@ -1,7 +1,7 @@
-/* Seeds for the fuzzers.  A fuzz target writes its own first inputs into the corpus folder that it is started
- * with, so that none has to be kept as a binary file.  To add a target: tests/fuzz/fuzz_NAME.c with
- * LLVMFuzzerTestOneInput and, where inputs need a start, LLVMFuzzerInitialize; its name goes into FUZZERS in
- * the Makefile. */
+/* What the fuzz targets share.  A target writes its own first inputs, the seeds, into the corpus folder that
+ * it is started with; what fuzzing found beyond them is kept in tests/fuzz/corpus/NAME (README.md).  To add a
+ * target: tests/fuzz/fuzz_NAME.c with LLVMFuzzerTestOneInput and LLVMFuzzerInitialize; its name goes into
+ * FUZZERS in the Makefile. */
 #ifndef SIM_FUZZ_SEEDS_H
 #define SIM_FUZZ_SEEDS_H
 
@@ -16,6 +16,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 const char *fuzz_seed_path(int argc, char **argv, const char *name);
 /* Writes a seed, unless it is there or there is no folder. */
 void fuzz_seed(int argc, char **argv, const char *name, const void *bytes, size_t count);
+
+/* An unnamed file in memory that holds the bytes, for readers that want a path; close() of what is returned
+ * removes it. */
+enum { FUZZ_PATH_BYTES = 32 };
+int fuzz_memory_file(const void *bytes, size_t count, char path[FUZZ_PATH_BYTES]);
 
 /* A promise does not hold: says which, and stops as a crash does, so that the fuzzer keeps the input. */
 #define FUZZ_CHECK(promise) ((promise) ? (void)0 : fuzz_broken(#promise, __FILE__, __LINE__))

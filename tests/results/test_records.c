@@ -121,8 +121,7 @@ START_TEST(folders_and_several_files)
     ck_assert_int_eq(r.count, 1);
     test_ok(sim_run_records_read(&r, file_of(other)));
     ck_assert_int_eq(r.count, 2);
-    test_fails(sim_run_records_read(&r, "no/such/file.jsonl"),
-               "no/such/file.jsonl: the records cannot be opened");
+    test_fails(sim_run_records_read(&r, "no/such/file.jsonl"), "no/such/file.jsonl: cannot be opened");
     sim_run_records_close(&r);
     free(other);
 }
@@ -160,8 +159,7 @@ START_TEST(wrong_fields_are_named)
     expect_error("\"grad_norm\": 2.0", "\"grad_norm\": true", "\"curve[1].grad_norm\" is true");
     expect_error("\"epoch\": 2", "\"epoch\": 1", "\"curve[1].epoch\" is not above the one before");
     expect_error("\"curve\": [", "\"curve\": [5, ", "\"curve[0]\" is a whole number; an object");
-    expect_error("\"value\": 0.5", "\"value\": 50",
-                 "\"scores[0].value\" is out of bounds; a number up to 1");
+    expect_error("\"value\": 0.5", "\"value\": 50", "\"scores[0].value\" is out of bounds; a number up to 1");
     expect_error("\"value\": 0.5", "\"value\": null", "\"scores[0].value\" is null");
     expect_error("\"encoder\": \"pretrained\"", "\"encoder\": \"finetuned\"", "\"scores[0].encoder\"");
     expect_error("\"train_s\": 8.5, ", "", "\"cost.train_s\" is missing");
@@ -234,6 +232,47 @@ START_TEST(wrong_studies_are_named)
         snprintf(to, sizeof to, "\"name\": \"full\", \"study\": %s", cases[i].study);
         expect_error("\"name\": \"full\"", to, cases[i].sentence);
     }
+}
+END_TEST
+
+/* Lines and depths without end, and notes without number, are given up in time. */
+START_TEST(hostile_growth_is_bounded)
+{
+    const size_t most = (size_t)8 << 20;
+    struct sim_run_records r = {0};
+    char *text = malloc(most + 2);
+    memset(text, ' ', most + 1);
+    text[most + 1] = 0;
+    test_fails(sim_run_records_read(&r, file_of(text)), "records.jsonl:1: a line of more than 8388608 bytes");
+    memset(text, '[', 100000);
+    memset(text + 100000, ']', 100000);
+    text[200000] = 0;
+    test_fails(sim_run_records_read(&r, file_of(text)), "maximum parsing depth reached");
+    size_t size = (size_t)sprintf(text, "{");
+    for (int i = 0; i < 200000; i++) size += (size_t)sprintf(text + size, "\"x%d\": 0, ", i);
+    strcpy(text + size, good + 1);
+    test_ok(sim_run_records_read(&r, file_of(text)));
+    ck_assert_int_eq(r.count, 1);
+    ck_assert_int_eq(r.notes.count, SIM_NOTES_MAX);
+    ck_assert_str_eq(r.notes.notes[SIM_NOTES_MAX - 1].text, "further notes are not told");
+    sim_run_records_close(&r);
+    free(text);
+}
+END_TEST
+
+START_TEST(records_without_number_are_refused)
+{
+    char path[600];
+    struct sim_run_records r = {0};
+    snprintf(path, sizeof path, "%s/records.jsonl", test_scratch());
+    FILE *f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    const char *hash = strstr(good, "00000000000000aa");
+    for (int i = 0; i <= 10000; i++) fprintf(f, "%.*s%016d%s\n", (int)(hash - good), good, i, hash + 16);
+    fclose(f);
+    test_fails(sim_run_records_read(&r, path), "records.jsonl:10001: more than 10000 records");
+    ck_assert_int_eq(r.count, 10000);
+    sim_run_records_close(&r);
 }
 END_TEST
 
@@ -362,6 +401,7 @@ int main(void)
 {
     Suite *s = suite_create("records");
     TCase *c = tcase_create("records");
+    tcase_set_timeout(c, 60);
     tcase_add_test(c, fields_are_read);
     tcase_add_test(c, what_a_backend_substituted_is_read);
     tcase_add_test(c, folders_and_several_files);
@@ -370,6 +410,8 @@ int main(void)
     tcase_add_test(c, studies_are_read);
     tcase_add_test(c, wrong_studies_are_named);
     tcase_add_test(c, notes_name_file_and_line);
+    tcase_add_test(c, hostile_growth_is_bounded);
+    tcase_add_test(c, records_without_number_are_refused);
     tcase_add_test(c, cut_lines_are_passed_over);
     tcase_add_test(c, seeds_are_merged_and_failures_left_out);
     tcase_add_test(c, configurations_are_kept_apart);
