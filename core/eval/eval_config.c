@@ -61,7 +61,8 @@ const struct sim_field sim_eval_fields[] = {
     FC(robustness_filter, SIM_FIELD_CHOICE, 0, 0, filters, "bicubic",
        "resampling filter of images that are not corrupted ones; the sets' authors have bilinear"),
     F(robustness_reference, SIM_FIELD_TEXT, 0, 0, "alexnet",
-      "errors that mCE divides by: alexnet (on ImageNet-C), or a file with a line CORRUPTION ERROR for each"),
+      "errors that mCE divides by: alexnet (on ImageNet-C), pw-cls (on the made-up set), or a file with a "
+      "line CORRUPTION ERROR for each"),
     F(batch_size, SIM_FIELD_INT, 1, 65536, "128", "images per forward pass while features are taken"),
 };
 const int sim_eval_field_count = sizeof sim_eval_fields / sizeof *sim_eval_fields;

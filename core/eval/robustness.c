@@ -266,8 +266,7 @@ static void write_mce(const struct corrupted *c, struct sim_score *out)
     sim_score_fill(out, sim_robustness_scores[MCE], 0, c->job->train_images, c->seen);
     snprintf(out->metric, sizeof out->metric, "1-mce");
     t = begin_protocol(c->job, SIM_SHIFT_C, out);
-    put(&t, ", \"reference\": \"%s\", \"reference_errors\": [",
-        strcmp(c->job->config->robustness_reference, "alexnet") ? "file" : "alexnet");
+    put(&t, ", \"reference\": \"%s\", \"reference_errors\": [", c->reference.name);
     for (int i = 0; i < SIM_CORRUPTIONS; i++) put(&t, "%s%.6g", i ? ", " : "", c->reference.error[i]);
     put(&t, "], \"ce\": {");
     for (int i = 0; i < SIM_CORRUPTIONS; i++) {

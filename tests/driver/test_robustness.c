@@ -187,7 +187,7 @@ START_TEST(bad_input_is_named)
     expect(smoke("--set shift.severities=1,6") == 1, "severity 6");
     expect(smoke("--set eval.logistic=false") == 1, "eval.robustness_head: logistic");
     expect(smoke("--set eval.robustness_head=finetune") == 1, "trained by eval.finetune, and that is false");
-    expect(smoke("--set eval.robustness_reference=nowhere.txt") == 1, "\"alexnet\" or a file");
+    expect(smoke("--set eval.robustness_reference=nowhere.txt") == 1, "\"alexnet\", \"pw-cls\" or a file");
     expect(tool("corrupt fog 0 a.jpg b.png") == 1, "fog: severity 0; severities are 1 to 5");
     expect(tool("corrupt fog 6 a.jpg b.png") == 1, "fog: severity 6; severities are 1 to 5");
     expect(tool("corrupt forst 1 a.jpg b.png") == 1, "nearest: frost");

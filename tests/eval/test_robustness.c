@@ -203,6 +203,25 @@ START_TEST(mce_wants_all_corruptions_and_severities)
 }
 END_TEST
 
+START_TEST(the_made_up_set_has_a_reference_of_its_own)
+{
+    struct trial t = trial_of(SIM_SHIFT_C);
+    struct sim_reference_errors r;
+    test_ok(sim_reference_errors_open(&r, "pw-cls"));
+    snprintf(t.config.robustness_reference, sizeof t.config.robustness_reference, "pw-cls");
+    test_ok(run(&t));
+    double mce = 0;
+    for (int c = 0; c < SIM_CORRUPTIONS; c++) {
+        ck_assert_msg(r.error[c] > 0.7 && r.error[c] < 0.95, "%s: %g, of 20 classes",
+                      sim_corruption_name((enum sim_corruption)c), r.error[c]);
+        mce += 0.24 / r.error[c] / SIM_CORRUPTIONS;
+    }
+    ck_assert_double_eq_tol(t.out[0].value, 1 - mce, 1e-12);
+    ck_assert_ptr_nonnull(
+        strstr(t.out[0].protocol, "\"reference\": \"pw-cls\", \"reference_errors\": [0.829867,"));
+}
+END_TEST
+
 START_TEST(a_reference_is_a_file)
 {
     char path[600], text[2048] = "# errors of ours\n\n";
@@ -234,7 +253,7 @@ START_TEST(a_reference_is_a_file)
         test_ok(sim_file_write(path, bad[i].text, strlen(bad[i].text)));
         test_fails(sim_reference_errors_open(&r, path), bad[i].said);
     }
-    test_fails(sim_reference_errors_open(&r, "alexnett"), "\"alexnet\" or a file");
+    test_fails(sim_reference_errors_open(&r, "alexnett"), "\"alexnet\", \"pw-cls\" or a file");
 }
 END_TEST
 
@@ -289,6 +308,7 @@ int main(void)
     tcase_add_test(t, mce_is_the_mean_of_errors_over_the_reference);
     tcase_add_test(t, standard_errors_are_over_images);
     tcase_add_test(t, mce_wants_all_corruptions_and_severities);
+    tcase_add_test(t, the_made_up_set_has_a_reference_of_its_own);
     tcase_add_test(t, a_reference_is_a_file);
     tcase_add_test(t, only_the_set_s_classes_are_asked_for);
     tcase_add_test(t, what_does_not_fit_is_refused);
