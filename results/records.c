@@ -92,11 +92,13 @@ static sim_status read_scores(struct reader *t, const json_t *root, struct sim_r
     return SIM_OK;
 }
 
-/* The configuration without its seed.  Keys sorted: equal configurations give equal text. */
+/* The configuration without its seed and what was shown of it while it trained.  Keys sorted: equal
+ * configurations give equal text. */
 static void read_recipe(struct reader *t, const json_t *root, struct sim_run_record *r)
 {
     json_t *copy = json_copy(json_object_get(root, "config"));
     json_object_del(copy, "seed");
+    json_object_del(copy, "watch");
     r->recipe = json_dumps(copy, JSON_COMPACT | JSON_SORT_KEYS);
     json_decref(copy);
     t->failed |= !r->recipe;

@@ -28,7 +28,7 @@ struct sim_run_record {
     char *precision;   /* "bf16"; "" in records from before there was a choice, which are fp32; owned */
     char *substituted; /* what was not as asked for, sentences joined by "; "; "" for nothing; owned */
     int deterministic; /* 0: a repetition may end in other last digits */
-    char *recipe;      /* the configuration without its seed, as canonical JSON: equal for runs that are
+    char *recipe;      /* the configuration without seed and watch, as canonical JSON: equal for runs that are
                           repetitions; owned */
     char *objective; /* "siameseim", also where the configuration is from before there was a choice; owned */
     int64_t epochs;  /* of pre-training, as configured; -1 where the configuration does not say */

@@ -13,7 +13,8 @@
 static const char good[] =
     "{\"schema\": 1, \"experiment\": \"e\", \"name\": \"full\", \"seed\": 3, \"status\": \"ok\", \"reason\": "
     "\"\", "
-    "\"config_hash\": \"00000000000000aa\", \"config\": {\"seed\": 3, \"model\": {\"img_size\": 64}}, "
+    "\"config_hash\": \"00000000000000aa\", \"config\": {\"seed\": 3, \"model\": {\"img_size\": 64}, "
+    "\"watch\": {\"views\": 2}}, "
     "\"commit\": \"abc\", "
     "\"started\": \"2026-11-23T07:00:00Z\", \"backend\": \"cpu\", \"device\": \"d\", \"threads\": 2, "
     "\"libraries\": {}, "
@@ -152,8 +153,8 @@ START_TEST(wrong_fields_are_named)
     expect_error("\"seed\": 3", "\"seed\": \"3\"", "\"seed\" is text; a whole number");
     expect_error("\"seed\": 3", "\"seed\": -3", "\"seed\" is negative");
     expect_error("\"status\": \"ok\"", "\"status\": \"fine\"", "\"status\"");
-    expect_error("\"config\": {\"seed\": 3, \"model\": {\"img_size\": 64}}", "\"config\": 7",
-                 "\"config\" is a whole number; an object");
+    expect_error("\"config\": {\"seed\": 3, \"model\": {\"img_size\": 64}, \"watch\": {\"views\": 2}}",
+                 "\"config\": 7", "\"config\" is a whole number; an object");
     expect_error("\"trainable\": 1, ", "", "\"model.trainable\" is missing");
     expect_error("\"skipped\": 1", "\"skipped\": 0.5", "\"data.skipped\" is a number; a whole number");
     expect_error("\"grad_norm\": 2.0", "\"grad_norm\": true", "\"curve[1].grad_norm\" is true");
