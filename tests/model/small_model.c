@@ -150,6 +150,27 @@ void small_shake(struct sim_params *p, uint64_t seed)
     }
 }
 
+/* ------------------------------------------------------------------ all of it */
+
+void small_bench_open(struct small_bench *b, const struct small *s,
+                      sim_status (*open)(struct sim_objective *out, const struct sim_ops *ops,
+                                         const struct small *s))
+{
+    *b = (struct small_bench){.s = *s, .ops = small_ops(), .batch = small_batch(s, 1)};
+    if (open)
+        test_ok(open(&b->o, &b->ops, s));
+    else
+        b->o = small_open(&b->ops, s, 2);
+    small_shake(b->o.params, 3);
+}
+
+void small_bench_close(struct small_bench *b)
+{
+    small_batch_close(b->batch);
+    b->o.close(&b->o);
+    b->ops.close(&b->ops);
+}
+
 /* ------------------------------------------------------------------ files */
 
 char *small_read(const char *path, size_t *size)

@@ -30,6 +30,20 @@ struct sim_ops small_ops(void);
 /* An open objective over `ops`, weights from `seed`; the caller closes it. */
 struct sim_objective small_open(const struct sim_ops *ops, const struct small *s, uint64_t seed);
 
+/* What most tests are about: an objective with shaken weights, the backend it runs on, a batch for it. */
+struct small_bench {
+    struct small s;
+    struct sim_ops ops;
+    struct sim_objective o;
+    struct sim_batch *batch;
+};
+
+/* `open` makes the objective; NULL: small_open.  The caller closes the bench and does not move it. */
+void small_bench_open(struct small_bench *b, const struct small *s,
+                      sim_status (*open)(struct sim_objective *out, const struct sim_ops *ops,
+                                         const struct small *s));
+void small_bench_close(struct small_bench *b);
+
 /* Schedules and optimiser of the loop's tests: 4 epochs, lr 1e-3, warm-up 1, saving only at the end. */
 struct sim_train_config small_training(const struct small *s);
 

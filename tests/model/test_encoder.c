@@ -8,29 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct bench {
-    struct small s;
-    struct sim_ops ops;
-    struct sim_objective o;
-    struct sim_batch *batch;
-};
-
-/* The caller closes it and does not move it. */
-static void bench_open(struct bench *b, const struct small *s)
-{
-    *b = (struct bench){.s = *s, .ops = small_ops(), .batch = small_batch(s, 1)};
-    b->o = small_open(&b->ops, s, 2);
-    small_shake(b->o.params, 3);
-}
-
-static void bench_close(struct bench *b)
-{
-    small_batch_close(b->batch);
-    b->o.close(&b->o);
-    b->ops.close(&b->ops);
-}
-
-static struct sim_encoder *encoder_of(struct bench *b, int64_t max_batch)
+static struct sim_encoder *encoder_of(struct small_bench *b, int64_t max_batch)
 {
     struct sim_encoder *e;
     test_ok(sim_encoder_open(&e, &b->ops, &b->s.vit, b->o.params, max_batch));
@@ -61,8 +39,8 @@ START_TEST(mean_of_the_online_blocks_patches)
     struct small s = small_model();
     s.hidden = 0, s.vit.depth = 1 + _i % 4;
     if (_i >= 4) s.vit.init_values = 0.4;
-    struct bench b;
-    bench_open(&b, &s);
+    struct small_bench b;
+    small_bench_open(&b, &s, NULL);
     struct watched w = {0};
     snprintf(w.name, sizeof w.name, "online.blocks.%ld", (long)s.vit.depth - 1);
     struct sim_trace trace = {watch, &w};
@@ -91,7 +69,7 @@ START_TEST(mean_of_the_online_blocks_patches)
             ck_assert_float_eq_tol(cls[i * 24 + k], w.data[i * 17 * 24 + k], 1e-5);
     free(w.data);
     sim_encoder_close(e);
-    bench_close(&b);
+    small_bench_close(&b);
 }
 END_TEST
 
@@ -101,8 +79,8 @@ START_TEST(every_call_gives_the_same_bytes)
     struct small s = small_model();
     s.vit.depth = 1 + _i % 4;
     if (_i >= 4) s.vit.init_values = 0.4;
-    struct bench b;
-    bench_open(&b, &s);
+    struct small_bench b;
+    small_bench_open(&b, &s, NULL);
     struct sim_encoder *e = encoder_of(&b, s.batch);
     float first[4 * 24], other[4 * 24], again[4 * 24];
     test_ok(sim_encoder_mean_patch(e, b.batch->view1, 4, first));
@@ -121,7 +99,7 @@ START_TEST(every_call_gives_the_same_bytes)
     ck_assert_mem_eq(first, again, sizeof first);
     sim_encoder_close(roomy);
     sim_encoder_close(e);
-    bench_close(&b);
+    small_bench_close(&b);
 }
 END_TEST
 
@@ -130,21 +108,21 @@ START_TEST(the_target_is_the_same_at_every_step)
 {
     struct small s = small_model();
     s.vit.depth = 1 + _i % 2, s.c.projector_depth = _i / 2;
-    struct bench b;
-    bench_open(&b, &s);
+    struct small_bench b;
+    small_bench_open(&b, &s, NULL);
     double first, again;
     test_ok(small_step(&b.o, b.batch, 1, 0, NULL, &first));
     test_ok(small_step(&b.o, b.batch, 1, 0, NULL, &again));
     ck_assert_double_eq(first, again);
-    bench_close(&b);
+    small_bench_close(&b);
 }
 END_TEST
 
 START_TEST(outputs_stay_inside_their_rows)
 {
     struct small s = small_model();
-    struct bench b;
-    bench_open(&b, &s);
+    struct small_bench b;
+    small_bench_open(&b, &s, NULL);
     struct sim_encoder *e = encoder_of(&b, 4);
     float out[5 * 24];
     for (int k = 0; k < 5 * 24; k++) out[k] = 12345;
@@ -155,7 +133,7 @@ START_TEST(outputs_stay_inside_their_rows)
         ck_assert_float_ne(out[24 + k], 12345);
     }
     sim_encoder_close(e);
-    bench_close(&b);
+    small_bench_close(&b);
 }
 END_TEST
 
@@ -164,8 +142,8 @@ END_TEST
 START_TEST(what_cannot_be_is_refused)
 {
     struct small s = small_model();
-    struct bench b;
-    bench_open(&b, &s);
+    struct small_bench b;
+    small_bench_open(&b, &s, NULL);
     struct sim_encoder *e = encoder_of(&b, 3);
     float mean[4 * 24];
     test_fails(sim_encoder_mean_patch(e, b.batch->view1, 4, mean), "4 images in a batch planned for 3");
@@ -187,7 +165,7 @@ START_TEST(what_cannot_be_is_refused)
     test_fails(sim_encoder_open(&e, &b.ops, &vit, b.o.params, 4), "pos_embed");
     vit = s.vit, vit.num_heads = 7;
     test_fails(sim_encoder_open(&e, &b.ops, &vit, b.o.params, 4), "num_heads");
-    bench_close(&b);
+    small_bench_close(&b);
 }
 END_TEST
 
@@ -213,8 +191,8 @@ START_TEST(the_file_holds_timms_names)
 {
     struct small s = small_model();
     if (_i) s.vit.init_values = 0.1;
-    struct bench b;
-    bench_open(&b, &s);
+    struct small_bench b;
+    small_bench_open(&b, &s, NULL);
     char path[600], names[64][64];
     int count;
     snprintf(path, sizeof path, "%s/encoder.safetensors", test_scratch());
@@ -235,7 +213,7 @@ START_TEST(the_file_holds_timms_names)
     ck_assert_str_eq(sim_tensors_metadata(file, "format"), "pt");
     ck_assert_str_eq(sim_tensors_metadata(file, "note"), "ours");
     sim_tensors_close(file);
-    bench_close(&b);
+    small_bench_close(&b);
 }
 END_TEST
 
@@ -250,8 +228,8 @@ START_TEST(kept_for_timm)
         .img_size = 48, .patch_size = 8, .embed_dim = 96, .depth = 3, .num_heads = 6, .mlp_ratio = 3};
     s.batch = 5, s.hidden = 20;
     if (_i) s.vit.init_values = 0.2;
-    struct bench b;
-    bench_open(&b, &s);
+    struct small_bench b;
+    small_bench_open(&b, &s, NULL);
     char path[600];
     snprintf(path, sizeof path, "%s/encoder-%d.safetensors", folder, _i);
     test_ok(sim_params_write_encoder(b.o.params, path, (const char *const[]){"format", "pt", NULL}));
@@ -265,7 +243,7 @@ START_TEST(kept_for_timm)
     snprintf(path, sizeof path, "%s/features-%d.safetensors", folder, _i);
     test_ok(sim_tensors_write(path, t, 2, (const char *const[]){"num_heads", "6", NULL}));
     sim_encoder_close(e);
-    bench_close(&b);
+    small_bench_close(&b);
 }
 END_TEST
 

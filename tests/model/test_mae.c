@@ -10,12 +10,9 @@
 static const struct sim_mae_config small_config = {
     .decoder_embed_dim = 16, .decoder_depth = 2, .decoder_num_heads = 2, .norm_pix_loss = 1};
 
-static struct sim_objective open_mae(const struct sim_ops *ops, const struct small *s)
+static sim_status open_mae(struct sim_objective *out, const struct sim_ops *ops, const struct small *s)
 {
-    struct sim_objective o;
-    test_ok(sim_mae_open(&o, ops, &s->vit, &small_config, s->batch, s->hidden, 1));
-    small_shake(o.params, 2);
-    return o;
+    return sim_mae_open(out, ops, &s->vit, &small_config, s->batch, s->hidden, 1);
 }
 
 /* ------------------------------------------------------------------ the table */
@@ -97,17 +94,16 @@ END_TEST
 
 START_TEST(counting_equals_opening)
 {
-    struct sim_ops ops = small_ops();
     struct small s = small_model();
     for (int variant = 0; variant < 2; variant++) {
+        struct small_bench b;
         struct sim_cost cost;
         if (variant) s.vit.drop_path_rate = 0.2, s.vit.init_values = 0.1;
-        struct sim_objective o = open_mae(&ops, &s);
+        small_bench_open(&b, &s, open_mae);
         test_ok(sim_mae_cost(&cost, &s.vit, &small_config, s.batch, s.hidden, 4));
-        ck_assert_mem_eq(&cost, &o.cost, sizeof cost);
-        o.close(&o);
+        ck_assert_mem_eq(&cost, &b.o.cost, sizeof cost);
+        small_bench_close(&b);
     }
-    ops.close(&ops);
 }
 END_TEST
 
@@ -129,12 +125,12 @@ static void see(void *context, const char *name, const sim_act *data, const int6
 }
 
 /* The loss, and a copy of the activation of this name, which the caller frees. */
-static double look(struct sim_objective *o, const struct sim_batch *b, const char *name, struct seen *s)
+static double look(struct small_bench *b, const char *name, struct seen *s)
 {
     struct sim_trace trace = {see, s};
     double loss;
     *s = (struct seen){.name = name};
-    test_ok(small_step(o, b, 0, 0, &trace, &loss));
+    test_ok(small_step(&b->o, b->batch, 0, 0, &trace, &loss));
     ck_assert_ptr_nonnull(s->data);
     return loss;
 }
@@ -142,63 +138,55 @@ static double look(struct sim_objective *o, const struct sim_batch *b, const cha
 /* Other pixels under the mask: the same prediction, another target, another loss. */
 START_TEST(hidden_pixels_reach_the_loss_alone)
 {
-    struct sim_ops ops = small_ops();
     const struct small s = small_model();
-    struct sim_objective o = open_mae(&ops, &s);
-    struct sim_batch *b = small_batch(&s, 0);
+    struct small_bench b;
+    small_bench_open(&b, &s, open_mae);
     const int64_t grid = s.vit.img_size / s.vit.patch_size, side = s.vit.img_size;
     struct seen before, after;
-    const double loss = look(&o, b, "pred", &before);
+    const double loss = look(&b, "pred", &before);
     for (int64_t i = 0; i < s.batch * 3 * side * side; i++) {
         const int64_t image = i / (3 * side * side), y = i / side % side, x = i % side;
         const int64_t l = y / s.vit.patch_size * grid + x / s.vit.patch_size;
-        if (b->mask[image * grid * grid + l]) ((float *)b->view1)[i] += (float)sin((double)i);
+        if (b.batch->mask[image * grid * grid + l]) ((float *)b.batch->view1)[i] += (float)sin((double)i);
     }
-    const double other = look(&o, b, "pred", &after);
+    const double other = look(&b, "pred", &after);
     ck_assert_int_eq(before.count, s.batch * grid * grid * 48);
     ck_assert_mem_eq(before.data, after.data, (size_t)before.count * sizeof(float));
     ck_assert(fabs(loss - other) > 1e-3);
     free(before.data), free(after.data);
-    small_batch_close(b);
-    o.close(&o);
-    ops.close(&ops);
+    small_bench_close(&b);
 }
 END_TEST
 
 /* One view is all it takes; the second and the geometry may be absent. */
 START_TEST(one_view_is_enough)
 {
-    struct sim_ops ops = small_ops();
     const struct small s = small_model();
-    struct sim_objective o = open_mae(&ops, &s);
-    struct sim_batch *b = small_batch(&s, 0), half = *b;
+    struct small_bench b;
+    small_bench_open(&b, &s, open_mae);
+    struct sim_batch half = *b.batch;
     double both, one;
-    test_ok(small_step(&o, b, 0, 0, NULL, &both));
+    test_ok(small_step(&b.o, b.batch, 0, 0, NULL, &both));
     half.view2 = NULL, half.geometry = NULL;
-    test_ok(small_step(&o, &half, 0, 0, NULL, &one));
+    test_ok(small_step(&b.o, &half, 0, 0, NULL, &one));
     ck_assert_double_eq(both, one);
-    small_batch_close(b);
-    o.close(&o);
-    ops.close(&ops);
+    small_bench_close(&b);
 }
 END_TEST
 
 START_TEST(drop_path_is_a_function)
 {
-    struct sim_ops ops = small_ops();
     struct small s = small_model();
+    struct small_bench b;
     s.vit.drop_path_rate = 0.5;
-    struct sim_objective o = open_mae(&ops, &s);
-    struct sim_batch *b = small_batch(&s, 0);
+    small_bench_open(&b, &s, open_mae);
     double first, again, later;
-    test_ok(small_step(&o, b, 0, 0, NULL, &first));
-    test_ok(small_step(&o, b, 0, 1, NULL, &later));
-    test_ok(small_step(&o, b, 0, 0, NULL, &again));
+    test_ok(small_step(&b.o, b.batch, 0, 0, NULL, &first));
+    test_ok(small_step(&b.o, b.batch, 0, 1, NULL, &later));
+    test_ok(small_step(&b.o, b.batch, 0, 0, NULL, &again));
     ck_assert_double_eq(first, again);
     ck_assert_double_ne(first, later);
-    small_batch_close(b);
-    o.close(&o);
-    ops.close(&ops);
+    small_bench_close(&b);
 }
 END_TEST
 
@@ -206,26 +194,25 @@ END_TEST
 
 START_TEST(bad_batches_are_refused)
 {
-    struct sim_ops ops = small_ops();
     const struct small s = small_model();
     struct small other = s;
-    struct sim_objective o = open_mae(&ops, &s);
-    struct sim_batch *b = small_batch(&s, 0), wrong = *b;
+    struct small_bench b;
+    small_bench_open(&b, &s, open_mae);
+    struct sim_batch wrong = *b.batch;
     double loss;
     wrong.size = 3;
-    test_fails(small_step(&o, &wrong, 0, 0, NULL, &loss), "planned for 4");
-    wrong = *b, wrong.view1 = NULL;
-    test_fails(small_step(&o, &wrong, 0, 0, NULL, &loss), "without views");
+    test_fails(small_step(&b.o, &wrong, 0, 0, NULL, &loss), "planned for 4");
+    wrong = *b.batch, wrong.view1 = NULL;
+    test_fails(small_step(&b.o, &wrong, 0, 0, NULL, &loss), "without views");
     other.hidden = s.hidden + 1; /* fewer visible patches than the decoder is planned for */
     struct sim_batch *fewer = small_batch(&other, 0);
-    test_fails(small_step(&o, fewer, 0, 0, NULL, &loss),
+    test_fails(small_step(&b.o, fewer, 0, 0, NULL, &loss),
                "leave 6 patches visible; this model is planned for 7");
     other.hidden = s.hidden - 1;
     struct sim_batch *more = small_batch(&other, 0);
-    test_fails(small_step(&o, more, 0, 0, NULL, &loss), "1 to 7");
-    small_batch_close(b), small_batch_close(fewer), small_batch_close(more);
-    o.close(&o);
-    ops.close(&ops);
+    test_fails(small_step(&b.o, more, 0, 0, NULL, &loss), "1 to 7");
+    small_batch_close(fewer), small_batch_close(more);
+    small_bench_close(&b);
 }
 END_TEST
 

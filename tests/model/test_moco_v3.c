@@ -17,12 +17,9 @@ static struct small small_moco(void)
     return s;
 }
 
-static struct sim_objective open_moco(const struct sim_ops *ops, const struct small *s, int shaken)
+static sim_status open_moco(struct sim_objective *out, const struct sim_ops *ops, const struct small *s)
 {
-    struct sim_objective o;
-    test_ok(sim_moco_v3_open(&o, ops, &s->vit, &small_config, s->batch, 1));
-    if (shaken) small_shake(o.params, 2);
-    return o;
+    return sim_moco_v3_open(out, ops, &s->vit, &small_config, s->batch, 1);
 }
 
 static int is_momentum(const char *name)
@@ -81,7 +78,8 @@ START_TEST(weights_start_as_published)
 {
     struct sim_ops ops = small_ops();
     const struct small s = small_moco(); /* width 24, patches of 48 numbers */
-    struct sim_objective o = open_moco(&ops, &s, 0);
+    struct sim_objective o;
+    test_ok(open_moco(&o, &ops, &s));
     const struct sim_params *p = o.params;
     const struct {
         const char *name;
@@ -127,17 +125,16 @@ END_TEST
 
 START_TEST(counting_equals_opening)
 {
-    struct sim_ops ops = small_ops();
     struct small s = small_moco();
     for (int variant = 0; variant < 2; variant++) {
+        struct small_bench b;
         struct sim_cost cost;
         if (variant) s.vit.init_values = 0.1;
-        struct sim_objective o = open_moco(&ops, &s, 1);
+        small_bench_open(&b, &s, open_moco);
         test_ok(sim_moco_v3_cost(&cost, &s.vit, &small_config, s.batch, 4));
-        ck_assert_mem_eq(&cost, &o.cost, sizeof cost);
-        o.close(&o);
+        ck_assert_mem_eq(&cost, &b.o.cost, sizeof cost);
+        small_bench_close(&b);
     }
-    ops.close(&ops);
 }
 END_TEST
 
@@ -147,19 +144,17 @@ END_TEST
  * the momentum network is the online one here, better than by chance. */
 START_TEST(the_loss_is_symmetric)
 {
-    struct sim_ops ops = small_ops();
     const struct small s = small_moco();
-    struct sim_objective o = open_moco(&ops, &s, 1);
-    struct sim_batch *b = small_batch(&s, 0), other = *b;
+    struct small_bench b;
+    small_bench_open(&b, &s, open_moco);
+    struct sim_batch other = *b.batch;
     double one, exchanged;
-    test_ok(small_step(&o, b, 1, 0, NULL, &one)); /* momentum 1: the keys' network stays */
-    other.view1 = b->view2, other.view2 = b->view1;
-    test_ok(small_step(&o, &other, 1, 0, NULL, &exchanged));
+    test_ok(small_step(&b.o, b.batch, 1, 0, NULL, &one)); /* momentum 1: the keys' network stays */
+    other.view1 = b.batch->view2, other.view2 = b.batch->view1;
+    test_ok(small_step(&b.o, &other, 1, 0, NULL, &exchanged));
     ck_assert_double_eq_tol(one, exchanged, 1e-6 * one);
     ck_assert(one > 0 && isfinite(one));
-    small_batch_close(b);
-    o.close(&o);
-    ops.close(&ops);
+    small_bench_close(&b);
 }
 END_TEST
 
@@ -185,43 +180,39 @@ END_TEST
 /* Each view goes through every BatchNorm by itself. */
 START_TEST(batches_are_counted_by_view)
 {
-    struct sim_ops ops = small_ops();
     const struct small s = small_moco();
-    struct sim_objective o = open_moco(&ops, &s, 1);
-    struct sim_batch *b = small_batch(&s, 0);
+    struct small_bench b;
+    small_bench_open(&b, &s, open_moco);
     double loss;
-    test_ok(small_step(&o, b, 0.99, 0, NULL, &loss));
-    ck_assert_int_eq(o.params->counters, 3 + 3 + 2);
-    for (int i = 0; i < o.params->counters; i++) ck_assert_int_eq(o.params->counter[i].value, 2);
-    small_batch_close(b);
-    o.close(&o);
-    ops.close(&ops);
+    test_ok(small_step(&b.o, b.batch, 0.99, 0, NULL, &loss));
+    ck_assert_int_eq(b.o.params->counters, 3 + 3 + 2);
+    for (int i = 0; i < b.o.params->counters; i++) ck_assert_int_eq(b.o.params->counter[i].value, 2);
+    small_bench_close(&b);
 }
 END_TEST
 
 /* The encoder leaves under timm's names, without its prefix, with its norm. */
 START_TEST(the_encoder_is_timms)
 {
-    struct sim_ops ops = small_ops();
     const struct small s = small_moco();
-    struct sim_objective o = open_moco(&ops, &s, 1);
+    struct small_bench b;
     struct sim_tensors *file;
     char path[600];
+    small_bench_open(&b, &s, open_moco);
     snprintf(path, sizeof path, "%s/encoder.safetensors", test_scratch());
-    test_ok(sim_params_write_encoder(o.params, path, (const char *const[]){"format", "pt", NULL}));
+    test_ok(sim_params_write_encoder(b.o.params, path, (const char *const[]){"format", "pt", NULL}));
     test_ok(sim_tensors_open(&file, path));
     ck_assert_int_eq(sim_tensors_count(file), 4 + 12 * (int)s.vit.depth + 2);
     for (int i = 0; i < sim_tensors_count(file); i++) {
         const struct sim_tensor *t = sim_tensors_at(file, i);
-        const int row = sim_params_find_encoder(o.params, t->name);
+        const int row = sim_params_find_encoder(b.o.params, t->name);
         ck_assert_msg(row >= 0, "%s", t->name);
-        ck_assert_mem_eq(t->data, sim_value(o.params, row), (size_t)t->count * sizeof(float));
+        ck_assert_mem_eq(t->data, sim_value(b.o.params, row), (size_t)t->count * sizeof(float));
     }
     ck_assert_ptr_nonnull(sim_tensors_find(file, "cls_token"));
     ck_assert_ptr_nonnull(sim_tensors_find(file, "norm.bias"));
     sim_tensors_close(file);
-    o.close(&o);
-    ops.close(&ops);
+    small_bench_close(&b);
 }
 END_TEST
 
@@ -229,19 +220,18 @@ END_TEST
 
 START_TEST(what_does_not_fit_is_refused)
 {
-    struct sim_ops ops = small_ops();
     struct small s = small_moco();
-    struct sim_objective o = open_moco(&ops, &s, 1);
-    struct sim_batch *b = small_batch(&s, 0), wrong = *b;
+    struct small_bench b;
+    small_bench_open(&b, &s, open_moco);
+    struct sim_batch wrong = *b.batch;
+    struct sim_objective o;
     struct sim_cost cost;
     double loss;
     wrong.size = 3;
-    test_fails(small_step(&o, &wrong, 0, 0, NULL, &loss), "planned for 4");
-    wrong = *b, wrong.view2 = NULL;
-    test_fails(small_step(&o, &wrong, 0, 0, NULL, &loss), "without views");
-    small_batch_close(b);
-    o.close(&o);
-    test_fails(sim_moco_v3_open(&o, &ops, &s.vit, &small_config, 1, 1),
+    test_fails(small_step(&b.o, &wrong, 0, 0, NULL, &loss), "planned for 4");
+    wrong = *b.batch, wrong.view2 = NULL;
+    test_fails(small_step(&b.o, &wrong, 0, 0, NULL, &loss), "without views");
+    test_fails(sim_moco_v3_open(&o, &b.ops, &s.vit, &small_config, 1, 1),
                "train.batch_size: moco_v3 tells images");
     test_fails(sim_moco_v3_cost(&cost, &s.vit, &small_config, 0, 4), "0 images");
     test_fails(sim_moco_v3_config_check(&small_config, &s.vit, 9), "mask.kind: 9 patches would be hidden");
@@ -249,7 +239,7 @@ START_TEST(what_does_not_fit_is_refused)
     test_fails(sim_moco_v3_cost(&cost, &s.vit, &small_config, 4, 4), "model.drop_path_rate");
     s.vit.drop_path_rate = 0, s.vit.num_heads = 5;
     test_fails(sim_moco_v3_cost(&cost, &s.vit, &small_config, 4, 4), "model.num_heads");
-    ops.close(&ops);
+    small_bench_close(&b);
 }
 END_TEST
 

@@ -90,18 +90,12 @@ static struct small variant(int i)
     return s;
 }
 
-struct bench {
-    struct sim_objective o;
-    const struct sim_batch *batch;
-    float *start; /* the weights to come back to */
-};
-
 /* The loss at start + h direction over the floats of `gradient`.  Momentum 1: the target stays where it is.
  */
-static double loss_at(struct bench *b, const float *direction, double h)
+static double loss_at(struct small_bench *b, const float *start, const float *direction, double h)
 {
     struct sim_params *p = b->o.params;
-    memcpy(p->value, b->start, (size_t)p->value_count * sizeof(float));
+    memcpy(p->value, start, (size_t)p->value_count * sizeof(float));
     for (int i = 0; i < p->count; i++) {
         const struct sim_param *r = &p->row[i];
         for (int64_t k = 0; r->gradient >= 0 && k < r->count; k++)
@@ -114,10 +108,10 @@ static double loss_at(struct bench *b, const float *direction, double h)
 }
 
 /* Fourth order; the largest step reaches 2 h. */
-static double slope_along(struct bench *b, const float *direction, double h)
+static double slope_along(struct small_bench *b, const float *start, const float *direction, double h)
 {
-    return (8 * (loss_at(b, direction, h) - loss_at(b, direction, -h)) -
-            (loss_at(b, direction, 2 * h) - loss_at(b, direction, -2 * h))) /
+    return (8 * (loss_at(b, start, direction, h) - loss_at(b, start, direction, -h)) -
+            (loss_at(b, start, direction, 2 * h) - loss_at(b, start, direction, -2 * h))) /
            (12 * h);
 }
 
@@ -135,14 +129,13 @@ static double dot(const float *a, const float *b, int64_t count)
 START_TEST(gradient_is_the_slope_of_the_loss)
 {
     struct small s = variant(_i);
-    struct sim_ops ops = small_ops();
-    struct bench b = {.o = small_open(&ops, &s, 2), .batch = small_batch(&s, 1)};
+    struct small_bench b;
+    small_bench_open(&b, &s, NULL);
     struct sim_params *p = b.o.params;
     const int64_t n = p->gradient_count;
-    small_shake(p, 3);
-    b.start = malloc((size_t)p->value_count * sizeof(float));
+    float *start = malloc((size_t)p->value_count * sizeof(float)); /* to come back to */
     float *gradient = malloc((size_t)n * sizeof(float)), *direction = malloc((size_t)n * sizeof(float));
-    memcpy(b.start, p->value, (size_t)p->value_count * sizeof(float));
+    memcpy(start, p->value, (size_t)p->value_count * sizeof(float));
     double loss;
     test_ok(small_step(&b.o, b.batch, 1, 3, NULL, &loss));
     memcpy(gradient, p->gradient, (size_t)n * sizeof(float)); /* the padding between tensors is zero */
@@ -150,7 +143,7 @@ START_TEST(gradient_is_the_slope_of_the_loss)
     ck_assert_double_gt(norm, 1e-2);
 
     for (int64_t i = 0; i < n; i++) direction[i] = (float)(gradient[i] / norm);
-    double slope = slope_along(&b, direction, h);
+    double slope = slope_along(&b, start, direction, h);
     ck_assert_msg(fabs(slope - norm) <= 1e-4 * norm, "%s: along the gradient %.9g, finite differences %.9g",
                   s.name, norm, slope);
 
@@ -161,68 +154,60 @@ START_TEST(gradient_is_the_slope_of_the_loss)
         memset(direction, 0, (size_t)n * sizeof(float));
         for (int64_t k = 0; own > 0 && k < r->count; k++)
             direction[r->gradient + k] = (float)(gradient[r->gradient + k] / own);
-        slope = slope_along(&b, direction, h);
+        slope = slope_along(&b, start, direction, h);
         ck_assert_msg(fabs(slope - own) <= 1e-3 * own + ROUNDING / h, "%s: %s: %.9g, finite differences %.9g",
                       s.name, r->name, own, slope);
     }
-    free(b.start), free(gradient), free(direction);
-    small_batch_close((struct sim_batch *)b.batch);
-    b.o.close(&b.o);
-    ops.close(&ops);
+    free(start), free(gradient), free(direction);
+    small_bench_close(&b);
 }
 END_TEST
 
 /* ------------------------------------------------------------------ the update */
 
 struct trial {
-    struct small s;
-    struct sim_ops ops;
-    struct sim_objective o;
+    struct small_bench b;
     struct sim_optimiser optimiser;
     struct sim_train_config c;
-    struct sim_batch *batch;
     float *before; /* every value when the trial was opened */
 };
 
 /* An open model with shaken weights; the caller closes it and does not move it. */
 static void trial_open(struct trial *t, const struct small *s)
 {
-    *t = (struct trial){.s = *s, .c = small_training(s), .batch = small_batch(s, 1), .ops = small_ops()};
-    t->o = small_open(&t->ops, s, 2);
-    small_shake(t->o.params, 3);
-    test_ok(sim_optimiser_open(&t->optimiser, &t->o, &t->c));
-    size_t bytes = (size_t)t->o.params->value_count * sizeof(float);
+    *t = (struct trial){.c = small_training(s)};
+    small_bench_open(&t->b, s, NULL);
+    test_ok(sim_optimiser_open(&t->optimiser, &t->b.o, &t->c));
+    size_t bytes = (size_t)t->b.o.params->value_count * sizeof(float);
     t->before = malloc(bytes);
-    memcpy(t->before, t->o.params->value, bytes);
+    memcpy(t->before, t->b.o.params->value, bytes);
 }
 
 static void trial_close(struct trial *t)
 {
     free(t->before);
-    small_batch_close(t->batch);
     sim_optimiser_close(&t->optimiser);
-    t->o.close(&t->o);
-    t->ops.close(&t->ops);
+    small_bench_close(&t->b);
 }
 
 static struct sim_step_result trial_step(struct trial *t, double lr, double momentum)
 {
     struct sim_step_result result;
-    test_ok(sim_train_step(&t->optimiser, t->batch, lr, momentum, 0, NULL, &result));
+    test_ok(sim_train_step(&t->optimiser, t->b.batch, lr, momentum, 0, NULL, &result));
     return result;
 }
 
 static int unchanged(const struct trial *t, int row)
 {
-    const struct sim_param *r = &t->o.params->row[row];
-    return memcmp(t->before + r->offset, t->o.params->value + r->offset, (size_t)r->count * sizeof(float)) ==
-           0;
+    const struct sim_param *r = &t->b.o.params->row[row];
+    return memcmp(t->before + r->offset, t->b.o.params->value + r->offset,
+                  (size_t)r->count * sizeof(float)) == 0;
 }
 
 /* The first moments after one step are (1 - beta1) times the clipped gradient. */
 static double clipped_share(const struct trial *t)
 {
-    const struct sim_params *p = t->o.params;
+    const struct sim_params *p = t->b.o.params;
     double m = sqrt(dot(p->moment1, p->moment1, p->gradient_count)),
            g = sqrt(dot(p->gradient, p->gradient, p->gradient_count));
     return m / ((1 - t->c.beta1) * g);
@@ -242,7 +227,7 @@ START_TEST(clipping)
         struct sim_step_result r = trial_step(&t, 1e-3, 1);
         ck_assert_double_eq(r.grad_norm, norm); /* reported before clipping */
         ck_assert_double_eq_tol(
-            norm, sqrt(dot(t.o.params->gradient, t.o.params->gradient, t.o.params->gradient_count)),
+            norm, sqrt(dot(t.b.o.params->gradient, t.b.o.params->gradient, t.b.o.params->gradient_count)),
             1e-9 * norm);
         double wanted = clips[i] == 0 || clips[i] > 1 ? 1 : clips[i] * norm / (norm + 1e-6);
         ck_assert_double_eq_tol(clipped_share(&t) / wanted, 1, 1e-6);
@@ -257,7 +242,7 @@ START_TEST(adamw_by_the_book)
     struct trial t;
     struct small s = small_model();
     trial_open(&t, &s);
-    struct sim_params *p = t.o.params;
+    struct sim_params *p = t.b.o.params;
     double *w = calloc((size_t)p->gradient_count, sizeof *w),
            *m = calloc((size_t)p->gradient_count, sizeof *m),
            *v = calloc((size_t)p->gradient_count, sizeof *v);
@@ -301,10 +286,10 @@ START_TEST(decay_touches_decayed_rows_only)
     trial_open(&none, &s), trial_open(&some, &s);
     sim_optimiser_close(&none.optimiser), sim_optimiser_close(&some.optimiser);
     none.c.weight_decay = 0, some.c.weight_decay = 0.5;
-    test_ok(sim_optimiser_open(&none.optimiser, &none.o, &none.c));
-    test_ok(sim_optimiser_open(&some.optimiser, &some.o, &some.c));
+    test_ok(sim_optimiser_open(&none.optimiser, &none.b.o, &none.c));
+    test_ok(sim_optimiser_open(&some.optimiser, &some.b.o, &some.c));
     trial_step(&none, 1e-2, 1), trial_step(&some, 1e-2, 1);
-    const struct sim_params *p = none.o.params, *q = some.o.params;
+    const struct sim_params *p = none.b.o.params, *q = some.b.o.params;
     for (int i = 0; i < p->count; i++) {
         const struct sim_param *r = &p->row[i];
         for (int64_t k = r->offset; k < r->offset + r->count; k++) {
@@ -328,11 +313,11 @@ START_TEST(momentum_follows_the_weights_before_the_step)
     double m = momenta[_i];
     trial_open(&t, &s);
     trial_step(&t, 1e-2, m);
-    for (int i = 0; i < t.o.params->count; i++) {
-        const struct sim_param *r = &t.o.params->row[i];
+    for (int i = 0; i < t.b.o.params->count; i++) {
+        const struct sim_param *r = &t.b.o.params->row[i];
         if (r->partner < 0) continue;
-        const float *own = t.before + r->offset, *online = t.before + t.o.params->row[r->partner].offset,
-                    *now = sim_value(t.o.params, i);
+        const float *own = t.before + r->offset, *online = t.before + t.b.o.params->row[r->partner].offset,
+                    *now = sim_value(t.b.o.params, i);
         for (int64_t k = 0; k < r->count; k++) {
             double wanted = m * (double)own[k] + (1 - m) * (double)online[k];
             if (m == 0 || m == 1)
@@ -349,23 +334,20 @@ END_TEST
 START_TEST(running_statistics_are_each_networks_own)
 {
     struct small s = small_model();
-    struct sim_ops ops = small_ops();
-    struct sim_objective o = small_open(&ops, &s, 2);
-    struct sim_batch *batch = small_batch(&s, 1);
-    const struct sim_params *p = o.params;
+    struct small_bench b;
+    small_bench_open(&b, &s, NULL);
+    const struct sim_params *p = b.o.params;
     int online = sim_params_find(p, "projector_decoder_blocks.0.norm2.bn.running_mean"),
         mm = sim_params_find(p, "mm_projector_decoder_blocks.0.norm2.bn.running_mean");
     for (int k = 0; k < 16; k++) sim_value(p, online)[k] = 1000, sim_value(p, mm)[k] = -1000;
     double loss;
-    test_ok(small_step(&o, batch, 0, 0, NULL, &loss)); /* momentum 0 copies every parameter */
+    test_ok(small_step(&b.o, b.batch, 0, 0, NULL, &loss)); /* momentum 0 copies every parameter */
     for (int k = 0; k < 16; k++) {
         ck_assert_float_eq_tol(sim_value(p, online)[k], 900, 5); /* BN momentum .1, statistics of about 0 */
         ck_assert_float_eq_tol(sim_value(p, mm)[k], -900, 5);
     }
     for (int i = 0; i < p->counters; i++) ck_assert_msg(p->counter[i].value == 1, "%s", p->counter[i].name);
-    small_batch_close(batch);
-    o.close(&o);
-    ops.close(&ops);
+    small_bench_close(&b);
 }
 END_TEST
 
@@ -377,8 +359,8 @@ START_TEST(frozen_rows_stay)
         s.c.train_patch_embed = train_patch_embed;
         trial_open(&t, &s);
         for (int step = 0; step < 3; step++) trial_step(&t, 1e-2, 1);
-        for (int i = 0; i < t.o.params->count; i++) {
-            const struct sim_param *r = &t.o.params->row[i];
+        for (int i = 0; i < t.b.o.params->count; i++) {
+            const struct sim_param *r = &t.b.o.params->row[i];
             int frozen = strstr(r->name, "pos_embed") ||
                          (strncmp(r->name, "mm_", 3) == 0 && !(r->flags & SIM_ROW_BUFFER)) ||
                          (strncmp(r->name, "patch_embed", 11) == 0 && !train_patch_embed);
@@ -397,9 +379,9 @@ START_TEST(bad_batches_are_refused)
     struct small s = small_model();
     struct sim_step_result r;
     trial_open(&t, &s);
-    uint8_t *mask = (uint8_t *)t.batch->mask, whole[4 * 16];
+    uint8_t *mask = (uint8_t *)t.b.batch->mask, whole[4 * 16];
     memcpy(whole, mask, sizeof whole);
-#define REFUSED(word) test_fails(sim_train_step(&t.optimiser, t.batch, 1e-2, 0.5, 0, NULL, &r), word)
+#define REFUSED(word) test_fails(sim_train_step(&t.optimiser, t.b.batch, 1e-2, 0.5, 0, NULL, &r), word)
     for (int i = 0; i < 16; i++)
         if (!mask[2 * 16 + i]) {
             mask[2 * 16 + i] = 1;
@@ -411,11 +393,11 @@ START_TEST(bad_batches_are_refused)
     memset(mask, 0, sizeof whole);
     REFUSED("leaves 16 patches visible; this model is planned for 1 to 7");
     memcpy(mask, whole, sizeof whole);
-    t.batch->size = 3;
+    t.b.batch->size = 3;
     REFUSED("a batch of 3 images for a model planned for 4");
 #undef REFUSED
-    t.batch->size = 4;
-    for (int i = 0; i < t.o.params->count; i++) ck_assert(unchanged(&t, i));
+    t.b.batch->size = 4;
+    for (int i = 0; i < t.b.o.params->count; i++) ck_assert(unchanged(&t, i));
     ck_assert_int_eq(t.optimiser.step, 0);
     trial_step(&t, 1e-2, 0.5);
     trial_close(&t);
@@ -448,13 +430,13 @@ START_TEST(a_loss_that_is_no_number_moves_nothing)
     struct small s = small_model();
     struct sim_step_result r;
     trial_open(&t, &s);
-    ((float *)t.batch->view1)[0] = NAN;
-    t.batch->mask = memset((uint8_t *)t.batch->mask, 0, 64);
-    for (int i = 0; i < 4; i++) memset((uint8_t *)t.batch->mask + 16 * i + 7, 1, 9); /* pixel 0 is seen */
-    ck_assert_int_eq(sim_train_step(&t.optimiser, t.batch, 1e-2, 1, 0, NULL, &r), SIM_ENONFINITE);
+    ((float *)t.b.batch->view1)[0] = NAN;
+    t.b.batch->mask = memset((uint8_t *)t.b.batch->mask, 0, 64);
+    for (int i = 0; i < 4; i++) memset((uint8_t *)t.b.batch->mask + 16 * i + 7, 1, 9); /* pixel 0 is seen */
+    ck_assert_int_eq(sim_train_step(&t.optimiser, t.b.batch, 1e-2, 1, 0, NULL, &r), SIM_ENONFINITE);
     ck_assert_ptr_nonnull(strstr(sim_error_text(), "the loss is"));
-    for (int i = 0; i < t.o.params->count; i++)
-        if (!(t.o.params->row[i].flags & SIM_ROW_BUFFER)) ck_assert(unchanged(&t, i));
+    for (int i = 0; i < t.b.o.params->count; i++)
+        if (!(t.b.o.params->row[i].flags & SIM_ROW_BUFFER)) ck_assert(unchanged(&t, i));
     trial_close(&t);
 }
 END_TEST
