@@ -410,13 +410,13 @@ int sim_archive_split(const char *path, size_t *archive_length)
     return found;
 }
 
-sim_status sim_archive_open(struct sim_images *out, const char *path)
+sim_status sim_archive_list(struct sim_catalogue *c, const char *path, char **prefix)
 {
     size_t n;
-    memset(out, 0, sizeof *out);
+    *prefix = NULL;
     if (!sim_archive_split(path, &n))
         return sim_fail(SIM_EIO, "no archive at %s (the form is ARCHIVE or ARCHIVE:FOLDER)", path);
-    char *file = strndup(path, n), *prefix = NULL;
+    char *file = strndup(path, n);
     struct reader r = {.path = file, .folder = strdup(path[n] ? path + n + 1 : "")};
     r.most_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2;
     sim_status status = SIM_OK;
@@ -429,11 +429,25 @@ sim_status sim_archive_open(struct sim_images *out, const char *path)
         sim_progress_finish(&r.progress);
     }
     if (status == SIM_OK && !r.found && *r.folder) status = missing_folder(&r);
-    if (status == SIM_OK && asprintf(&prefix, "%s: %s%s", file, r.folder, *r.folder ? "/" : "") < 0)
+    if (status == SIM_OK && asprintf(prefix, "%s: %s%s", file, r.folder, *r.folder ? "/" : "") < 0) {
+        *prefix = NULL;
         status = sim_fail(SIM_ENOMEM, "no memory for the path %s", path);
-    if (status == SIM_OK) status = sim_catalogue_images(out, &r.catalogue, path, prefix);
+    }
+    *c = r.catalogue;
+    memset(&r.catalogue, 0, sizeof r.catalogue);
     close_reader(&r);
-    free(prefix);
     free(file);
+    return status;
+}
+
+sim_status sim_archive_open(struct sim_images *out, const char *path)
+{
+    struct sim_catalogue c = {0};
+    char *prefix;
+    memset(out, 0, sizeof *out);
+    sim_status status = sim_archive_list(&c, path, &prefix);
+    if (status == SIM_OK) status = sim_catalogue_images(out, &c, path, prefix);
+    sim_catalogue_close(&c);
+    free(prefix);
     return status;
 }

@@ -184,7 +184,7 @@ static sim_status check_depth(const struct sim_catalogue *c, const char *where)
         where, c->classes[0], n, path);
 }
 
-static sim_status take_hash(struct sim_catalogue *c)
+sim_status sim_catalogue_take_hash(struct sim_catalogue *c)
 {
     XXH64_state_t *state = XXH64_createState();
     if (!state) return sim_fail(SIM_ENOMEM, "no memory to hash a list of images");
@@ -211,7 +211,7 @@ sim_status sim_catalogue_finish(struct sim_catalogue *c, const char *where)
     SIM_TRY(gather_classes(c));
     SIM_TRY(give_labels(c, where));
     SIM_TRY(check_depth(c, where));
-    SIM_TRY(take_hash(c));
+    SIM_TRY(sim_catalogue_take_hash(c));
     if (c->left_out)
         sim_log(
             "%s: %ld files are no JPEG or PNG images in a class folder and are left out (the first is %s)",

@@ -12,6 +12,7 @@ struct sim_member {
     char *path;    /* owned; CLASS/.../FILE */
     uint8_t *data; /* owned; the file's bytes, NULL where they stay on disk */
     uint64_t size_bytes;
+    uint64_t at; /* where the bytes begin, for those who keep them neither here nor in a file of that name */
     int64_t order; /* of arrival: among equal paths the last wins, as when tar unpacks */
     int32_t label; /* after sim_catalogue_finish */
 };
@@ -44,7 +45,14 @@ const struct sim_member *sim_catalogue_find(const struct sim_catalogue *c, const
  * or one single class that holds nothing but folders (the path stops too early) are errors that begin with
  * `where`. */
 sim_status sim_catalogue_finish(struct sim_catalogue *c, const char *where);
+/* Takes the hash again, for sizes that have become others since. */
+sim_status sim_catalogue_take_hash(struct sim_catalogue *c);
 void sim_catalogue_close(struct sim_catalogue *c); /* zeroed struct is legal */
+
+/* What a folder or an archive holds, not finished yet, and what stands before a path to make it an image's
+ * name (the caller frees).  Both are the caller's to close and free after a failure too. */
+sim_status sim_folder_list(struct sim_catalogue *c, const char *path, char **prefix);
+sim_status sim_archive_list(struct sim_catalogue *c, const char *path, char **prefix);
 
 /* Finishes `c` and moves it into a set of images, leaving it empty; on failure it stays the caller's to
  * close. An image is called prefix + path; those without bytes in memory are files of that name. */

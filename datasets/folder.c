@@ -110,23 +110,32 @@ static sim_status scan(struct walk *w, const char *relative, int depth)
     return status;
 }
 
-sim_status sim_folder_open(struct sim_images *out, const char *path)
+sim_status sim_folder_list(struct sim_catalogue *c, const char *path, char **prefix)
 {
-    memset(out, 0, sizeof *out);
-    char *root = strdup(path), *prefix = NULL;
-    if (!root || asprintf(&prefix, "%s/", path) < 0) {
+    char *root = strdup(path);
+    *prefix = NULL;
+    for (size_t n = root ? strlen(root) : 0; n > 1 && root[n - 1] == '/'; n--) root[n - 1] = 0;
+    if (!root || asprintf(prefix, "%s/", root) < 0) {
         free(root);
         return sim_fail(SIM_ENOMEM, "no memory for a path");
     }
-    for (size_t n = strlen(root); n > 1 && root[n - 1] == '/'; n--) root[n - 1] = 0;
-    snprintf(prefix, strlen(path) + 2, "%s/", root);
     struct walk w = {.root = root};
     struct stat s;
     sim_status status = stat(root, &s) == 0 ? step_into(&w, root, &s, 0) : SIM_OK; /* else scan says why */
     if (status == SIM_OK) status = scan(&w, "", 0);
-    if (status == SIM_OK) status = sim_catalogue_images(out, &w.catalogue, root, prefix);
-    sim_catalogue_close(&w.catalogue);
-    free(prefix);
+    *c = w.catalogue;
     free(root);
+    return status;
+}
+
+sim_status sim_folder_open(struct sim_images *out, const char *path)
+{
+    struct sim_catalogue c = {0};
+    char *prefix;
+    memset(out, 0, sizeof *out);
+    sim_status status = sim_folder_list(&c, path, &prefix);
+    if (status == SIM_OK) status = sim_catalogue_images(out, &c, path, prefix);
+    sim_catalogue_close(&c);
+    free(prefix);
     return status;
 }

@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "archive_images.h"
+#include "pack.h"
 #include "rng.h"
 
 void sim_images_close(struct sim_images *s)
@@ -154,6 +155,7 @@ static sim_status limit_to(struct sim_images *set, enum sim_split split, uint64_
                                .class_name = subset_class_name,
                                .close = subset_close};
     XXH64_hash_t seed_hash = XXH64(s->whole.manifest_hash, strlen(s->whole.manifest_hash), 0);
+    memcpy(set->pack_hash, s->whole.pack_hash, sizeof set->pack_hash);
     snprintf(set->manifest_hash, sizeof set->manifest_hash, "%016llx",
              (unsigned long long)XXH64(index, (size_t)limit * sizeof *index, seed_hash));
     return SIM_OK;
@@ -166,10 +168,12 @@ sim_status sim_images_open_path(struct sim_images *out, const char *path, const 
     struct stat s;
     size_t n;
     if (!*path)
-        return sim_fail(SIM_EINVAL, "%s is empty: name a folder of CLASS/IMAGE, or ARCHIVE[:FOLDER]", key);
+        return sim_fail(SIM_EINVAL, "%s is empty: name a folder of CLASS/IMAGE, ARCHIVE[:FOLDER] or a pack",
+                        key);
     if (stat(path, &s) == 0 && S_ISDIR(s.st_mode)) return sim_folder_open(out, path);
+    if (sim_pack_is(path)) return sim_pack_open(out, path);
     if (sim_archive_split(path, &n)) return sim_archive_open(out, path);
-    return sim_fail(SIM_EIO, "%s: there is no folder and no archive at %s", key, path);
+    return sim_fail(SIM_EIO, "%s: there is no folder, no archive and no pack at %s", key, path);
 }
 
 sim_status sim_images_open(struct sim_images *out, const struct sim_data_config *c, enum sim_split split,

@@ -1,5 +1,5 @@
-/* A set of labelled source images, by index: procedural, image folder, tar archive.  The loader (loader.h)
- * and the `views` command draw from it.  read() is safe from several threads at once. */
+/* A set of labelled source images, by index: procedural, image folder, tar archive, pack.  The loader
+ * (loader.h) and the `views` command draw from it.  read() is safe from several threads at once. */
 #ifndef SIM_IMAGES_H
 #define SIM_IMAGES_H
 
@@ -14,6 +14,7 @@ struct sim_images {
     int classes;
     char manifest_hash[17]; /* XXH64 over sorted names, labels and sizes (or over the generator's parameters)
                              */
+    char pack_hash[17];     /* of a packed set: covers every byte of it (pack.h); "" of others */
     /* Decodes image i (0 .. count-1); the caller closes *out.  A damaged image is SIM_EFORMAT naming it. */
     sim_status (*read)(void *self, int64_t i, struct sim_image *out);
     /* The same into the memory of *im, an open or zeroed image, where that suffices; after a failure *im is
@@ -39,7 +40,7 @@ sim_status sim_images_read_into(const struct sim_images *s, int64_t i, struct si
 sim_status sim_images_agree(const struct sim_images *train, const struct sim_images *val);
 
 /* The parts it chooses from. */
-/* A folder or an archive at `path`; key: what names it in errors. */
+/* A folder, an archive or a pack at `path`; key: what names it in errors. */
 sim_status sim_images_open_path(struct sim_images *out, const char *path, const char *key);
 sim_status sim_procedural_open(struct sim_images *out, const struct sim_data_config *c, enum sim_split split);
 sim_status sim_folder_open(struct sim_images *out, const char *path); /* directory CLASS/IMAGE */

@@ -11,7 +11,7 @@ struct sim_command {
 };
 
 extern const struct sim_command sim_command_run, sim_command_plan, sim_command_config, sim_command_verify,
-    sim_command_image, sim_command_corrupt, sim_command_views, sim_command_status;
+    sim_command_image, sim_command_corrupt, sim_command_views, sim_command_status, sim_command_data;
 
 /* Prints "siameseim NAME: sentence" from the thread's error text and returns 1. */
 int sim_command_failed(const char *name);
