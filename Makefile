@@ -188,14 +188,15 @@ $(O)/version: FORCE # rewritten, and so newer, only when the version is another
 FORCE:
 
 # Pillow is compiled without fused multiply-add; to equal its bytes, pixels round after every product too.
-$(O)/core/ops/cpu/pixels%.o: BASE += -ffp-contract=off
+$(O)/core/ops/cpu/pixels%.o $(O)/core/ops/cpu/isa/pixels%.v3.o $(O)/core/ops/cpu/isa/pixels%.v4.o: BASE += -ffp-contract=off
+$(O)/core/ops/cpu/isa/pixels%.v4.o: WIDER := -mavx512vnni
 
 $(O)/core/ops/cpu/isa/%.v3.o: core/ops/cpu/isa/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(BASE) -DSIM_ISA=v3 -Icore/base -Icore/ops -MMD -MP -c -o $@ $<
 $(O)/core/ops/cpu/isa/%.v4.o: core/ops/cpu/isa/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(BASE) -march=x86-64-v4 -mprefer-vector-width=512 -DSIM_ISA=v4 -Icore/base -Icore/ops -MMD -MP -c -o $@ $<
+	$(CC) $(CFLAGS) $(BASE) -march=x86-64-v4 -mprefer-vector-width=512 $(WIDER) -DSIM_ISA=v4 -Icore/base -Icore/ops -MMD -MP -c -o $@ $<
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(BASE) $(CPPFLAGS) $(INCLUDES) -MMD -MP -c -o $@ $<
@@ -231,6 +232,8 @@ $(SUPPORT): $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
 $(O)/tests/support/%.o: INCLUDES = $(call includes,core/base tests/support)
 $(O)/tests/support/recipe.o: INCLUDES = $(call includes,$(SEES_datasets) tests/support)
 .PRECIOUS: $(O)/%.o
+# It makes single pixels itself, as they are made (core/ops/pixel_math.h).
+$(O)/tests/ops/test_pixel_kernels.o: BASE += -ffp-contract=off
 
 # Hostile input that is kept: every fuzz target (make fuzz) over its seeds and tests/fuzz/corpus/NAME.
 FUZZERS   := yaml safetensors image archive records csv
@@ -402,14 +405,19 @@ sanitize:
 # $(O)/fuzz/corpus and is used again; an input that breaks something is kept as $(O)/fuzz/NAME-*, and running the
 # fuzzer on it repeats the failure (tests/fuzz/README.md).
 FUZZ_SECONDS ?= 60
-FUZZ_ROOMS := $(wildcard core/base/*.c datasets/*.c core/ops/cpu/pixels_*.c results/*.c) tests/fuzz/seeds.c
+FUZZ_ROOMS := $(wildcard core/base/*.c datasets/*.c core/ops/cpu/pixels_*.c results/*.c) core/ops/cpu/isa.c tests/fuzz/seeds.c
+FUZZ_ISA   := $(wildcard core/ops/cpu/isa/pixels_*.c)
 FUZZ_FLAGS := -O1 -g -std=c11 -D_GNU_SOURCE -march=x86-64-v3 -fno-sanitize-recover=all
+fuzz_compile = @mkdir -p $(@D); clang $(FUZZ_FLAGS) $(1) -fsanitize=fuzzer-no-link,address,undefined \
+               $(call includes,$(SEES_fuzz) tests/fuzz) -MMD -MP -c -o $@ $<
+$(O)/fuzz/%.v3.o: %.c
+	$(call fuzz_compile,-DSIM_ISA=v3)
+$(O)/fuzz/%.v4.o: %.c
+	$(call fuzz_compile,-march=x86-64-v4 -mavx512vnni -DSIM_ISA=v4)
 $(O)/fuzz/%.o: %.c
-	@mkdir -p $(@D)
-	clang $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,address,undefined \
-	  $(call includes,$(SEES_fuzz) tests/fuzz) -MMD -MP -c -o $@ $<
+	$(call fuzz_compile)
 .PRECIOUS: $(O)/fuzz/%.o
-$(O)/fuzz/rooms.a: $(FUZZ_ROOMS:%.c=$(O)/fuzz/%.o)
+$(O)/fuzz/rooms.a: $(FUZZ_ROOMS:%.c=$(O)/fuzz/%.o) $(FUZZ_ISA:%.c=$(O)/fuzz/%.v3.o) $(FUZZ_ISA:%.c=$(O)/fuzz/%.v4.o)
 	@rm -f $@; ar rcs $@ $^
 $(O)/fuzz/fuzz_%: $(O)/fuzz/tests/fuzz/fuzz_%.o $(O)/fuzz/rooms.a
 	clang -fsanitize=fuzzer,address,undefined -o $@ $^ -lyaml -ljansson -lxxhash -ljpeg -lspng -lz -larchive -lpthread -lm

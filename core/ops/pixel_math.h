@@ -125,13 +125,23 @@ SIM_PIXEL uint8_t sim_solarized(uint8_t v, int threshold)
     return v < threshold ? v : (uint8_t)(255 - v);
 }
 
-/* torchvision divides by 255, subtracts the mean and divides by the deviation, each rounded.  Channel 0 is
- * red. */
+/* Channel 0 is red. */
+SIM_PIXEL float sim_normalize_mean(int channel, enum sim_normalize by)
+{
+    const float mean[3] = {0.485f, 0.456f, 0.406f};
+    return by == SIM_NORMALIZE_HALF ? 0.5f : mean[channel];
+}
+
+SIM_PIXEL float sim_normalize_deviation(int channel, enum sim_normalize by)
+{
+    const float deviation[3] = {0.229f, 0.224f, 0.225f};
+    return by == SIM_NORMALIZE_HALF ? 0.5f : deviation[channel];
+}
+
+/* torchvision divides by 255, subtracts the mean and divides by the deviation, each rounded. */
 SIM_PIXEL float sim_normalized(int v, int channel, enum sim_normalize by)
 {
-    const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
-    if (by == SIM_NORMALIZE_HALF) return ((float)v / 255.0f - 0.5f) / 0.5f;
-    return ((float)v / 255.0f - mean[channel]) / deviation[channel];
+    return ((float)v / 255.0f - sim_normalize_mean(channel, by)) / sim_normalize_deviation(channel, by);
 }
 
 /* ---------------------------------------------------------------- hue
@@ -163,10 +173,15 @@ SIM_PIXEL void sim_hue_of(int r, int g, int b, uint8_t *hue, uint8_t *saturation
     int whole = red ? (b <= g ? 1 : -1) : green ? (r <= b ? 3 : 1) : (r <= g ? 3 : 5);
     int minus = red ? b <= g : green ? r <= b : r > g;
     float sixths = (float)whole + (minus ? -middle : middle);
-    double turn = (double)sixths * (1 / 6.0) + 1.0;
-    turn = turn >= 1.0 ? turn - 1.0 : turn;
-    *hue =
-        (uint8_t)(int)((double)(float)turn * 255.0); /* of a grey pixel: anything, as its saturation is 0 */
+    /* Pillow divides by 6 and takes the whole turn off in double, then rounds to float32: for what can come
+     * here, what these give.  255 times that is truncated in double; here a product that was rounded up is
+     * found out. */
+    const float sixth = 1.0f / 6.0f;
+    float share = sixths * sixth;
+    float turn = sixths < 0 ? fmaf(sixths, sixth, 1.0f) : fmaf(fmaf(-6.0f, share, sixths), sixth, share);
+    int steps = (int)(turn * 255.0f);
+    *hue = (uint8_t)(steps -
+                     (fmaf(turn, 255.0f, (float)-steps) < 0)); /* of a grey pixel anything: saturation 0 */
     *saturation = (uint8_t)(int)((float)range / (float)sim_larger(most, 1) * 255.0f);
 }
 

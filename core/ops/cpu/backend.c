@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "isa.h"
 
 void sim_cpu_fail(struct sim_cpu *c, sim_status code, const char *sentence)
 {
@@ -82,19 +83,14 @@ sim_status sim_ops_cpu_open(struct sim_ops *out, const struct sim_device_options
     if (precision != SIM_PRECISION_AUTO && precision != SIM_PRECISION_FP32)
         return sim_fail(SIM_EINVAL,
                         "the CPU computes in fp32 only; compute.precision must be fp32 or auto here");
-    __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+    if (!sim_cpu_has_v3())
         return sim_fail(SIM_EINVAL, "this processor lacks AVX2 and FMA, which the CPU backend is built for");
     struct sim_cpu *c = sim_calloc_aligned(1, sizeof *c);
     if (!c) return sim_fail(SIM_ENOMEM, "no memory for the CPU backend");
-    const char *wish = getenv("SIM_ISA");
-    int narrow = wish && strcmp(wish, "avx2") == 0;
-    if (narrow)
+    if (sim_cpu_kept_narrow())
         dnnl_set_max_cpu_isa(
             dnnl_cpu_isa_avx2); /* heeded where oneDNN has not yet been used in this process */
-    if (!narrow && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512cd")) {
+    if (sim_cpu_has_v4()) {
         c->k.isa = "avx512";
         sim_kernels_tiles_v4(&c->k);
         sim_kernels_norms_v4(&c->k);

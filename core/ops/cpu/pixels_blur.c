@@ -11,6 +11,7 @@
 
 #include "arena.h"
 #include "pixel_math.h"
+#include "pixels_scratch.h"
 
 enum {
     PASSES = 3,
@@ -134,7 +135,7 @@ sim_status sim_pixels_blur(uint8_t *rgb, int w, int h, double sigma)
     sim_arena_measure(&arena);
     line_take(&row, &arena, row_bytes, 3, b.radius);
     line_take(&strip, &arena, strip_bytes, STRIP, b.radius);
-    SIM_TRY(sim_arena_open(&arena, &sim_host_memory, arena.used_bytes));
+    SIM_TRY(sim_arena_open(&arena, &sim_pixels_scratch, arena.used_bytes));
     line_take(&row, &arena, row_bytes, 3, b.radius);
     line_take(&strip, &arena, strip_bytes, STRIP, b.radius);
 

@@ -1,11 +1,10 @@
-/* 8-bit images: memory, and the operations that move or map single bytes. */
+/* 8-bit images: memory, and mirroring. */
 #include "pixels.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "arena.h"
-#include "pixel_math.h"
 
 sim_status sim_image_open(struct sim_image *out, int width, int height)
 {
@@ -44,22 +43,5 @@ void sim_pixels_hflip(uint8_t *rgb, int w, int h)
             memcpy(a, b, 3);
             memcpy(b, keep, 3);
         }
-    }
-}
-
-/* A byte has 256 values, so the divisions are made once per value; the tables cost as much as some 300
- * pixels. */
-void sim_pixels_normalize(const uint8_t *rgb, int w, int h, enum sim_normalize by, float *out)
-{
-    float table[3][256];
-    for (int c = 0; c < 3; c++) {
-        for (int v = 0; v < 256; v++) table[c][v] = sim_normalized(v, c, by);
-    }
-    size_t n = (size_t)w * (size_t)h;
-    float *red = out, *green = out + n, *blue = out + 2 * n;
-    for (size_t i = 0; i < n; i++) {
-        red[i] = table[0][rgb[3 * i]];
-        green[i] = table[1][rgb[3 * i + 1]];
-        blue[i] = table[2][rgb[3 * i + 2]];
     }
 }
