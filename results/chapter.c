@@ -151,6 +151,10 @@ static sim_status put_latex(FILE *to, const void *book)
         fputs("\n% ", to);
         sim_text_plain(to, c->e->title, LINE_CHARACTERS);
         fputc('\n', to);
+        if (c->comparison.method_count) {
+            SIM_TRY(put_grid(to, sim_comparison_grid(&g, &c->comparison, i), &g, sim_grid_latex));
+            fputc('\n', to);
+        }
         SIM_TRY(put_grid(to, sim_table_scores(&g, c->e, i), &g, sim_grid_latex));
         if (c->claims.count) {
             fputc('\n', to);

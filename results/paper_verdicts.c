@@ -302,11 +302,12 @@ const char *sim_judged_name(const struct sim_judged *j)
 const char *sim_paper_verdicts_legend(void)
 {
     return "Every claim is judged by our records alone, as the claims of studies are: differences in "
-           "points, paired by seed, with their 95 % intervals. A claim of several parts is supported where "
-           "each is, and contradicted where one is; p is corrected (Holm) for all parts together. A gain is "
-           "the lead over the best rival of each column, averaged, less the same elsewhere. What was not run "
-           "is named; a verdict beside it covers the rest alone. Its own numbers: the paper's cells, and the "
-           "least of their differences.";
+           "points, paired by seed, with their 95 % intervals. Columns go by the paper's names (IN FT); the "
+           "images are those of this experiment. A claim of several parts is supported where each is, and "
+           "contradicted where one is; p is corrected (Holm) for all parts together. A gain is the lead over "
+           "the best rival of each column, averaged, less the same elsewhere. What was not run is named; a "
+           "verdict beside it covers the rest alone. Its own numbers: the paper's cells, and the least of "
+           "their differences.";
 }
 
 void sim_paper_verdicts_sum(const struct sim_paper_verdicts *v, char *out, int size)
@@ -340,7 +341,7 @@ static void put_claim(struct sim_grid *g, int row, const struct sim_paper_verdic
     else
         sim_grid_put(g, row, RESULT, "not run");
     sim_grid_put(g, row, PAPER, "%s", sim_paper_verdict_text(theirs));
-    if (isfinite(margin)) sim_grid_note(g, row, PAPER, "margin %+.2f points", margin);
+    if (isfinite(margin)) sim_grid_note(g, row, PAPER, "margin %+.2f", margin);
     sim_grid_put(g, row, ON, "%s", j->count ? j->on : "–");
     if (*j->missing) sim_grid_note(g, row, ON, "%s", j->missing);
 }

@@ -132,6 +132,7 @@ void sim_text_latex(FILE *to, const char *text)
                                         {"|", "\\textbar{}"},
                                         {"\"", "\\textquotedbl{}"},
                                         {"±", "$\\pm$"},
+                                        {"×", "$\\times$"},
                                         {"–", "--"},
                                         {"…", "\\dots{}"},
                                         {NULL, NULL}};

@@ -21,7 +21,8 @@ void sim_text_markdown(FILE *to, const char *text);
 void sim_text_gnuplot(FILE *to, const char *text, int most);
 /* The same for HTML, text and attribute values alike. */
 void sim_text_html(FILE *to, const char *text);
-/* The same for LaTeX with UTF-8 input; the signs that our tables use (plus-minus, dash) become commands. */
+/* The same for LaTeX with UTF-8 input; the signs that our tables use (plus-minus, times, dash) become
+ * commands. */
 void sim_text_latex(FILE *to, const char *text);
 /* A CSV field (RFC 4180): in quotes where it must be; control characters become spaces. */
 void sim_text_csv(FILE *to, const char *text);

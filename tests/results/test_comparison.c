@@ -369,7 +369,8 @@ START_TEST(page_opens_with_it)
     snprintf(folder, sizeof folder, "%s", test_scratch());
     test_ok(sim_results_report_beside(&path, 1, folder, NULL, test_path("../paper"), NULL));
     char *page = contents(folder, "index.html"), *table = contents(folder, "tables/main.md"),
-         *csv = contents(folder, "comparison.csv"), *claims = contents(folder, "claims.csv");
+         *csv = contents(folder, "comparison.csv"), *claims = contents(folder, "claims.csv"),
+         *tex = contents(folder, "table.tex");
     expect(page, "The methods beside each other: &lt;rivals&gt;");
     ck_assert(strstr(page, "The methods beside") < strstr(page, "id=\"e0\""));
     expect(page, "<small>paper 78.0</small>");
@@ -386,7 +387,9 @@ START_TEST(page_opens_with_it)
     free(page);
     free(table);
     free(csv);
+    expect(tex, "MAE & 4 & 4 TFLOP (64000 $\\times$ 0.0625) & ");
     free(claims);
+    free(tex);
     snprintf(folder, sizeof folder, "%s", test_scratch());
     test_ok(sim_results_report(&path, 1, folder, NULL, NULL)); /* without the paper: our columns alone */
     page = contents(folder, "index.html");
