@@ -231,6 +231,11 @@ $(SUPPORT): $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
 	@ar rcs $@ $^
 $(O)/tests/support/%.o: INCLUDES = $(call includes,core/base tests/support)
 $(O)/tests/support/recipe.o: INCLUDES = $(call includes,$(SEES_datasets) tests/support)
+# The faults of tests/support/faults.h for programs that know nothing of them.
+FAULTS := $(O)/tests/libfaults.so
+$(FAULTS): tests/support/faults.c tests/support/faults.h
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -std=c11 -D_GNU_SOURCE $(WARN) -fPIC -shared -o $@ $<
 .PRECIOUS: $(O)/%.o
 # It makes single pixels itself, as they are made (core/ops/pixel_math.h).
 $(O)/tests/ops/test_pixel_kernels.o: BASE += -ffp-contract=off
@@ -325,7 +330,8 @@ help:
 	  'make              build $(TOOL)' \
 	  'make quickstart   install what is missing, build, pre-train and score four small encoders, show table and plots' \
 	  'make test         install what is missing, build, run every test' \
-	  'make kills        a sweep killed 20 times ends in the records of one left alone (KILLS=20, KILLS_SEED=0)' \
+	  'make kills        a run struck at its every write, and a sweep killed 20 times, end as those left alone' \
+  '                  (FAULTS_EVERY=1, KILLS=20, KILLS_SEED=0)' \
 	  'make regress      repeat the reference experiment and say what moved since (minutes; TIME_BAND=0: on a busy machine)' \
 	  'make regress-reference  make that reference anew, where results changed on purpose' \
 	  'make sanitize     the same tests under AddressSanitizer and UBSan' \
@@ -363,15 +369,17 @@ quickstart: deps
 
 test: deps
 	@$(MAKE) --no-print-directory $(JOBS) tests-built
-	SIM_TOOL=$(TOOL) SIM_TOOL_SHIM=$(TOOL_SHIM) SIM_PEERS_PYTHON=$(O)/peers/bin/python tests/run $(TEST_BINS)
+	SIM_TOOL=$(TOOL) SIM_TOOL_SHIM=$(TOOL_SHIM) SIM_FAULTS=$(FAULTS) SIM_PEERS_PYTHON=$(O)/peers/bin/python tests/run $(TEST_BINS)
 .PHONY: tests-built
-tests-built: $(TOOL) $(TOOL_SHIM) $(TEST_BINS)
+tests-built: $(TOOL) $(TOOL_SHIM) $(FAULTS) $(TEST_BINS)
 
-# `make test` makes four kills.
-KILLS      ?= 20
-KILLS_SEED ?= 0
+# `make test` makes four kills, and takes a fault at every 41st call.
+KILLS        ?= 20
+KILLS_SEED   ?= 0
+FAULTS_EVERY ?= 1
 kills: deps
-	@$(MAKE) --no-print-directory $(JOBS) $(TOOL) $(O)/tests/driver/test_sweep_kills
+	@$(MAKE) --no-print-directory $(JOBS) $(TOOL) $(FAULTS) $(O)/tests/driver/test_sweep_kills $(O)/tests/driver/test_faults
+	SIM_TOOL=$(TOOL) SIM_TESTS=tests SIM_FAULTS=$(FAULTS) SIM_FAULTS_EVERY=$(FAULTS_EVERY) $(O)/tests/driver/test_faults
 	SIM_TOOL=$(TOOL) SIM_TESTS=tests SIM_KILLS=$(KILLS) SIM_KILLS_SEED=$(KILLS_SEED) $(O)/tests/driver/test_sweep_kills
 
 # ------------------------------------------------------------------ regression

@@ -290,6 +290,12 @@ static const uint8_t *loader_damaged(void *self)
     return ((struct loader *)self)->seen_damaged;
 }
 
+static void loader_name(void *self, int64_t i, char *name, int size)
+{
+    const struct sim_images *set = ((struct loader *)self)->config.images;
+    set->name(set->self, i, name, size);
+}
+
 static int64_t loader_skipped(void *self)
 {
     return ((struct loader *)self)->skipped;
@@ -432,6 +438,7 @@ sim_status sim_loader_open(struct sim_source *out, const struct sim_loader_confi
                                .next = loader_next,
                                .skipped = loader_skipped,
                                .damaged = loader_damaged,
+                               .name = loader_name,
                                .close = loader_close};
     return SIM_OK;
 }

@@ -23,7 +23,8 @@ static const char help[] =
     "what came out.\n"
     "\n"
     "  --out DIR         gets records.jsonl, table.md, plots, and for every run NAME/ with config.yaml,\n"
-    "                    encoder.safetensors, checkpoint.safetensors and the curves; with several seeds the\n"
+    "                    encoder.safetensors, checkpoint-STEP.safetensors and the curves; with several seeds "
+    "the\n"
     "                    folders are NAME-sSEED\n"
     "  --scale SCALE     mini, small or paper, where the files have scales (default: each file's first)\n"
     "  --run NAME        only this run; may be repeated; NAME-sSEED picks one seed\n"
@@ -36,16 +37,22 @@ static const char help[] =
     "  --resume          skip runs that are recorded, continue those that were cut off: the default\n"
     "  --fresh           start every run again, over what stands in DIR\n"
     "  --quiet           no progress, no table: only errors\n"
-    "  --jobs N          up to N runs side by side, as far as there are cores and memory; the cores are divided\n"
-    "                    among them, unless --threads says what each gets; with --device cuda:K the N devices\n"
+    "  --jobs N          up to N runs side by side, as far as there are cores and memory; the cores are "
+    "divided\n"
+    "                    among them, unless --threads says what each gets; with --device cuda:K the N "
+    "devices\n"
     "                    from K on; each run writes NAME/log.txt\n"
     "  --memory MIB      with --jobs: what all may take together (default: what is free)\n"
-    "  --launcher slurm  hand the runs that are not recorded yet to Slurm, as a job array: DIR/slurm/sweep.sh,\n"
-    "                    sized from the configurations, saved and queued again when its time is up; --jobs N: at\n"
+    "  --launcher slurm  hand the runs that are not recorded yet to Slurm, as a job array: "
+    "DIR/slurm/sweep.sh,\n"
+    "                    sized from the configurations, saved and queued again when its time is up; --jobs "
+    "N: at\n"
     "                    most N at a time; --threads: cores of each (default 4)\n"
     "  --dry-run         with --launcher: only write that file\n"
-    "  --sbatch WORD     with --launcher: a word for sbatch, such as --sbatch=--partition=long; may be repeated\n"
-    "  --gflops X        with --launcher: the nodes' matrix rate, from which the time limit follows (default: measured\n"
+    "  --sbatch WORD     with --launcher: a word for sbatch, such as --sbatch=--partition=long; may be "
+    "repeated\n"
+    "  --gflops X        with --launcher: the nodes' matrix rate, from which the time limit follows "
+    "(default: measured\n"
     "                    here, on as many threads; needed for a GPU)\n"
     "\n"
     "Several processes train together, one per device or share of the cores, when they are started by mpirun "
@@ -58,12 +65,18 @@ static const char help[] =
     "ends\n"
     "the others; one that does not come for SIM_RANKS_TIMEOUT_S seconds (600) counts as gone.\n"
     "\n"
-    "Ctrl-C stops after the current step with a checkpoint, a second one at once; the same command goes on\n"
+    "Ctrl-C, SIGTERM and SIGUSR1 stop after the current step with a checkpoint, or after the current batch "
+    "of a score,\n"
+    "which is begun again; a second Ctrl-C or SIGTERM at once; the same command goes on\n"
     "from there and ends with the same bytes.  A run that fails is recorded as failed with its reason, the\n"
-    "others go on, and the next start tries it again; one that diverged would do so again, and is not.  Several\n"
-    "such commands may work on one DIR, also from several machines: no run is made twice.  siameseim status DIR\n"
+    "others go on, and the next start tries it again; one that diverged would do so again, and is not.  "
+    "Several\n"
+    "such commands may work on one DIR, also from several machines: no run is made twice.  siameseim status "
+    "DIR\n"
     "looks on.  Exit status: 0 all runs are recorded, 1 a run failed or diverged or the report could not be\n"
-    "written, 3 other processes are still at some runs, 130 interrupted.\n"
+    "written, 3 other processes are still at some runs, 75 stopped by SIGTERM or SIGUSR1 and to be started "
+    "again (queued\n"
+    "again, for a batch system), 130 stopped by Ctrl-C.\n"
     "\n"
     "example: siameseim run ablations/quickstart.yaml --out runs/quick --set train.epochs=20\n";
 
@@ -91,7 +104,8 @@ static sim_status check_path(const struct sim_run *run, const char *key, const c
                     run->file, run->name, key, path, key);
 }
 
-/* A run whose images are not there fails, and the others go on; where they are there for none, nothing begins. */
+/* A run whose images are not there fails, and the others go on; where they are there for none, nothing
+ * begins. */
 static sim_status check_paths(const struct sim_experiment *e)
 {
     sim_status status = SIM_OK;
@@ -112,7 +126,8 @@ static void say_failure(const struct sim_session *s)
     if (sim_ranks_first(s->ranks) || !sim_ranks_agreed(s->ranks)) sim_command_failed("run");
 }
 
-static void make_run(struct sim_session *s, const struct sim_experiment *e, int i, struct sim_tally *t, int *left)
+static void make_run(struct sim_session *s, const struct sim_experiment *e, int i, struct sim_tally *t,
+                     int *left)
 {
     enum sim_outcome outcome = SIM_RUN_OK;
     const struct sim_run *run = &e->runs[i];
@@ -168,8 +183,7 @@ static void summarise(const struct sim_session *s, struct sim_tally *t)
         sim_log("interrupted: nothing is lost; the same command goes on from the checkpoint in %s", s->out);
         return;
     }
-    if (s->drawing && access(s->records, R_OK) == 0 &&
-        draw_all(s) != SIM_OK) {
+    if (s->drawing && access(s->records, R_OK) == 0 && draw_all(s) != SIM_OK) {
         t->undrawn = 1;
         sim_context(SIM_EIO, "the runs are done, but the report could not be finished");
         sim_command_failed("run");
@@ -215,7 +229,8 @@ static sim_status try_device(struct sim_session *s, const struct sim_experiment 
     pid_t child = fork();
     if (child == 0) {
         s->quiet = 1;
-        _exit(sim_session_open_device(s, &e->runs[0].config.compute) == SIM_OK ? 0 : sim_command_failed("run"));
+        _exit(sim_session_open_device(s, &e->runs[0].config.compute) == SIM_OK ? 0
+                                                                               : sim_command_failed("run"));
     }
     if (child < 0 || waitpid(child, &status, 0) != child)
         return sim_fail(SIM_EIO, "cannot start a process: %s", strerror(errno));
@@ -255,9 +270,19 @@ static sim_status check_words(const struct words *w)
     return SIM_OK;
 }
 
+/* Which signal it was, for ranks that got none. */
+static void share_stop(const struct sim_session *s)
+{
+    const int32_t mine = (int32_t)*s->stop;
+    int32_t *all = s->ranks ? calloc((size_t)s->ranks->size, sizeof *all) : NULL;
+    if (all && sim_ranks_gather(s->ranks, &mine, all, sizeof mine) == SIM_OK)
+        for (int i = 0; i < s->ranks->size && !*s->stop; i++) *s->stop = all[i];
+    free(all);
+}
+
 static int exit_status(const struct sim_tally *t, int failed)
 {
-    if (t->interrupted) return 130;
+    if (t->interrupted) return sim_stop_exit_status(stop);
     if (failed || t->failed || t->diverged || t->undrawn) return 1;
     return t->left ? 3 : 0;
 }
@@ -273,6 +298,7 @@ static int run_here(struct sim_session *session, const struct words *w)
     if (status == SIM_OK) status = run_all(session, &experiment, &tally);
     if (status != SIM_OK) say_failure(session);
     const int failed = status != SIM_OK || tally.failed;
+    if (tally.interrupted) share_stop(session);
     if (failed) snprintf(why, sizeof why, "%s", sim_error_text());
     if (status == SIM_OK && sim_ranks_first(session->ranks)) summarise(session, &tally);
     sim_run_images_close(&session->images);
@@ -282,8 +308,8 @@ static int run_here(struct sim_session *session, const struct words *w)
     return exit_status(&tally, failed);
 }
 
-static sim_status sweep(struct sim_session *s, struct sim_experiment *e, struct sim_tally *t, const struct words *w,
-                        int64_t jobs)
+static sim_status sweep(struct sim_session *s, struct sim_experiment *e, struct sim_tally *t,
+                        const struct words *w, int64_t jobs)
 {
     struct sim_sweep_options o = {.jobs = (int)jobs, .threads = w->threads ? omp_get_max_threads() : 0};
     if (w->memory) {
@@ -291,7 +317,8 @@ static sim_status sweep(struct sim_session *s, struct sim_experiment *e, struct 
         o.memory_bytes <<= 20;
     }
     if (sim_ranks_wanted())
-        return sim_fail(SIM_EINVAL, "--jobs makes runs side by side, ranks make one run together: one of the two");
+        return sim_fail(SIM_EINVAL,
+                        "--jobs makes runs side by side, ranks make one run together: one of the two");
     SIM_TRY(sim_backend_parse(w->device, &s->backend));
     SIM_TRY(read_files(s, e, w));
     SIM_TRY(try_device(s, e));

@@ -207,7 +207,10 @@ sim_status sim_run_config_hash(const struct sim_run_config *c, char out[17])
     if (!c->eval.robustness) bare.shift = plain.shift;
     bare.data.workers = bare.data.cache_mb = 0;
     bare.train.save_every_epochs = bare.train.save_every_steps = 0;
+    bare.train.save_every_minutes = 0;
+    bare.train.keep_last = bare.train.keep_every_epochs = 0;
     bare.finetune.save_every_epochs = 0;
+    bare.finetune.save_every_minutes = 0;
     bare.compute.cuda_graph = bare.compute.tune = 0;
     return sim_fields_hash(&schema, &bare, out);
 }

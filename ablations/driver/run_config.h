@@ -55,8 +55,8 @@ int sim_run_finetunes(const struct sim_run_config *c, int pretrained);
 
 /* The run's identity: the hash over every key that determines the result, the seed included.  Keys that only
  * say how fast or how safely it gets there (data.workers, data.cache_mb, train.save_every_*,
- * finetune.save_every_epochs, compute.cuda_graph, compute.tune, all of watch) are left out, as is the section
- * finetune where eval.finetune does not ask for it. */
+ * train.keep_*, finetune.save_every_*, compute.cuda_graph, compute.tune, all of watch) are left out, as is
+ * the section finetune where eval.finetune does not ask for it. */
 sim_status sim_run_config_hash(const struct sim_run_config *c, char out[17]);
 
 #endif

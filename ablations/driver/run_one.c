@@ -1,6 +1,5 @@
 #include "run_one.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,7 +13,7 @@
 #include "record.h"
 #include "robustness.h"
 #include "run_status.h"
-#include "safetensors.h"
+#include "saves.h"
 #include "shift_sets.h"
 #include "watch.h"
 
@@ -47,7 +46,7 @@ enum found { NOTHING, DONE, DIVERGED, IN_OTHER_HANDS };
 struct work {
     struct sim_session *session;
     const struct sim_run *run;
-    char folder[PATH_MAX], checkpoint[PATH_MAX];
+    char folder[PATH_MAX];
     struct sim_claim *claim;       /* of the folder; NULL: not held */
     char who[SIM_CLAIM_WHO_BYTES]; /* holds it instead */
     struct sim_loader_config loader;
@@ -83,20 +82,11 @@ static sim_status put_path(char out[PATH_MAX], const char *folder, const char *n
 static sim_status check_checkpoint(const struct work *w)
 {
     struct sim_tensors *file;
-    if (access(w->checkpoint, F_OK) != 0) return SIM_OK;
-    sim_status status = sim_tensors_open(&file, w->checkpoint);
-    if (status != SIM_OK)
-        return sim_context(status, "this checkpoint cannot be continued (--fresh starts the run again)");
-    const char *hash = sim_tensors_metadata(file, "config_hash");
-    if (!hash || strcmp(hash, w->run->config_hash) != 0)
-        status = sim_fail(SIM_EINVAL,
-                          "%s belongs to another configuration (%s, this one is %s): choose another --out, "
-                          "or start the run again with --fresh",
-                          w->checkpoint, hash ? hash : "without a hash", w->run->config_hash);
-    else
-        sim_session_say(w->session, "resuming from %s", w->checkpoint);
+    char path[SIM_SAVES_PATH_BYTES];
+    SIM_TRY(sim_saves_open(&file, path, w->folder, w->run->config_hash));
+    if (file) sim_session_say(w->session, "resuming from %s", path);
     sim_tensors_close(file);
-    return status;
+    return SIM_OK;
 }
 
 static sim_status find_record(struct work *w)
@@ -124,9 +114,7 @@ static sim_status look_around(struct work *w)
     SIM_TRY(sim_folder_clean(w->folder));
     SIM_TRY(find_record(w)); /* by who held the folder until now */
     if (w->found) return SIM_OK;
-    if (!w->session->fresh) return check_checkpoint(w);
-    if (unlink(w->checkpoint) == 0 || errno == ENOENT) return SIM_OK;
-    return sim_fail(SIM_EIO, "%s cannot be removed: %s", w->checkpoint, strerror(errno));
+    return w->session->fresh ? sim_saves_remove(w->folder) : check_checkpoint(w);
 }
 
 /* All ranks were asked for the same run. */
@@ -140,7 +128,6 @@ static sim_status same_run(const struct work *w)
 static sim_status find_out(struct work *w)
 {
     SIM_TRY(put_path(w->folder, w->session->out, w->run->folder));
-    SIM_TRY(put_path(w->checkpoint, w->folder, "checkpoint.safetensors"));
     SIM_TRY(same_run(w));
     SIM_TRY(by_first(w, look_around));
     return sim_ranks_broadcast(w->session->ranks, &w->found, sizeof w->found);

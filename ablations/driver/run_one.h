@@ -59,14 +59,15 @@ void sim_session_close_device(struct sim_session *s);
 /* SKIPPED: recorded before.  LEFT: another process is at it. */
 enum sim_outcome { SIM_RUN_OK, SIM_RUN_SKIPPED, SIM_RUN_DIVERGED, SIM_RUN_LEFT };
 
-/* Trains, scores, writes OUT/FOLDER/{config.yaml, encoder.safetensors, checkpoint.safetensors, status.json}, appends
- * the record and draws.  A recorded run is skipped; a checkpoint of the same configuration is resumed; one of another
- * configuration is an error that names --fresh; a run whose folder another process has claimed is left to it.  A run
- * that fails is recorded as failed, with the sentence, and fails here too.  SIM_EINTERRUPT: stopped by the user, or
- * taken over by another process, nothing recorded, the checkpoint stands.
+/* Trains, scores, writes OUT/FOLDER/{config.yaml, encoder.safetensors, checkpoint-STEP.safetensors,
+ * status.json}, appends the record and draws.  A recorded run is skipped; a checkpoint of the same
+ * configuration is resumed; one of another configuration is an error that names --fresh; a run whose folder
+ * another process has claimed is left to it.  A run that fails is recorded as failed, with the sentence, and
+ * fails here too.  SIM_EINTERRUPT: stopped by the user, or taken over by another process, nothing recorded,
+ * the checkpoint stands.
  *
- * Of several ranks all call this with the same run: each loads and trains its share, rank 0 looks around, scores and
- * writes, and a failure of one is a failure of all. */
+ * Of several ranks all call this with the same run: each loads and trains its share, rank 0 looks around,
+ * scores and writes, and a failure of one is a failure of all. */
 sim_status sim_run_one(struct sim_session *s, const struct sim_run *run, enum sim_outcome *outcome);
 
 void sim_run_images_close(struct sim_run_images *i); /* a zeroed struct is legal */

@@ -147,14 +147,15 @@ static void put_directives(FILE *f, const struct sim_session *s, const char *fol
     if (strcmp(s->backend.name, "cpu") != 0) fputs("#SBATCH --gres=gpu:1\n", f);
 }
 
-/* The task's own process passes the warning on, waits for the checkpoint, and queues itself again.  A job
- * that the user cancelled cannot be queued again, which is as it should be. */
+/* The task's own process passes the warning on, waits for the checkpoint, and queues itself again where the
+ * run says that it is to be started again (SIM_EXIT_AGAIN).  A job that the user cancelled cannot be queued
+ * again, which is as it should be. */
 static const char tail[] = " &\n"
                            "child=$!\n"
-                           "trap 'warned=1; kill -TERM \"$child\" 2> /dev/null' TERM\n"
+                           "trap 'kill -TERM \"$child\" 2> /dev/null' TERM\n"
                            "wait \"$child\"; status=$?\n"
                            "while kill -0 \"$child\" 2> /dev/null; do wait \"$child\"; status=$?; done\n"
-                           "if [[ ${warned:-} && $status == 130 ]]; then\n"
+                           "if [[ $status == 75 ]]; then\n"
                            "  scontrol requeue \"${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID\"\n"
                            "fi\n"
                            "exit \"$status\"\n";

@@ -11,7 +11,13 @@ sigset_t sim_stop_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGUSR1);
     return set;
+}
+
+int sim_stop_exit_status(int number)
+{
+    return number == SIGTERM || number == SIGUSR1 ? SIM_EXIT_AGAIN : SIM_EXIT_INTERRUPTED;
 }
 
 static void *wait_for_signals(void *context)
@@ -20,10 +26,12 @@ static void *wait_for_signals(void *context)
     const sigset_t set = sim_stop_signals();
     int number = 0;
     if (sigwait(&set, &number) != 0) return NULL;
-    *stop = 1;
+    *stop = number;
     sim_log("stopping after this step, or this batch of a score; once more: at once, back to the last "
             "checkpoint");
-    if (sigwait(&set, &number) != 0) return NULL;
+    do
+        if (sigwait(&set, &number) != 0) return NULL;
+    while (number == SIGUSR1);
     signal(number, SIG_DFL);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     raise(number);

@@ -31,7 +31,7 @@ enum exit_status {
     EXIT_SKIPPED = 10,
     EXIT_DIVERGED = 11,
     EXIT_LEFT = 12,
-    EXIT_INTERRUPTED = 130
+    EXIT_INTERRUPTED = SIM_EXIT_INTERRUPTED /* by whatever signal: the parent passes on but one */
 };
 
 struct slot {
@@ -345,9 +345,10 @@ static int ask_again(struct sweep *s)
 }
 
 /* ------------------------------------------------------------------ the loop */
-static void tell_children(struct sweep *s)
+static void tell_children(struct sweep *s, int number)
 {
-    s->stops++;
+    if (s->stops && number == SIGUSR1) return; /* which only ever asks */
+    if (!s->stops++) *s->session->stop = number;
     s->tally->interrupted = 1;
     if (s->stops == 1)
         say(s, "stopping %d run%s, each after its step, or its batch of a score; once more: at once",
@@ -360,8 +361,9 @@ static void tell_children(struct sweep *s)
 static void wait_a_moment(struct sweep *s, const sigset_t *awaited)
 {
     const struct timespec moment = {0, LOOK_MS * 1000000L};
+    const sigset_t stops = sim_stop_signals();
     int number = sigtimedwait(awaited, NULL, &moment);
-    if (number == SIGINT || number == SIGTERM) tell_children(s);
+    if (number > 0 && sigismember(&stops, number)) tell_children(s, number);
 }
 
 static void show(struct sweep *s)

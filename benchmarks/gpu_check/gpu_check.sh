@@ -159,7 +159,7 @@ train_words() {
         --set train.save_every_steps="${every:-20}" --set eval.knn=false --set eval.logistic=false "${@:2}")
 }
 train() { train_words "$@" && run "${words[@]}"; }
-hash_of() { sha256sum <"$1/smoke/checkpoint.safetensors" && sha256sum <"$1/smoke/encoder.safetensors"; }
+hash_of() { sha256sum <"$(ls "$1"/smoke/checkpoint-*.safetensors | tail -n 1)" && sha256sum <"$1/smoke/encoder.safetensors"; }
 same() {
     local a b
     a=$(hash_of "$1") && b=$(hash_of "$2") && [[ $a == "$b" ]] && echo "note: sha256 ${a:0:16} both times"
@@ -177,7 +177,7 @@ resumed_run() { # stopped after its first checkpoint, taken up again, against th
     train_words "$out/cut"
     LD_LIBRARY_PATH=$path timeout -k 20 "$limit" "${words[@]}" & # which hands the signal on
     local child=$! waited=0 status
-    until [[ -e $out/cut/smoke/checkpoint.safetensors ]] || ((++waited > 600)); do sleep 0.05; done
+    until compgen -G "$out/cut/smoke/checkpoint-*.safetensors" >/dev/null || ((++waited > 600)); do sleep 0.05; done
     kill -TERM $child # a shell's background jobs do not see SIGINT
     wait $child
     status=$?

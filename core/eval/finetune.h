@@ -17,7 +17,7 @@ struct sim_finetune_job {
     uint64_t seed;
     double gemm_gflops; /* the machine's measured rate, of all ranks; 0: unknown */
     const volatile sig_atomic_t *stop;
-    /* Kept in FOLDER/finetune_ENCODER/: checkpoint.safetensors and curve.json, from which the same identity
+    /* Kept in FOLDER/finetune_ENCODER/: checkpoints and curve.json, from which the same identity
      * goes on, and at the end classifier.safetensors, the fine-tuned weights; folder NULL: nothing is kept.
      */
     const char *folder, *encoder_name, *identity;

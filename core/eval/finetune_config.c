@@ -43,6 +43,8 @@ const struct sim_field sim_finetune_fields[] = {
     F(score_every_epochs, SIM_FIELD_INT, 0, 1000000, "1",
       "epochs between scores on the validation images; 0: only after the last"),
     F(save_every_epochs, SIM_FIELD_INT, 0, 1000000, "1", "epochs between checkpoints; 0: only the last"),
+    F(save_every_minutes, SIM_FIELD_REAL, 0, 1000000, "15",
+      "minutes between checkpoints; changes no result; 0: none"),
     F(encoder, SIM_FIELD_TEXT, 0, 0, "",
       "safetensors file with the weights to start from, under timm's names; empty: the run's own encoder"),
 };
@@ -99,5 +101,7 @@ struct sim_train_config sim_finetune_training(const struct sim_finetune_config *
                                      .beta2 = c->beta2,
                                      .eps = c->eps,
                                      .clip_grad = c->clip_grad,
-                                     .save_every_epochs = c->save_every_epochs};
+                                     .save_every_epochs = c->save_every_epochs,
+                                     .save_every_minutes = c->save_every_minutes,
+                                     .keep_last = 2};
 }

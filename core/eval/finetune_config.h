@@ -21,6 +21,7 @@ struct sim_finetune_config {
     double erase;
     int from_scratch; /* the untrained encoder is fine-tuned too */
     int64_t score_every_epochs, save_every_epochs;
+    double save_every_minutes;
     char encoder[SIM_TEXT_BYTES]; /* file of weights to start from; "": the run's own */
 };
 

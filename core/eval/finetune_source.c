@@ -208,6 +208,12 @@ static sim_status check(const struct sim_finetune_source *c, int64_t group)
     return SIM_OK;
 }
 
+static void name_of(void *self, int64_t i, char *name, int size)
+{
+    const struct sim_labelled *train = ((struct source *)self)->c.train;
+    train->name(train->self, i, name, size);
+}
+
 static sim_status allocate(struct source *s)
 {
     const size_t share = (size_t)s->share, images = (size_t)s->c.train->images;
@@ -248,6 +254,7 @@ sim_status sim_finetune_source_open(struct sim_source *out, const struct sim_fin
                                .next = next,
                                .skipped = skipped,
                                .damaged = damaged,
+                               .name = name_of,
                                .close = close_source};
     return SIM_OK;
 }

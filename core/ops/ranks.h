@@ -66,7 +66,7 @@ sim_status sim_ranks_same(const struct sim_ranks *r, uint64_t mine, const char *
 
 /* ---- in a step, where all have the same to do, so that rank 0 too is waited for no longer than that */
 
-/* sim_ranks_agree, and *any becomes 1 where any rank's was not 0. */
+/* sim_ranks_agree, and *any gets the bits that any rank has in its own. */
 sim_status sim_ranks_agree_on(const struct sim_ranks *r, sim_status mine, int *any);
 /* sim_ranks_gather. */
 sim_status sim_ranks_share(const struct sim_ranks *r, const void *mine, void *all, size_t bytes);

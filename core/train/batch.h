@@ -18,7 +18,8 @@ struct sim_source {
     int64_t steps_per_epoch; /* images / batch, the last short batch dropped */
     sim_status (*next)(void *self, int64_t epoch, int64_t step, const struct sim_batch **out);
     int64_t (*skipped)(void *self); /* images passed over so far because they were damaged (policy `skip`) */
-    const uint8_t *(*damaged)(void *self); /* (images) 1: that one */
+    const uint8_t *(*damaged)(void *self);                     /* (images) 1: that one */
+    void (*name)(void *self, int64_t i, char *name, int size); /* of an image; NULL: they have none */
     void (*close)(void *self);
 };
 

@@ -5,13 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "checkpoint.h"
 #include "curve.h"
 #include "equal.h"
+#include "nan_batch.h"
 #include "progress.h"
 #include "ranks.h"
+#include "saves.h"
+
+/* What is asked of all ranks alike, as bits. */
+enum { TO_STOP = 1, TO_SAVE = 2 };
 
 struct run {
     const struct sim_train_job *job;
@@ -19,20 +23,28 @@ struct run {
     struct sim_train_result *result;
     struct sim_optimiser optimiser;
     struct sim_position at;
-    char checkpoint[4096], curve[4096];
+    char curve[SIM_SAVES_PATH_BYTES];
     struct sim_progress progress;
     int64_t pending;           /* number of the step queued last whose result has not been read; 0: none */
     int64_t last, epoch_first; /* steps in all; the epoch's first step made by this process */
-    int64_t saved;             /* the step that the checkpoint holds; -1: none of this run */
-    int asked_to_stop;         /* with ranks: some rank was, before the last step */
+    struct sim_step_result failed; /* of the step whose loss or gradient was no number */
+    int64_t failed_step;           /* its number */
+    int64_t saved;                 /* the step that the checkpoint holds; -1: none of this run */
+    int asked;                     /* of whichever rank, before the last step */
+    double saved_s;                /* when it was, or when this process began */
     double epoch_started_s, last_loss;
 };
 
 static sim_status write_files(struct run *r)
 {
+    const struct sim_train_config *c = r->job->config;
+    char path[SIM_SAVES_PATH_BYTES];
+    SIM_TRY(sim_saves_path(path, r->job->folder, r->at.step));
     SIM_TRY(sim_curve_save(r->curve, r->result->curve,
                            r->result->epochs)); /* first: it may run ahead of the checkpoint */
-    return sim_checkpoint_save(r->checkpoint, r->job->objective->params, &r->at, r->job->config_hash);
+    SIM_TRY(
+        sim_checkpoint_save(path, r->job->objective->params, &r->at, r->result->curve, r->job->config_hash));
+    return sim_saves_prune(r->job->folder, c->keep_last, c->keep_every_epochs * r->at.steps_per_epoch);
 }
 
 /* Of several ranks the first writes what all have, and all wait. */
@@ -42,33 +54,63 @@ static sim_status save(struct run *r)
     SIM_TRY(sim_params_equal_on_ranks(r->job->objective->params));
     SIM_TRY(sim_ranks_agree(r->ranks, sim_ranks_first(r->ranks) ? write_files(r) : SIM_OK));
     r->saved = r->at.step;
+    r->saved_s = sim_now_s();
     return SIM_OK;
 }
 
-/* Whether there is a checkpoint to go on from; rank 0 decides. */
-static sim_status can_resume(const struct run *r, int *can)
-{
-    *can = r->job->folder && r->job->resume && access(r->checkpoint, F_OK) == 0;
-    return sim_ranks_broadcast(r->ranks, can, sizeof *can);
-}
-
-static sim_status resume(struct run *r)
+static sim_status take(struct run *r, const struct sim_tensors *file, const char *path)
 {
     const struct sim_train_job *job = r->job;
-    SIM_TRY(sim_checkpoint_load(r->checkpoint, job->objective->params, &r->at, job->source->steps_per_epoch,
-                                job->config_hash));
-    const int64_t whole = job->config->epochs * r->at.steps_per_epoch;
-    if (r->at.step > whole)
-        return sim_fail(SIM_EINVAL, "%s has finished %ld steps, this run has only %ld", r->checkpoint,
-                        (long)r->at.step, (long)whole);
-    r->optimiser.step = r->saved = r->at.step;
-    int64_t finished = whole > 0 ? r->at.step / r->at.steps_per_epoch : 0;
     struct sim_epoch_stats *curve;
-    SIM_TRY(sim_curve_load(r->curve, finished, &curve));
+    SIM_TRY(sim_checkpoint_take(file, path, job->objective->params, &r->at, job->source->steps_per_epoch,
+                                &curve));
+    const int64_t whole = job->config->epochs * r->at.steps_per_epoch, finished = sim_position_epochs(&r->at);
+    if (r->at.step > whole) {
+        free(curve);
+        return sim_fail(SIM_EINVAL, "%s has finished %ld steps, this run has only %ld", path,
+                        (long)r->at.step, (long)whole);
+    }
+    r->optimiser.step = r->saved = r->at.step;
     memcpy(r->result->curve, curve, (size_t)finished * sizeof *curve);
     free(curve);
     r->result->epochs = (int)finished;
+    if (sim_ranks_first(r->ranks) && sim_curve_load_timings(r->curve, r->result->curve, finished) != SIM_OK)
+        sim_log("how long the first %ld epochs took is lost: %s", (long)finished, sim_error_text());
     return SIM_OK;
+}
+
+/* Goes on from the newest good checkpoint, which rank 0 looks for and all read; *can 0: there is none. */
+static sim_status resume(struct run *r, int *can)
+{
+    struct sim_tensors *file = NULL;
+    char path[SIM_SAVES_PATH_BYTES] = "";
+    const int first = sim_ranks_first(r->ranks);
+    SIM_TRY(sim_ranks_agree(r->ranks, first ? sim_saves_open(&file, path, r->job->folder, r->job->config_hash)
+                                            : SIM_OK));
+    sim_status s = sim_ranks_broadcast(r->ranks, path, sizeof path);
+    *can = path[0] != 0;
+    if (s == SIM_OK && *can) {
+        if (!first) s = sim_checkpoint_open(&file, path);
+        if (s == SIM_OK) s = take(r, file, path);
+        s = sim_ranks_agree(r->ranks, s);
+    }
+    sim_tensors_close(file);
+    return s;
+}
+
+/* The first checkpoint tells of a full or read-only disk now, and is the good one if the first epoch
+ * diverges. */
+static sim_status begin(struct run *r)
+{
+    const struct sim_train_job *job = r->job;
+    int resumed = 0;
+    r->saved_s = sim_now_s();
+    if (!job->folder) return SIM_OK;
+    if (sim_ranks_first(r->ranks)) sim_nan_batch_remove(job->folder);
+    if (job->resume) SIM_TRY(resume(r, &resumed));
+    if (resumed) return SIM_OK;
+    SIM_TRY(sim_ranks_agree(r->ranks, sim_ranks_first(r->ranks) ? sim_saves_remove(job->folder) : SIM_OK));
+    return save(r);
 }
 
 /* Images of a step, of all ranks. */
@@ -130,9 +172,11 @@ static sim_status read_result(struct run *r)
     if (!number) return SIM_OK;
     r->pending = 0;
     sim_status s = sim_step_result_of(&r->optimiser, number, &result);
-    if (s != SIM_OK)
+    if (s != SIM_OK) {
+        r->failed = result, r->failed_step = number;
         return sim_context(s, "epoch %ld, step %ld", (long)((number - 1) / r->at.steps_per_epoch) + 1,
                            (long)number);
+    }
     r->at.loss_sum += result.loss, r->at.grad_norm_sum += result.grad_norm;
     r->last_loss = result.loss;
     tell_step(r, number, &result);
@@ -142,14 +186,23 @@ static sim_status read_result(struct run *r)
 /* The user wants to stop here.  Several ranks stop at the same step: the wish counts from the next on. */
 static int stops(const struct run *r)
 {
-    return r->ranks ? r->asked_to_stop : r->job->stop && *r->job->stop;
+    return r->ranks ? r->asked & TO_STOP : r->job->stop && *r->job->stop;
 }
 
-/* Something is saved after this many steps, or the user wants to stop here. */
+/* Something is saved after this many steps, or so long after the last time, or the user wants to stop here.
+ */
 static int saves(const struct run *r)
 {
     const struct sim_train_config *c = r->job->config;
-    return (c->save_every_steps > 0 && r->at.step % c->save_every_steps == 0) || stops(r);
+    return (c->save_every_steps > 0 && r->at.step % c->save_every_steps == 0) || (r->asked & TO_SAVE) ||
+           stops(r);
+}
+
+/* By the clock of the first rank alone. */
+static int is_time_to_save(const struct run *r)
+{
+    const double minutes = r->job->config->save_every_minutes;
+    return sim_ranks_first(r->ranks) && minutes > 0 && sim_now_s() - r->saved_s >= 60 * minutes;
 }
 
 /* The batch of a step, there on every rank before any of them begins. */
@@ -157,8 +210,8 @@ static sim_status next_batch(struct run *r, int64_t epoch, int64_t within, const
 {
     const struct sim_source *source = r->job->source;
     sim_status s = source->next(source->self, epoch, within, batch);
-    r->asked_to_stop = r->job->stop && *r->job->stop;
-    return sim_ranks_agree_on(r->ranks, s, &r->asked_to_stop);
+    r->asked = (r->job->stop && *r->job->stop ? TO_STOP : 0) | (is_time_to_save(r) ? TO_SAVE : 0);
+    return sim_ranks_agree_on(r->ranks, s, &r->asked);
 }
 
 /* Queues a step; reads the result of the one before it. */
@@ -195,17 +248,39 @@ static sim_status steps(struct run *r)
         if (r->at.step % per_epoch == 0) {
             SIM_TRY(epoch_ends(r));
             if (c->save_every_epochs > 0 && epoch % c->save_every_epochs == 0) SIM_TRY(save(r));
+            if (c->keep_every_epochs > 0 && epoch % c->keep_every_epochs == 0) SIM_TRY(save(r));
             epoch_starts(r);
         }
-        if (c->save_every_steps > 0 && r->at.step % c->save_every_steps == 0) SIM_TRY(save(r));
-        if (stops(r)) {
-            SIM_TRY(read_result(r)); /* the wish may have come since */
+        const int stop = stops(r);
+        if (stop || saves(r)) {
+            SIM_TRY(read_result(r)); /* a wish to stop may have come since */
             SIM_TRY(save(r));
+        }
+        if (stop)
             return sim_fail(SIM_EINTERRUPT, "stopped at step %ld of %ld as asked", (long)r->at.step,
                             (long)r->last);
-        }
     }
     return save(r);
+}
+
+/* The last good checkpoint stands; the batch is named for whoever wants to look at it. */
+static sim_status diverged(struct run *r)
+{
+    char *reason = r->result->reason;
+    const size_t room = sizeof r->result->reason;
+    r->result->diverged = 1;
+    snprintf(reason, room, "%s", sim_error_text());
+    if (!r->job->folder || !r->failed_step) return SIM_ENONFINITE;
+    const struct sim_nan_batch what = {.epoch = (r->failed_step - 1) / r->at.steps_per_epoch + 1,
+                                       .step = r->failed_step,
+                                       .result = r->failed,
+                                       .reason = reason};
+    if (sim_nan_batch_write(r->job->folder, &what, r->job->source, r->ranks) != SIM_OK)
+        sim_log("the batch of the step that failed could not be written down: %s", sim_error_text());
+    else
+        snprintf(reason + strlen(reason), room - strlen(reason),
+                 "; nan_batch.json names the images of that step");
+    return sim_fail(SIM_ENONFINITE, "%s", reason);
 }
 
 static sim_status train(struct run *r)
@@ -219,21 +294,13 @@ static sim_status train(struct run *r)
     r->last = job->config->epochs * r->at.steps_per_epoch;
     if (job->config->max_steps > 0 && job->config->max_steps < r->last) r->last = job->config->max_steps;
     if (job->folder) {
-        int length = snprintf(r->checkpoint, sizeof r->checkpoint, "%s/checkpoint.safetensors", job->folder);
-        if (length < 0 || (size_t)length >= sizeof r->checkpoint)
-            return sim_fail(SIM_EINVAL, "%.200s...: the folder's name is too long", job->folder);
+        SIM_TRY(sim_saves_path(r->curve, job->folder, 0)); /* a longer name */
         snprintf(r->curve, sizeof r->curve, "%s/curve.json", job->folder);
     }
     r->result->curve = calloc((size_t)job->config->epochs + 1, sizeof *r->result->curve);
     if (!r->result->curve)
         return sim_fail(SIM_ENOMEM, "no memory for a curve of %ld epochs", (long)job->config->epochs);
-    int can;
-    SIM_TRY(can_resume(r, &can));
-    if (can)
-        SIM_TRY(sim_ranks_agree(r->ranks, resume(r)));
-    else
-        SIM_TRY(save(r)); /* tells of a full or read-only disk now, and is the good checkpoint if the first
-                             epoch diverges */
+    SIM_TRY(begin(r));
 
     const int64_t images = images_of_step(r);
     sim_progress_start(&r->progress, job->label ? job->label : "training", "img", r->last * images);
@@ -243,11 +310,7 @@ static sim_status train(struct run *r)
     sim_progress_finish(&r->progress);
     r->result->train_s = sim_now_s() - started;
     r->result->steps = r->at.step;
-    if (s == SIM_ENONFINITE) {
-        r->result->diverged = 1;
-        snprintf(r->result->reason, sizeof r->result->reason, "%s", sim_error_text());
-    }
-    return s;
+    return s == SIM_ENONFINITE ? diverged(r) : s;
 }
 
 sim_status sim_train_run(const struct sim_train_job *job, struct sim_train_result *result)

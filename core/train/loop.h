@@ -29,11 +29,12 @@ struct sim_train_job {
     const struct sim_objective *objective; /* open model: siameseim.c fills it */
     const struct sim_train_config *config;
     struct sim_source *source;
-    const char *folder;      /* checkpoint.safetensors lives here; NULL: nothing is written */
+    const char *folder;      /* checkpoints (saves.h), curve.json, nan_batch.json; NULL: nothing is written */
     const char *config_hash; /* stands in the checkpoint; resuming under another is an error */
     uint64_t seed;
     const char *label;                 /* progress is shown under it; NULL: "training" */
-    int resume;                        /* continue from the folder's checkpoint when there is one */
+    int resume;                        /* continue from the folder's newest good checkpoint when there is one;
+                                        * else all that are there are removed */
     double gemm_gflops;                /* the machine's measured matrix rate, for gemm_share; 0: unknown */
     const volatile sig_atomic_t *stop; /* set non-zero: checkpoint and return SIM_EINTERRUPT; may be NULL; of
                                         * several ranks one is enough */
@@ -50,8 +51,9 @@ struct sim_train_result {
     int epochs;
     int64_t steps;
     double train_s; /* this process only */
-    int diverged;   /* the loss became non-finite: the last good checkpoint stands, `reason` says when */
-    char reason[256];
+    int diverged; /* the loss became non-finite: the last good checkpoint stands, `reason` says when, and the
+                   * folder's nan_batch.json with which images */
+    char reason[320];
 };
 
 /* Trains to the end of the schedule.  Of several ranks (objective->ops->ranks) each calls this with a source

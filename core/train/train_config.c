@@ -22,6 +22,12 @@ const struct sim_field sim_train_fields[] = {
     F(save_every_epochs, SIM_FIELD_INT, 0, 1000000, "1", "epochs between checkpoints; 0: only the last"),
     F(save_every_steps, SIM_FIELD_INT, 0, 1000000000, "0",
       "steps between checkpoints within an epoch; 0: none"),
+    F(save_every_minutes, SIM_FIELD_REAL, 0, 1000000, "15",
+      "minutes between checkpoints, wherever training is then; changes no result; 0: none"),
+    F(keep_last, SIM_FIELD_INT, 1, 1000000, "2",
+      "checkpoints that are kept, the newest; where one is damaged, the one before it is gone on from"),
+    F(keep_every_epochs, SIM_FIELD_INT, 0, 1000000, "0",
+      "epochs between checkpoints that are written and kept for good; 0: none"),
     F(max_steps, SIM_FIELD_INT, 0, 1000000000, "0",
       "stop after this many steps, schedules unchanged; 0: no limit"),
 };

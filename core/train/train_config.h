@@ -13,7 +13,10 @@ struct sim_train_config {
     double weight_decay, beta1, beta2, eps;
     double clip_grad;                            /* global L2 norm; 0: none */
     int64_t save_every_epochs, save_every_steps; /* checkpoints; 0: only at the end */
-    int64_t max_steps; /* stop after so many steps in all (the schedules still follow epochs); 0: none */
+    double save_every_minutes;                   /* by this process's clock; 0: by no clock */
+    int64_t keep_last,
+        keep_every_epochs; /* the newest, at least 1, and for good those of every so many epochs */
+    int64_t max_steps;     /* stop after so many steps in all (the schedules still follow epochs); 0: none */
 };
 
 extern const struct sim_field sim_train_fields[];

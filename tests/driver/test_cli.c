@@ -26,7 +26,7 @@ static const char *made_file(const char *folder, const char *name, const char *t
 
 static void assert_same_run(const char *a, const char *b)
 {
-    assert_same_file(a, b, "smoke/checkpoint.safetensors");
+    assert_same_checkpoint(a, b, "smoke");
     assert_same_file(a, b, "smoke/encoder.safetensors");
     assert_same_file(a, b, "smoke/config.yaml");
 }
@@ -130,7 +130,7 @@ START_TEST(two_runs_and_two_threads_give_the_same_bytes)
     ck_assert_int_eq(tool("run %s --out %s --threads 1", smoke_file(), b), 0);
     ck_assert_int_eq(tool("run %s --out %s --threads 2 --set data.workers=3", smoke_file(), c), 0);
     assert_same_run(a, b);
-    assert_same_file(a, c, "smoke/checkpoint.safetensors");
+    assert_same_checkpoint(a, c, "smoke");
     assert_same_file(a, c, "smoke/encoder.safetensors");
     json_t *x = record_of(a, 0), *y = record_of(c, 0);
     ck_assert_msg(json_equal(json_object_get(x, "scores"), json_object_get(y, "scores")),
@@ -204,7 +204,7 @@ static void assert_no_handlers(pid_t child)
 {
     char path[64], line[256];
     unsigned long long caught = ~0ull, blocked = 0;
-    const unsigned long long stops = 1ull << (SIGINT - 1) | 1ull << (SIGTERM - 1);
+    const unsigned long long stops = 1ull << (SIGINT - 1) | 1ull << (SIGTERM - 1) | 1ull << (SIGUSR1 - 1);
     snprintf(path, sizeof path, "/proc/%d/status", (int)child);
     FILE *f = fopen(path, "r");
     ck_assert_ptr_nonnull(f);
@@ -224,17 +224,17 @@ static void assert_no_handlers(pid_t child)
 static void stopped_equals_never_stopped(int signal_number, int expected)
 {
     const char *whole = fresh(), *cut = fresh();
-    char arguments[3000], log[800], checkpoint[800];
+    char arguments[3000], log[800], run[800];
     ck_assert_int_eq(tool("run %s --out %s " LONG, smoke_file(), whole), 0);
     snprintf(arguments, sizeof arguments, "run %s --out %s " LONG, smoke_file(), cut);
     snprintf(log, sizeof log, "%s/log", cut);
-    snprintf(checkpoint, sizeof checkpoint, "%s/smoke/checkpoint.safetensors", cut);
+    snprintf(run, sizeof run, "%s/smoke", cut);
     pid_t child = tool_start(log, "%s", arguments);
-    wait_for_step(checkpoint, STOP_STEP, child);
+    wait_for_step(run, STOP_STEP, child);
     assert_no_handlers(child);
     kill(child, signal_number);
     expect(tool_end_said(child, log) == expected, "");
-    int steps = steps_of(checkpoint);
+    int steps = steps_of(run);
     ck_assert_msg(steps >= STOP_STEP && steps < 40, "stopped at step %d of 40", steps);
     snprintf(log, sizeof log, "%s/records.jsonl", cut);
     ck_assert_msg(access(log, F_OK) != 0, "a run cut short was recorded");
@@ -255,7 +255,8 @@ END_TEST
 
 START_TEST(interrupted_and_resumed_is_never_stopped)
 {
-    stopped_equals_never_stopped(SIGINT, 130);
+    static const int signals[] = {SIGINT, SIGTERM, SIGUSR1}, expected[] = {130, 75, 75};
+    stopped_equals_never_stopped(signals[_i], expected[_i]);
 }
 END_TEST
 
@@ -263,7 +264,7 @@ END_TEST
 START_TEST(a_diverged_run_is_recorded_and_the_others_go_on)
 {
     const char *out = fresh();
-    char checkpoint[900];
+    char folder[900];
     const char *file = made_file(
         fresh(), "two.yaml",
         "base:\n"
@@ -285,9 +286,9 @@ START_TEST(a_diverged_run_is_recorded_and_the_others_go_on)
     assert_text(tame, "status", "ok");
     json_decref(wild), json_decref(tame);
     struct sim_tensors *kept;
-    snprintf(checkpoint, sizeof checkpoint, "%s/wild/checkpoint.safetensors", out);
-    ck_assert_int_ge(steps_of(checkpoint), 1);
-    test_ok(sim_tensors_open(&kept, checkpoint));
+    snprintf(folder, sizeof folder, "%s/wild", out);
+    ck_assert_int_ge(steps_of(folder), 1);
+    test_ok(sim_tensors_open(&kept, newest_checkpoint(folder)));
     for (int i = 0; i < sim_tensors_count(kept); i++) {
         const struct sim_tensor *t = sim_tensors_at(kept, i);
         for (int64_t k = 0; t->dtype == SIM_F32 && k < t->count; k++)
@@ -366,7 +367,7 @@ int main(void)
     tcase_add_test(bytes, a_recorded_run_is_skipped_and_another_configuration_is_not_mixed_in);
     tcase_add_test(bytes, a_folder_at_work_is_left_alone);
     tcase_add_test(bytes, killed_and_resumed_is_never_stopped);
-    tcase_add_test(bytes, interrupted_and_resumed_is_never_stopped);
+    tcase_add_loop_test(bytes, interrupted_and_resumed_is_never_stopped, 0, 3);
     tcase_add_test(wrong, a_diverged_run_is_recorded_and_the_others_go_on);
     tcase_add_test(wrong, a_damaged_image_stops_the_run_or_is_counted);
     tcase_add_test(wrong, a_report_that_cannot_be_written_is_a_failure);

@@ -108,8 +108,9 @@ START_TEST(hash_leaves_out_what_changes_no_result)
     test_ok(open_text("base: {}\n"));
     memcpy(first, e.runs[0].config_hash, sizeof first);
     sim_experiment_close(&e);
-    test_ok(open_text(
-        "base: {data: {workers: 3, cache_mb: 7}, train: {save_every_steps: 5, save_every_epochs: 2}}\n"));
+    test_ok(open_text("base: {data: {workers: 3, cache_mb: 7}, train: {save_every_steps: 5, "
+                      "save_every_epochs: 2, save_every_minutes: 3, keep_last: 5, "
+                      "keep_every_epochs: 4}}\n"));
     ck_assert_str_eq(e.runs[0].config_hash, first);
     sim_experiment_close(&e);
     test_ok(open_text("base: {finetune: {epochs: 7, mixup: 0, encoder: x}}\n")); /* eval.finetune is false */

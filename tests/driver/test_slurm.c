@@ -171,7 +171,7 @@ START_TEST(jobs_of_a_real_slurm)
     snprintf(out, sizeof out, "%s", test_scratch());
     const char *longer = "--threads 1 --set train.epochs=1500 --set train.save_every_steps=0 --run plain-s0";
     ck_assert_int_eq(tool_end(tool_start(log_path, launch, file, out, longer)), 0);
-    for (int i = 0; access(in_out("plain-s0/checkpoint.safetensors"), F_OK) != 0; i++) {
+    for (int i = 0; steps_of(in_out("plain-s0")) < 0; i++) {
         ck_assert_int_lt(i, 3000);
         sweep_nap(0.01);
     }

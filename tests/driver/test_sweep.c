@@ -37,10 +37,10 @@ static const char *text_of(json_t *records, const char *key, const char *field)
     return text;
 }
 
-static void wait_for(const char *path, double seconds)
+static void wait_for_a_checkpoint(const char *folder, double seconds)
 {
-    for (double s = 0; access(path, F_OK) != 0; s += 0.01) {
-        ck_assert_msg(s < seconds, "%s does not come", path);
+    for (double s = 0; !newest_checkpoint(folder); s += 0.01) {
+        ck_assert_msg(s < seconds, "no checkpoint comes in %s", folder);
         sweep_nap(0.01);
     }
 }
@@ -134,16 +134,16 @@ END_TEST
 /* Stopped in the middle, each run saves; the same command goes on. */
 START_TEST(asked_to_stop)
 {
-    char alone[700], log[800], checkpoint[800];
+    char alone[700], log[800], run[800];
     pid_t children[8];
     int n, lines, oks;
     setup("");
     snprintf(alone, sizeof alone, "%s", test_scratch());
     snprintf(log, sizeof log, "%s/log", alone);
-    snprintf(checkpoint, sizeof checkpoint, "%s/plain-s0/checkpoint.safetensors", out);
+    snprintf(run, sizeof run, "%s/plain-s0", out);
     const char *words = "--set train.epochs=200 --set train.save_every_steps=0 --run plain";
     pid_t sweep = tool_start(log_path, "run %s --out %s --jobs 2 %s", file, out, words);
-    wait_for(checkpoint, 30);
+    wait_for_a_checkpoint(run, 30);
     n = sweep_children(sweep, children, 8);
     ck_assert_int_ge(n, 1);
     kill(sweep, SIGINT);
@@ -244,7 +244,7 @@ END_TEST
  * silent: its run is taken over, and when it wakes up it finds out, and records nothing. */
 START_TEST(a_silent_runner_elsewhere_loses_its_run)
 {
-    char command[3000], checkpoint[800], other[800];
+    char command[3000], run[800], other[800];
     pid_t child[4];
     int lines, oks, status;
     setup("");
@@ -254,7 +254,7 @@ START_TEST(a_silent_runner_elsewhere_loses_its_run)
     }
     setenv("SIM_CLAIM_STALE_S", "1.5", 1);
     snprintf(other, sizeof other, "%s/other", out);
-    snprintf(checkpoint, sizeof checkpoint, "%s/plain-s0/checkpoint.safetensors", out);
+    snprintf(run, sizeof run, "%s/plain-s0", out);
     snprintf(command, sizeof command,
              "exec unshare --pid --fork --kill-child %s run %s --out %s --threads 1 --run plain-s0 --set "
              "train.epochs=300 > %s 2>&1",
@@ -264,7 +264,7 @@ START_TEST(a_silent_runner_elsewhere_loses_its_run)
         execl("/bin/sh", "sh", "-c", command, (char *)NULL);
         _exit(126);
     }
-    wait_for(checkpoint, 30);
+    wait_for_a_checkpoint(run, 30);
     ck_assert_int_eq(sweep_children(a, child, 4), 1);
     const char *words = "--threads 1 --run plain-s0 --set train.epochs=300";
     ck_assert_int_eq(tool_end(tool_start(other, "run %s --out %s %s", file, out, words)), 3);

@@ -62,7 +62,7 @@ static int strike(pid_t sweep, struct sim_rng *r, enum way way)
     for (int i = 0; way == ALL && i < count; i++) kill(children[i], SIGKILL);
     if (way == CHILD) return 1;
     int code = tool_end(sweep);
-    ck_assert_int_eq(code, way == ASKED ? 130 : 128 + SIGKILL);
+    ck_assert_int_eq(code, way == ASKED ? 75 : 128 + SIGKILL);
     assert_no_orphans(children, count);
     return 1;
 }

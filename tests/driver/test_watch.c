@@ -39,13 +39,13 @@ START_TEST(a_killed_run_s_curves_are_whole)
 {
     static const char *const tags[] = {"train/loss", "train/grad_norm", "train/lr", "train/momentum"};
     const char *whole = fresh(), *cut = fresh();
-    char arguments[3000], log[800], checkpoint[800];
+    char arguments[3000], log[800], run[800];
     ck_assert_int_eq(tool("run %s --out %s " LONG, smoke_file(), whole), 0);
     snprintf(arguments, sizeof arguments, "run %s --out %s " LONG, smoke_file(), cut);
     snprintf(log, sizeof log, "%s/log", cut);
-    snprintf(checkpoint, sizeof checkpoint, "%s/smoke/checkpoint.safetensors", cut);
+    snprintf(run, sizeof run, "%s/smoke", cut);
     pid_t child = tool_start(log, "%s", arguments);
-    wait_for_step(checkpoint, 7, child);
+    wait_for_step(run, 7, child);
     kill(child, SIGKILL);
     ck_assert_int_eq(tool_end(child), 128 + SIGKILL);
     expect(tool("%s", arguments) == 0, "resum");

@@ -1,5 +1,6 @@
 #include "tool.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -9,8 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "checkpoint.h"
 #include "file.h"
-#include "safetensors.h"
+#include "saves.h"
 #include "status.h"
 #include "support.h"
 
@@ -151,23 +153,57 @@ json_t *record_of(const char *folder, int index)
     return last;
 }
 
-int steps_of(const char *checkpoint)
+const char *newest_checkpoint(const char *folder)
 {
-    struct sim_tensors *file;
-    const struct sim_tensor *position;
-    if (access(checkpoint, F_OK) != 0) return -1;
-    test_ok(sim_tensors_open(&file, checkpoint)); /* whole at any moment, also while the program runs */
-    position = sim_tensors_find(file, "train.position");
-    ck_assert_ptr_nonnull(position);
-    int steps = (int)((const double *)position->data)[0];
-    sim_tensors_close(file);
-    return steps;
+    static char paths[4][SIM_SAVES_PATH_BYTES];
+    static int turn;
+    long long newest = -1, step;
+    DIR *d = opendir(folder);
+    for (struct dirent *entry; d && (entry = readdir(d));) {
+        int end = 0;
+        if (sscanf(entry->d_name, "checkpoint-%lld.safetensors%n", &step, &end) == 1 && end &&
+            !entry->d_name[end] && step > newest)
+            newest = step;
+    }
+    if (d) closedir(d);
+    if (newest < 0) return NULL;
+    char *path = paths[turn++ & 3];
+    test_ok(sim_saves_path(path, folder, newest));
+    return path;
 }
 
-void wait_for_step(const char *checkpoint, int step, pid_t p)
+void assert_same_checkpoint(const char *folder_a, const char *folder_b, const char *run)
+{
+    char a[900], b[900];
+    snprintf(a, sizeof a, "%s/%s", folder_a, run);
+    snprintf(b, sizeof b, "%s/%s", folder_b, run);
+    const char *newest = newest_checkpoint(a);
+    ck_assert_msg(newest != NULL, "there is no checkpoint in %s", a);
+    assert_same_file(a, b, strrchr(newest, '/') + 1);
+    ck_assert_int_eq(steps_of(a), steps_of(b));
+}
+
+int steps_of(const char *folder)
+{
+    for (;;) {
+        struct sim_tensors *file;
+        int64_t step = 0;
+        const char *path = newest_checkpoint(folder);
+        if (!path) return -1;
+        sim_status status =
+            sim_checkpoint_open(&file, path); /* whole at any moment, also while the program runs */
+        if (status != SIM_OK && access(path, F_OK) != 0) continue; /* gone since: there are newer ones */
+        test_ok(status);
+        test_ok(sim_checkpoint_step(file, path, &step));
+        sim_tensors_close(file);
+        return (int)step;
+    }
+}
+
+void wait_for_step(const char *folder, int step, pid_t p)
 {
     const struct timespec pause = {0, 500000};
-    while (steps_of(checkpoint) < step) {
+    while (steps_of(folder) < step) {
         ck_assert_msg(waitpid(p, NULL, WNOHANG) == 0, "the program ended before step %d", step);
         nanosleep(&pause, NULL);
     }

@@ -47,9 +47,14 @@ const char *fresh(void);
 void assert_same_file(const char *folder_a, const char *folder_b, const char *name);
 /* Record `index` of a folder, the last for -1; NULL where there are fewer. */
 json_t *record_of(const char *folder, int index);
-/* Steps finished at the time of a checkpoint; -1: there is none yet. */
-int steps_of(const char *checkpoint);
-/* Until the checkpoint is of that step or a later one; the program must not end before. */
-void wait_for_step(const char *checkpoint, int step, pid_t p);
+/* Path of the newest checkpoint in a run's folder, as its name says; NULL: there is none yet.  Static
+ * buffers, four in rotation. */
+const char *newest_checkpoint(const char *folder);
+/* Those of the run of that name in both folders are of one step and equal. */
+void assert_same_checkpoint(const char *folder_a, const char *folder_b, const char *run);
+/* Steps finished at the time of the newest checkpoint, which is whole; -1: there is none yet. */
+int steps_of(const char *folder);
+/* Until that is of this step or a later one; the program must not end before. */
+void wait_for_step(const char *folder, int step, pid_t p);
 
 #endif

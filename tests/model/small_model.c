@@ -74,7 +74,8 @@ struct sim_train_config small_training(const struct small *s)
                                      .beta1 = 0.9,
                                      .beta2 = 0.95,
                                      .eps = 1e-8,
-                                     .clip_grad = 1};
+                                     .clip_grad = 1,
+                                     .keep_last = 2};
 }
 
 /* ------------------------------------------------------------------ batches */

@@ -1,10 +1,12 @@
 /* Disks that fail: the calls of a process that change files (write, fsync, rename) are counted, and one of
  * them is made to go wrong.
  *
- * A test program that is linked with this has its own calls watched.  For programs that must not know of it
- * there is the same as a library, libfaults.so beside the test programs: under LD_PRELOAD it reads
- * TEST_FAULT="KIND N MARK", with KIND a word of test_fault_words and MARK a file that says afterwards which
- * call was hit.  Programs that such a process starts are left alone. */
+ * A test program that is linked with this has its own calls watched, and its fsyncs only noted.  For programs
+ * that must not know of it there is the same as a library, libfaults.so beside the test programs: under
+ * LD_PRELOAD it reads TEST_FAULT=KIND:N:WORD:MARK, with KIND a word of test_fault_words, WORD one that the
+ * paths hold that are not counted, and MARK a file that says afterwards which call was hit.  Programs that
+ * such a process starts are left alone.
+ */
 #ifndef SIM_TEST_FAULTS_H
 #define SIM_TEST_FAULTS_H
 
