@@ -6,6 +6,8 @@
 #include <strings.h>
 #include <xxhash.h>
 
+#include "exif.h"
+#include "file.h"
 #include "progress.h"
 
 int sim_catalogue_is_image(const char *name, const uint8_t *head, size_t count)
@@ -234,6 +236,7 @@ void sim_catalogue_close(struct sim_catalogue *c)
 /* ------------------------------------------------------------------ the set of images made of it */
 struct set {
     struct sim_catalogue catalogue;
+    int upright; /* images are turned as their EXIF data ask */
     char prefix[];
 };
 
@@ -241,6 +244,26 @@ static void set_name(void *self, int64_t i, char *name, int size)
 {
     const struct set *s = self;
     snprintf(name, (size_t)size, "%s%s", s->prefix, s->catalogue.members[i].path);
+}
+
+/* The image, turned as its own EXIF data ask. */
+static sim_status read_upright(const struct sim_member *m, const char *name, struct sim_image *im)
+{
+    char *file = NULL;
+    const uint8_t *bytes = m->data;
+    size_t count = (size_t)m->size_bytes;
+    sim_status status = SIM_OK;
+    if (!bytes) {
+        status = sim_file_read(name, SIM_IMAGE_FILE_BYTES, &file, &count);
+        bytes = (const uint8_t *)file;
+    }
+    if (status == SIM_OK)
+        status = sim_decode_into(bytes, count, name, im);
+    else
+        sim_image_close(im);
+    if (status == SIM_OK) status = sim_exif_turn(im, sim_exif_orientation(bytes, count));
+    free(file);
+    return status;
 }
 
 static sim_status set_read_into(void *self, int64_t i, struct sim_image *im)
@@ -254,8 +277,9 @@ static sim_status set_read_into(void *self, int64_t i, struct sim_image *im)
         return sim_fail(SIM_ENOMEM, "no memory for the name of an image");
     }
     snprintf(name, size, "%s%s", s->prefix, m->path);
-    sim_status status =
-        m->data ? sim_decode_into(m->data, (size_t)m->size_bytes, name, im) : sim_decode_file_into(name, im);
+    sim_status status = s->upright ? read_upright(m, name, im)
+                        : m->data  ? sim_decode_into(m->data, (size_t)m->size_bytes, name, im)
+                                   : sim_decode_file_into(name, im);
     free(name);
     return status;
 }
@@ -276,6 +300,11 @@ static const char *set_class_name(void *self, int label)
     return ((const struct set *)self)->catalogue.classes[label];
 }
 
+static void set_honour_exif(void *self)
+{
+    ((struct set *)self)->upright = 1;
+}
+
 static void set_close(void *self)
 {
     struct set *s = self;
@@ -292,6 +321,7 @@ sim_status sim_catalogue_images(struct sim_images *out, struct sim_catalogue *c,
     if (!s) return sim_fail(SIM_ENOMEM, "%s: no memory", where);
     memcpy(s->prefix, prefix, length);
     s->catalogue = *c;
+    s->upright = 0;
     *out = (struct sim_images){.self = s,
                                .count = c->count,
                                .classes = c->class_count,
@@ -300,6 +330,7 @@ sim_status sim_catalogue_images(struct sim_images *out, struct sim_catalogue *c,
                                .label = set_label,
                                .name = set_name,
                                .class_name = set_class_name,
+                               .honour_exif = set_honour_exif,
                                .close = set_close};
     memcpy(out->manifest_hash, c->hash, sizeof c->hash);
     memset(c, 0, sizeof *c);

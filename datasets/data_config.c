@@ -4,6 +4,7 @@
 
 static const char *const kinds[] = {"procedural", "folder", NULL};
 static const char *const bad_images[] = {"error", "skip", NULL};
+static const char *const exifs[] = {"ignore", "honour", NULL};
 static const char *const normalizations[] = {
     [SIM_NORMALIZE_IMAGENET] = "imagenet", [SIM_NORMALIZE_HALF] = "half", NULL};
 static const char *const masks[] = {"none", "random", "blockwise", NULL};
@@ -23,6 +24,8 @@ const struct sim_field sim_data_fields[] = {
     F(val, SIM_FIELD_TEXT, 0, 0, NULL, "", "validation images, in the same forms"),
     F(bad_image, SIM_FIELD_CHOICE, 0, 0, bad_images, "error",
       "a damaged image stops the run, or is passed over and counted"),
+    F(exif, SIM_FIELD_CHOICE, 0, 0, exifs, "ignore",
+      "which way up a camera says an image is: ignored, as in the paper's pipeline, or the image is turned"),
     F(limit_train, SIM_FIELD_INT, 0, 1e9, NULL, "0",
       "use so many training images, balanced over classes; 0: all"),
     F(limit_val, SIM_FIELD_INT, 0, 1e9, NULL, "0", "use so many validation images; 0: all"),

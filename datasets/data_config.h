@@ -7,6 +7,7 @@
 
 enum sim_data_kind { SIM_DATA_PROCEDURAL, SIM_DATA_FOLDER };
 enum sim_bad_image { SIM_BAD_ERROR, SIM_BAD_SKIP };
+enum sim_exif { SIM_EXIF_IGNORE, SIM_EXIF_HONOUR };
 enum sim_mask_kind { SIM_MASK_NONE, SIM_MASK_RANDOM, SIM_MASK_BLOCKWISE };
 enum sim_filter { SIM_FILTER_BILINEAR, SIM_FILTER_BICUBIC };
 
@@ -15,6 +16,7 @@ struct sim_data_config {
     char train[SIM_TEXT_BYTES]; /* folder, or archive, or archive:folder/inside */
     char val[SIM_TEXT_BYTES];
     int bad_image;                  /* enum sim_bad_image */
+    int exif;                       /* enum sim_exif */
     int64_t limit_train, limit_val; /* use so many images, balanced over classes, drawn by seed; 0: all */
     int64_t workers;                /* loader threads; 0: as many as compute threads */
     int64_t cache_mb;               /* decoded source images kept in memory */

@@ -176,6 +176,15 @@ sim_status sim_images_open_path(struct sim_images *out, const char *path, const 
     return sim_fail(SIM_EIO, "%s: there is no folder, no archive and no pack at %s", key, path);
 }
 
+sim_status sim_images_take_exif(struct sim_images *s, int exif, const char *key)
+{
+    if (exif == SIM_EXIF_IGNORE) return SIM_OK;
+    if (!s->honour_exif)
+        return sim_fail(SIM_EINVAL, "%s: data.exif: honour is not known to this kind of set; ignore is", key);
+    s->honour_exif(s->self);
+    return SIM_OK;
+}
+
 sim_status sim_images_open(struct sim_images *out, const struct sim_data_config *c, enum sim_split split,
                            uint64_t seed)
 {
@@ -184,6 +193,7 @@ sim_status sim_images_open(struct sim_images *out, const struct sim_data_config 
     sim_status status = c->kind == SIM_DATA_PROCEDURAL
                             ? sim_procedural_open(out, c, split)
                             : sim_images_open_path(out, split == SIM_TRAIN ? c->train : c->val, key);
+    if (status == SIM_OK && c->kind == SIM_DATA_FOLDER) status = sim_images_take_exif(out, c->exif, key);
     if (status == SIM_OK && out->count > UINT32_MAX)
         status = sim_fail(SIM_EINVAL, "%s: %ld images are more than %lu, the most that an epoch can shuffle",
                           key, (long)out->count, (unsigned long)UINT32_MAX);

@@ -24,6 +24,8 @@ struct sim_images {
     /* "n01440764/x.JPEG" or "archive.tar: folder/x.JPEG" or "pw-cls train 17 (gear)"; into name[size]. */
     void (*name)(void *self, int64_t i, char *name, int size);
     const char *(*class_name)(void *self, int label); /* owned by the set */
+    /* From now on images are read turned as their EXIF orientation asks (exif.h).  NULL: this set cannot. */
+    void (*honour_exif)(void *self);
     void (*close)(void *self);
 };
 
@@ -35,6 +37,10 @@ sim_status sim_images_open(struct sim_images *out, const struct sim_data_config 
 void sim_images_close(struct sim_images *s); /* zeroed struct is legal */
 /* read_into, or read where a set has only that. */
 sim_status sim_images_read_into(const struct sim_images *s, int64_t i, struct sim_image *im);
+
+/* Has a set that was just opened turn its images, where data.exif (enum sim_exif) asks for that; SIM_EINVAL
+ * where it cannot. */
+sim_status sim_images_take_exif(struct sim_images *s, int exif, const char *key);
 
 /* SIM_EINVAL unless both splits have the same class names, so that a label means the same in both. */
 sim_status sim_images_agree(const struct sim_images *train, const struct sim_images *val);

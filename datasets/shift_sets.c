@@ -137,8 +137,9 @@ static sim_status open_other(struct sets *s, enum sim_shift_set set)
     static const char *const keys[SIM_SHIFT_SETS] = {
         [SIM_SHIFT_A] = "shift.a", [SIM_SHIFT_R] = "shift.r", [SIM_SHIFT_SKETCH] = "shift.sketch"};
     const char *path = path_of(&s->shift, set);
-    return *path ? sim_images_open_path(&s->images, path, keys[set])
-                 : sim_procedural_shift_open(&s->images, &s->data, set, s->shift.procedural_per_class);
+    if (!*path) return sim_procedural_shift_open(&s->images, &s->data, set, s->shift.procedural_per_class);
+    SIM_TRY(sim_images_open_path(&s->images, path, keys[set]));
+    return sim_images_take_exif(&s->images, s->data.exif, keys[set]);
 }
 
 /* ------------------------------------------------------------------ the interface */

@@ -45,6 +45,17 @@ struct archive *made_archive_open(const char *path, enum packing how)
     return a;
 }
 
+void made_member(struct archive *a, const char *name, int64_t size)
+{
+    struct archive_entry *e = archive_entry_new();
+    archive_entry_set_pathname(e, name);
+    archive_entry_set_perm(e, 0644);
+    archive_entry_set_filetype(e, AE_IFREG);
+    archive_entry_set_size(e, size);
+    ck_assert_msg(archive_write_header(a, e) == ARCHIVE_OK, "%s", archive_error_string(a));
+    archive_entry_free(e);
+}
+
 void made_archive_close(struct archive *a)
 {
     ck_assert_int_eq(archive_write_close(a), ARCHIVE_OK);

@@ -19,6 +19,8 @@ extern size_t made_picture_bytes;
 void made_picture_open(void);
 
 struct archive *made_archive_open(const char *path, enum packing how); /* to be written; pax where needed */
+/* A file of so many bytes begins, which archive_write_data then adds. */
+void made_member(struct archive *a, const char *name, int64_t size);
 void made_archive_close(struct archive *a);
 
 void made_pack(const char *path, enum packing how, const struct made_item *items, int count);

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <jpeglib.h>
@@ -200,17 +199,6 @@ END_TEST
 
 /* ------------------------------------------------------------------ archives */
 
-static void begin_member(struct archive *a, const char *name, int64_t size)
-{
-    struct archive_entry *e = archive_entry_new();
-    archive_entry_set_pathname(e, name);
-    archive_entry_set_perm(e, 0644);
-    archive_entry_set_filetype(e, AE_IFREG);
-    archive_entry_set_size(e, size);
-    ck_assert_msg(archive_write_header(a, e) == ARCHIVE_OK, "%s", archive_error_string(a));
-    archive_entry_free(e);
-}
-
 static void put_zeros(struct archive *a, int64_t bytes)
 {
     static const uint8_t zeros[1 << 20];
@@ -230,9 +218,9 @@ START_TEST(archive_that_is_a_bomb)
         char path[700];
         snprintf(path, sizeof path, "%s/bomb.%s", test_scratch(), made_endings[kinds[k]]);
         struct archive *a = made_archive_open(path, kinds[k]);
-        begin_member(a, "a/1.png", (int64_t)made_picture_bytes);
+        made_member(a, "a/1.png", (int64_t)made_picture_bytes);
         archive_write_data(a, made_picture, made_picture_bytes);
-        begin_member(a, k == 0 ? "readme" : "a/2.png", (int64_t)80 << 20);
+        made_member(a, k == 0 ? "readme" : "a/2.png", (int64_t)80 << 20);
         put_zeros(a, (int64_t)80 << 20);
         made_archive_close(a);
         test_fails(sim_archive_open(&set, path), "decompression bomb");
@@ -249,11 +237,11 @@ START_TEST(archive_of_a_member_too_large)
     snprintf(path, sizeof path, "%s/large.tar", test_scratch());
     /* Written by hand, as a file with a hole: 513 MiB of zeros that take no room on the disk. */
     struct archive *a = made_archive_open(path, PLAIN);
-    begin_member(a, "a/1.png", (int64_t)made_picture_bytes);
+    made_member(a, "a/1.png", (int64_t)made_picture_bytes);
     archive_write_data(a, made_picture, made_picture_bytes);
     made_archive_close(a);
     struct archive *one = made_archive_open(path, PLAIN);
-    begin_member(one, "a/2.png", (int64_t)513 << 20);
+    made_member(one, "a/2.png", (int64_t)513 << 20);
     archive_write_free(one); /* header alone, the rest is the hole */
     ck_assert_int_eq(truncate(path, ((int64_t)513 << 20) + 2048), 0);
     test_fails(sim_archive_open(&set, path), "'a/2.png' is larger than 512 MiB");
@@ -291,7 +279,7 @@ START_TEST(archive_of_links_that_multiply)
     char path[700];
     snprintf(path, sizeof path, "%s/links.tar", test_scratch());
     struct archive *a = made_archive_open(path, PLAIN);
-    begin_member(a, "a/0.png", 1 << 20);
+    made_member(a, "a/0.png", 1 << 20);
     put_zeros(a, 1 << 20);
     for (int i = 1; i < 100; i++) {
         char name[32];
@@ -328,9 +316,9 @@ START_TEST(archive_of_odd_members)
         ck_assert_int_eq(archive_write_header(a, e), ARCHIVE_OK);
         archive_entry_free(e);
     }
-    begin_member(a, "a/notes", 8 << 20);
+    made_member(a, "a/notes", 8 << 20);
     put_zeros(a, 8 << 20);
-    begin_member(a, "a/1.png", (int64_t)made_picture_bytes);
+    made_member(a, "a/1.png", (int64_t)made_picture_bytes);
     archive_write_data(a, made_picture, made_picture_bytes);
     made_archive_close(a);
     test_ok(sim_archive_open(&set, path));
