@@ -180,7 +180,8 @@ sim_status sim_images_take_exif(struct sim_images *s, int exif, const char *key)
 {
     if (exif == SIM_EXIF_IGNORE) return SIM_OK;
     if (!s->honour_exif)
-        return sim_fail(SIM_EINVAL, "%s: data.exif: honour is not known to this kind of set; ignore is", key);
+        return sim_fail(SIM_EINVAL,
+                        "%s: data.exif: honour cannot be had: no image of this set has EXIF data left", key);
     s->honour_exif(s->self);
     return SIM_OK;
 }

@@ -2,7 +2,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "exif.h"
 #include "pack.h"
+
+struct set {
+    struct sim_pack pack; /* first: a set is its pack */
+    int upright;          /* images are turned as their EXIF data ask */
+};
 
 static sim_status pack_read_into(void *self, int64_t i, struct sim_image *im)
 {
@@ -18,6 +24,8 @@ static sim_status pack_read_into(void *self, int64_t i, struct sim_image *im)
     int n = snprintf(name, sizeof name, "%.*s: ", (int)sizeof name / 2, p->path);
     sim_pack_path(p, i, name + n, (int)sizeof name - n);
     status = sim_decode_into(bytes, count, name, im);
+    if (status == SIM_OK && ((const struct set *)self)->upright)
+        status = sim_exif_turn(im, sim_exif_orientation(bytes, count));
     sim_pack_release(p, bytes, count);
     return status;
 }
@@ -45,6 +53,11 @@ static const char *pack_class_name(void *self, int label)
     return sim_pack_class_name(self, label);
 }
 
+static void pack_honour_exif(void *self)
+{
+    ((struct set *)self)->upright = 1;
+}
+
 static void pack_close(void *self)
 {
     sim_pack_unmap(self);
@@ -54,14 +67,16 @@ static void pack_close(void *self)
 sim_status sim_pack_open(struct sim_images *out, const char *path)
 {
     *out = (struct sim_images){0};
-    struct sim_pack *p = malloc(sizeof *p);
-    if (!p) return sim_fail(SIM_ENOMEM, "%s: no memory to open it", path);
-    sim_status status = sim_pack_map(p, path);
+    struct set *s = calloc(1, sizeof *s);
+    if (!s) return sim_fail(SIM_ENOMEM, "%s: no memory to open it", path);
+    const struct sim_pack *p = &s->pack;
+    sim_status status = sim_pack_map(&s->pack, path);
     if (status != SIM_OK) {
-        free(p);
+        free(s);
         return status;
     }
-    *out = (struct sim_images){.self = p,
+    /* What was encoded anew lost its EXIF data. */
+    *out = (struct sim_images){.self = s,
                                .count = p->images,
                                .classes = p->class_count,
                                .read = pack_read,
@@ -69,6 +84,7 @@ sim_status sim_pack_open(struct sim_images *out, const char *path)
                                .label = pack_label,
                                .name = pack_name,
                                .class_name = pack_class_name,
+                               .honour_exif = p->header->short_side ? NULL : pack_honour_exif,
                                .close = pack_close};
     snprintf(out->manifest_hash, sizeof out->manifest_hash, "%016llx",
              (unsigned long long)p->header->manifest);

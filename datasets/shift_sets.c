@@ -124,7 +124,8 @@ static sim_status open_corruption_folder(struct sets *s, const struct sim_shift 
     if (stat(path, &there) != 0 || !S_ISDIR(there.st_mode))
         return sim_fail(
             SIM_EIO, "shift.c: there is no folder %s; the layout is CORRUPTION/SEVERITY/CLASS/IMAGE", path);
-    return sim_folder_open(&s->images, path);
+    SIM_TRY(sim_folder_open(&s->images, path));
+    return sim_images_take_exif(&s->images, s->data.exif, "shift.c");
 }
 
 static const char *path_of(const struct sim_shift_config *c, enum sim_shift_set set)

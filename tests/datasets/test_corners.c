@@ -4,6 +4,7 @@
 #include "exif.h"
 #include "images.h"
 #include "made_archive.h"
+#include "pack_trial.h"
 #include "pillow_pixels.h"
 #include "support.h"
 
@@ -55,7 +56,8 @@ static void check_set(const char *path, int exif)
         set.name(set.self, i, name, sizeof name);
         for (int k = 0; k < count; k++) {
             size_t n = strlen(table[k].name), m = strlen(name);
-            if (m <= n || name[m - n - 1] != '/' || strcmp(name + m - n, table[k].name) != 0) continue;
+            if (m <= n || !strchr("/ ", name[m - n - 1]) || strcmp(name + m - n, table[k].name) != 0)
+                continue;
             sim_status s = set.read(set.self, i, &im);
             pillow_compare(table[k].name, exif ? &table[k].turned : &table[k].as_is, s, &im);
             table[k].seen = 1;
@@ -104,6 +106,27 @@ START_TEST(archived_images_are_turned)
 }
 END_TEST
 
+/* A pack keeps the files as they are, EXIF data with them, unless it encodes them anew. */
+START_TEST(packed_corners_are_pillows)
+{
+    char pack[700], source[1024];
+    struct sim_images set;
+    struct sim_pack_made made;
+    snprintf(source, sizeof source, "%s", test_path("datasets/corners"));
+    snprintf(pack, sizeof pack, "%s/x.pack", test_scratch());
+    trial_pack(source, pack);
+    check_set(pack, SIM_EXIF_IGNORE);
+    check_set(pack, SIM_EXIF_HONOUR);
+    struct sim_pack_config small = {
+        .path = pack, .short_side = 8, .quality = 90, .keep_damaged = 1, .anew = 1};
+    test_ok(trial_pack_as(&(struct sim_pack_source_config){.path = source}, &small, &made));
+    test_ok(sim_pack_open(&set, pack));
+    test_fails(sim_images_take_exif(&set, SIM_EXIF_HONOUR, "data.train"),
+               "no image of this set has EXIF data left");
+    sim_images_close(&set);
+}
+END_TEST
+
 /* A set that knows nothing of EXIF says so, where it would be asked for. */
 START_TEST(a_set_that_cannot_turn_says_so)
 {
@@ -114,7 +137,7 @@ START_TEST(a_set_that_cannot_turn_says_so)
     test_ok(sim_images_open(&set, &c, SIM_TRAIN, 0));
     test_ok(sim_images_take_exif(&set, SIM_EXIF_IGNORE, "data.train"));
     test_fails(sim_images_take_exif(&set, SIM_EXIF_HONOUR, "data.train"),
-               "data.train: data.exif: honour is not known");
+               "data.train: data.exif: honour cannot be had");
     sim_images_close(&set);
 }
 END_TEST
@@ -159,6 +182,7 @@ int main(void)
     tcase_add_test(c, corners_are_pillows);
     tcase_add_test(c, corners_turned_are_pillows);
     tcase_add_test(c, archived_images_are_turned);
+    tcase_add_test(c, packed_corners_are_pillows);
     tcase_add_test(c, a_set_that_cannot_turn_says_so);
     tcase_add_test(c, cut_and_damaged_exif);
     suite_add_tcase(suite, c);
