@@ -1,7 +1,7 @@
 """Writes tests/datasets/corruptions.txt: what the libraries that ImageNet-C was made with make of a drawn picture.
 
     python3 corruptions.py > ../datasets/corruptions.txt
-    python3 corruptions.py --beside-imagecorruptions    statistics beside those of the PyPI package of that name
+    python3 corruptions.py --beside-imagecorruptions SIAMESEIM    that program beside the PyPI package of that name
 
 Needs numpy, scipy, scikit-image, opencv-python-headless and pillow==9.4.0 (tried: 1.24.4, 1.11.4, 0.22.0, 4.11.0); the
 constants and formulae are those of the scripts in hendrycks/robustness, ImageNet-C/create_c, for 224, 64 and 32 px, put
@@ -12,7 +12,9 @@ hexadecimal.  Of the others: moments CORRUPTION CONSTANTS SEVERITY DRAWS, then o
 an image's variance, and the mean square of the change, in levels of 0 to 255, each followed by its standard error.
 """
 import io
+import subprocess
 import sys
+import tempfile
 
 import cv2
 import numpy as np
@@ -240,16 +242,55 @@ def moments(make, x, draws, rng):
     return np.mean(rows, 0), np.std(rows, 0) / np.sqrt(draws)
 
 
-def beside_imagecorruptions(draws=200):
+# ---------------------------------------------------------------- beside the package imagecorruptions
+
+# elastic_transform is another formula there.
+BESIDE = {gaussian_noise: 20, shot_noise: 20, impulse_noise: 20, defocus_blur: 1, glass_blur: 2, motion_blur: 600,
+          zoom_blur: 1, snow: 120, fog: 300, brightness: 1, contrast: 1, pixelate: 1, jpeg_compression: 1}
+
+
+class Program:
+    """The picture as `siameseim corrupt` makes it, another draw with every call."""
+
+    def __init__(self, program, folder, x):
+        self.program, self.clean, self.corrupted, self.index = program, folder + "/clean.png", folder + "/corrupted.png", 0
+        Image.fromarray(x).save(self.clean)
+
+    def corrupt(self, name, severity):
+        subprocess.run([self.program, "corrupt", name, str(severity), self.clean, self.corrupted, "--index", str(self.index)],
+                       check=True, stdout=subprocess.DEVNULL)
+        self.index += 1
+        return np.asarray(Image.open(self.corrupted))
+
+
+def pixels_beside(here, there):
+    """Largest difference in levels, and the share of values that differ by more than one."""
+    apart = np.abs(here.astype(int) - there)
+    return "%d" % apart.max() if apart.max() <= 1 else "%d (%.2g %% above 1)" % (apart.max(), 100 * (apart > 1).mean())
+
+
+def moments_beside(here, there):
+    """By how many per cent mean and variance differ, each with its standard error."""
+    (a, a_error), (b, b_error) = here, there
+    cells = zip(a, b, np.hypot(a_error, b_error))
+    return ", ".join("%+.1f ± %.1f" % (100 * (u / v - 1), 100 * e / v) for u, v, e in list(cells)[:2])
+
+
+def beside_imagecorruptions(program):
+    """One line a corruption, a cell a severity."""
     import imagecorruptions
-    rng, x = np.random.default_rng(1), picture(224)
-    for corruption in (gaussian_noise, shot_noise, impulse_noise, motion_blur, snow, fog, elastic_transform) + DETERMINISTIC:
-        for level in range(5):
-            n = draws if corruption in RANDOM else 1
-            here, error = moments(lambda x, r: corruption(x, "224", level, r), x, n, rng)
-            there, other = moments(lambda x, r: imagecorruptions.corrupt(x, level + 1, corruption.__name__), x, n, rng)
-            print(corruption.__name__, level + 1, *("%.2f %.2f (%.2f)" % v for v in zip(here, there, np.hypot(error, other))),
-                  flush=True)
+    x = picture(224)
+    np.random.seed(1)
+    with tempfile.TemporaryDirectory() as folder:
+        ours = Program(program, folder, x)
+        for corruption, draws in BESIDE.items():
+            name, cells = corruption.__name__, []
+            for severity in range(1, 6):
+                here = lambda x, rng: ours.corrupt(name, severity)
+                there = lambda x, rng: imagecorruptions.corrupt(x, severity, name)
+                cells.append(pixels_beside(here(x, None), there(x, None)) if draws == 1 else
+                             moments_beside(moments(here, x, draws, None), moments(there, x, draws, None)))
+            print("|", name, "|", draws, "|", " | ".join(cells), "|", flush=True)
 
 
 def main():
@@ -269,4 +310,4 @@ def main():
 
 
 if __name__ == "__main__":
-    beside_imagecorruptions() if "--beside-imagecorruptions" in sys.argv else main()
+    beside_imagecorruptions(sys.argv[2]) if sys.argv[1:2] == ["--beside-imagecorruptions"] else main()
