@@ -241,7 +241,7 @@ $(FAULTS): tests/support/faults.c tests/support/faults.h
 $(O)/tests/ops/test_pixel_kernels.o: BASE += -ffp-contract=off
 
 # Hostile input that is kept: every fuzz target (make fuzz) over its seeds and tests/fuzz/corpus/NAME.
-FUZZERS   := yaml safetensors image archive records csv
+FUZZERS   := yaml safetensors image archive pack records csv
 SEES_fuzz := $(SEES_datasets) results tests/base
 REPLAYS   := $(FUZZERS:%=$(O)/tests/fuzz/replay_%)
 TEST_BINS += $(REPLAYS)
@@ -341,7 +341,7 @@ help:
 	  'make gpu-check    on a machine with a GPU: every check and timing, in nine minutes (benchmarks/README.md)' \
 	  'make gpu-carry    its programs with their libraries, for such a machine that has nothing else' \
 	  'make deps         install the Debian packages that are missing' \
-	  'make fuzz         throw hostile YAML, safetensors, images, archives, records and CSV at the readers (clang; FUZZ_SECONDS=60 each)' \
+	  'make fuzz         throw hostile YAML, safetensors, images, archives, packs, records and CSV at the readers (clang; FUZZ_SECONDS=60 each)' \
 	  'make format       lay every source file out by .clang-format' \
 	  'make clean        remove what was built' \
 	  '' \

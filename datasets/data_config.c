@@ -18,9 +18,10 @@ static const char *const filters[] = {"bilinear", "bicubic", NULL};
 #define SECTION sim_data_config
 const struct sim_field sim_data_fields[] = {
     F(kind, SIM_FIELD_CHOICE, 0, 0, kinds, "procedural",
-      "the made-up set pw-cls, or image folders and archives of them"),
+      "the made-up set pw-cls, or image folders, archives of them and packs"),
     F(train, SIM_FIELD_TEXT, 0, 0, NULL, "",
-      "training images: CLASS/IMAGE below a folder, or ARCHIVE.tar[.gz|.xz|.zst][:FOLDER]"),
+      "training images: CLASS/IMAGE below a folder, ARCHIVE.tar[.gz|.xz|.zst][:FOLDER], or a pack (siameseim "
+      "data)"),
     F(val, SIM_FIELD_TEXT, 0, 0, NULL, "", "validation images, in the same forms"),
     F(bad_image, SIM_FIELD_CHOICE, 0, 0, bad_images, "error",
       "a damaged image stops the run, or is passed over and counted"),

@@ -13,7 +13,7 @@ enum sim_filter { SIM_FILTER_BILINEAR, SIM_FILTER_BICUBIC };
 
 struct sim_data_config {
     int kind;                   /* enum sim_data_kind */
-    char train[SIM_TEXT_BYTES]; /* folder, or archive, or archive:folder/inside */
+    char train[SIM_TEXT_BYTES]; /* folder, archive, archive:folder/inside, or pack */
     char val[SIM_TEXT_BYTES];
     int bad_image;                  /* enum sim_bad_image */
     int exif;                       /* enum sim_exif */

@@ -67,6 +67,8 @@ static const struct field fields[] = {
     {"data", OBJECT, 1, 0},
     {"data.train_hash", TEXT, 1, 0},
     {"data.val_hash", TEXT, 1, 0},
+    {"data.train_pack", TEXT, 0, 0},
+    {"data.val_pack", TEXT, 0, 0},
     {"data.skipped", WHOLE, 1, 0},
     {"data.train_images", NUMBER, 1, 0},
     {"data.val_images", NUMBER, 1, 0},

@@ -119,7 +119,8 @@ static json_t *record_json(const struct sim_record *r)
     const struct sim_ops_facts *facts = &r->machine->facts;
     json_t *data = OBJECT({"train_hash", json_string(r->train_hash)}, {"val_hash", json_string(r->val_hash)},
                           {"train_images", whole(r->train_images)}, {"val_images", whole(r->val_images)},
-                          {"classes", whole(r->classes)}, {"skipped", whole(r->skipped)});
+                          {"classes", whole(r->classes)}, {"skipped", whole(r->skipped)},
+                          {"train_pack", json_string(r->train_pack)}, {"val_pack", json_string(r->val_pack)});
     json_t *model =
         OBJECT({"parameters", whole(r->parameters)}, {"trainable", whole(r->trainable)},
                {"gflop_per_image", number(r->gflop_per_image)}, {"memory_bytes", whole(r->memory_bytes)});

@@ -23,6 +23,8 @@ struct sim_record {
     const char *reason;                /* "" for ok */
     char started[32];                  /* UTC */
     char train_hash[17], val_hash[17]; /* of the data sets; val_hash "" where nothing was scored */
+    char train_pack[17],
+        val_pack[17]; /* of packs, over every byte; "" where the images come from elsewhere */
     int64_t train_images, val_images, skipped;
     int classes;
     int64_t parameters, trainable, memory_bytes;
@@ -50,13 +52,13 @@ struct sim_recorded {
 sim_status sim_record_find(const char *path, const char *name, const char *config_hash,
                            struct sim_recorded *out);
 
-/* Whether the run need not be made again: it is done, or it diverged, which it would do again with the same bytes.  A
- * failed one is tried again: data, memory and machines change. */
+/* Whether the run need not be made again: it is done, or it diverged, which it would do again with the same
+ * bytes.  A failed one is tried again: data, memory and machines change. */
 int sim_recorded_is_final(const struct sim_recorded *r);
 
-/* Appends the record to OUT/records.jsonl while holding that file's claim, so that several processes, also over NFS,
- * append one after the other; but not where a record stands already that makes this one idle: a final one, unless
- * `again`, or the same failure.  *appended (or NULL) says so. */
+/* Appends the record to OUT/records.jsonl while holding that file's claim, so that several processes, also
+ * over NFS, append one after the other; but not where a record stands already that makes this one idle: a
+ * final one, unless `again`, or the same failure.  *appended (or NULL) says so. */
 sim_status sim_record_commit(const struct sim_record *r, const char *out, int again, int *appended);
 
 #endif

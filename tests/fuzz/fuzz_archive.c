@@ -65,25 +65,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-static void read_all(struct sim_images *set)
-{
-    char name[256];
-    for (int64_t i = 0; i < set->count; i++) {
-        struct sim_image image = {0};
-        int32_t label = set->label(set->self, i);
-        FUZZ_CHECK(label >= 0 && label < set->classes);
-        FUZZ_CHECK(set->class_name(set->self, label) != NULL);
-        set->name(set->self, i, name, sizeof name);
-        if (set->read(set->self, i, &image) == SIM_OK) sim_image_close(&image);
-    }
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
     char path[FUZZ_PATH_BYTES];
     struct sim_images set = {0};
     int fd = fuzz_memory_file(bytes, count, path);
-    if (sim_archive_open(&set, path) == SIM_OK) read_all(&set);
+    if (sim_archive_open(&set, path) == SIM_OK) fuzz_read_all(&set);
     sim_images_close(&set);
     close(fd);
     return 0;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "images.h"
 
 const char *fuzz_seed_path(int argc, char **argv, const char *name)
 {
@@ -33,6 +34,19 @@ int fuzz_memory_file(const void *bytes, size_t count, char path[FUZZ_PATH_BYTES]
     FUZZ_CHECK(fd >= 0 && write(fd, bytes, count) == (ssize_t)count);
     snprintf(path, FUZZ_PATH_BYTES, "/proc/self/fd/%d", fd);
     return fd;
+}
+
+void fuzz_read_all(struct sim_images *set)
+{
+    char name[256];
+    for (int64_t i = 0; i < set->count; i++) {
+        struct sim_image image = {0};
+        int32_t label = set->label(set->self, i);
+        FUZZ_CHECK(label >= 0 && label < set->classes);
+        FUZZ_CHECK(set->class_name(set->self, label) != NULL);
+        set->name(set->self, i, name, sizeof name);
+        if (set->read(set->self, i, &image) == SIM_OK) sim_image_close(&image);
+    }
 }
 
 void fuzz_broken(const char *promise, const char *file, int line)

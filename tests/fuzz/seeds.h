@@ -22,6 +22,10 @@ void fuzz_seed(int argc, char **argv, const char *name, const void *bytes, size_
 enum { FUZZ_PATH_BYTES = 32 };
 int fuzz_memory_file(const void *bytes, size_t count, char path[FUZZ_PATH_BYTES]);
 
+/* Asks for everything that an open set of images has to offer. */
+struct sim_images;
+void fuzz_read_all(struct sim_images *set);
+
 /* A promise does not hold: says which, and stops as a crash does, so that the fuzzer keeps the input. */
 #define FUZZ_CHECK(promise) ((promise) ? (void)0 : fuzz_broken(#promise, __FILE__, __LINE__))
 _Noreturn void fuzz_broken(const char *promise, const char *file, int line);
