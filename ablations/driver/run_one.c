@@ -163,7 +163,9 @@ static void describe_images(struct work *w)
     struct sim_record *r = &w->record;
     r->train_images = i->train.count, r->val_images = i->val.count, r->classes = i->train.classes;
     memcpy(r->train_hash, i->train.manifest_hash, sizeof r->train_hash);
+    memcpy(r->train_pack, i->train.pack_hash, sizeof r->train_pack);
     if (i->scored) memcpy(r->val_hash, i->val.manifest_hash, sizeof r->val_hash);
+    if (i->scored) memcpy(r->val_pack, i->val.pack_hash, sizeof r->val_pack);
     sim_session_say(w->session, "images: %lld to train on (%s), %lld to score on, %d classes",
                     (long long)r->train_images, r->train_hash, (long long)r->val_images, r->classes);
 }
