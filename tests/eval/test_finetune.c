@@ -183,7 +183,7 @@ START_TEST(stops_cost_nothing)
     two = bytes_of(b, "classifier.safetensors", &other);
     ck_assert_mem_eq(one, two, size);
     b->job.identity = "fedcba9876543210";
-    test_fails(run(b, &s), "belongs to configuration 0123456789abcdef");
+    test_fails(run(b, &s), "belongs to another configuration (0123456789abcdef");
     b->job.resume = 0; /* begun anew */
     test_ok(run(b, &s));
     ck_assert_int_gt(b->train.reads, reads);
