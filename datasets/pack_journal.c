@@ -1,9 +1,7 @@
 /* What a packing that was cut off left behind. */
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 
-#include "pack_write.h"
+#include "pack_write_parts.h"
 
 sim_status sim_pack_journal_read(const char *path, uint64_t key, uint64_t data_bytes, int64_t count,
                                  struct sim_pack_kept *kept, int64_t *done)

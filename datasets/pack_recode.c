@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "encode.h"
-#include "pack_write.h"
+#include "pack_write_parts.h"
 
 static sim_status encode_smaller(const struct sim_image *im, int short_side, int quality, const char *name,
                                  struct sim_bytes *out)

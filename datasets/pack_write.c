@@ -10,6 +10,7 @@
 
 #include "claim.h"
 #include "file.h"
+#include "pack_write_parts.h"
 #include "partial.h"
 #include "pool.h"
 #include "progress.h"
@@ -19,6 +20,7 @@ enum {
     CHUNK_MB = 32,
     SYNC_MB = 256,
     GATHER_BYTES = 1 << 20,
+    SYNC_S = 10,
     KEY_BYTES = sizeof(uint64_t)
 };
 
@@ -47,6 +49,7 @@ struct writer {
     struct sim_pack_kept *kept; /* of every image, in order */
     int64_t done, journalled;   /* images in `data`; of these in the journal */
     uint64_t data_bytes, unsynced_bytes;
+    double synced_s;           /* when the journal was last written */
     struct sim_bytes gathered; /* small images on their way to `data`, one write for all of a chunk */
     int chunk_images;
     struct chunk chunk[2];
@@ -106,7 +109,7 @@ static sim_status journal(struct writer *w)
     SIM_TRY(sim_partial_put_at(&w->journal, KEY_BYTES + (uint64_t)w->journalled * sizeof *w->kept,
                                w->kept + w->journalled, (size_t)(w->done - w->journalled) * sizeof *w->kept));
     SIM_TRY(sim_partial_sync(&w->journal));
-    w->journalled = w->done, w->unsynced_bytes = 0;
+    w->journalled = w->done, w->unsynced_bytes = 0, w->synced_s = sim_now_s();
     return SIM_OK;
 }
 
@@ -141,7 +144,7 @@ static sim_status append(struct writer *w, const struct chunk *c)
     SIM_TRY(put_gathered(w));
     w->done += c->job.count, w->data_bytes += bytes, w->unsynced_bytes += bytes;
     sim_progress_update(&w->progress, w->done, NULL);
-    return w->unsynced_bytes >= sync_bytes ? journal(w) : SIM_OK;
+    return w->unsynced_bytes >= sync_bytes || sim_now_s() - w->synced_s > SYNC_S ? journal(w) : SIM_OK;
 }
 
 /* One chunk is made while the one before it is written. */
@@ -151,6 +154,7 @@ static sim_status copy_images(struct writer *w)
     int at = 0;
     sim_progress_start(&w->progress, "packing", "images", w->list->count);
     w->progress.resumed = w->done;
+    w->synced_s = sim_now_s();
     submit(w, &w->chunk[at], w->done);
     while (status == SIM_OK && w->done < w->list->count) {
         struct chunk *now = &w->chunk[at], *next = &w->chunk[at ^= 1];
