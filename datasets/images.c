@@ -7,12 +7,14 @@
 #include <xxhash.h>
 
 #include "archive_images.h"
+#include "damaged.h"
 #include "pack.h"
 #include "rng.h"
 
 void sim_images_close(struct sim_images *s)
 {
     if (s->close) s->close(s->self);
+    sim_damaged_close(s);
     memset(s, 0, sizeof *s);
 }
 
@@ -200,6 +202,7 @@ sim_status sim_images_open(struct sim_images *out, const struct sim_data_config 
                           key, (long)out->count, (unsigned long)UINT32_MAX);
     if (status == SIM_OK)
         status = limit_to(out, split, seed, split == SIM_TRAIN ? c->limit_train : c->limit_val);
+    if (status == SIM_OK) status = sim_damaged_open(out);
     if (status != SIM_OK) sim_images_close(out);
     return status;
 }

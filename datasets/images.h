@@ -8,6 +8,8 @@
 #include "data_config.h"
 #include "pixels.h"
 
+struct sim_damaged; /* damaged.h */
+
 struct sim_images {
     void *self;
     int64_t count;
@@ -26,6 +28,7 @@ struct sim_images {
     const char *(*class_name)(void *self, int label); /* owned by the set */
     /* From now on images are read turned as their EXIF orientation asks (exif.h).  NULL: this set cannot. */
     void (*honour_exif)(void *self);
+    struct sim_damaged *damaged; /* images that were passed over; owned; NULL: nobody keeps account */
     void (*close)(void *self);
 };
 

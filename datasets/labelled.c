@@ -8,6 +8,7 @@
 
 #include "cache.h"
 #include "centre_crop.h"
+#include "damaged.h"
 #include "finetune_view.h"
 #include "loader.h"
 #include "pool.h"
@@ -137,6 +138,8 @@ static sim_status labelled_finish(void *self)
 {
     struct labelled *l = self;
     sim_pool_wait(l->pool, &l->job);
+    for (int64_t k = 0; l->status == SIM_OK && k < l->job.count; k++)
+        if (l->label[k] == -1) sim_damaged_note(l->images, l->index[k]);
     return l->status == SIM_OK ? SIM_OK : sim_fail(l->status, "%s", l->error);
 }
 

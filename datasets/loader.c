@@ -11,6 +11,7 @@
 
 #include "arena.h"
 #include "cache.h"
+#include "damaged.h"
 #include "pool.h"
 #include "progress.h"
 #include "rng.h"
@@ -19,7 +20,6 @@
 enum {
     SLOTS = 3,           /* the batch in use and the next two */
     LARGE_SLOT_MB = 256, /* beyond this per slot, one batch ahead must do */
-    LOGGED_DAMAGED = 10  /* names of skipped images in the log; the count goes on */
 };
 
 /* A batch being made, made, or in use. */
@@ -229,8 +229,7 @@ static int compare_index(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Counts a handed-out batch's damaged images, each once in the life of the loader, and names the first few.
- */
+/* Counts a handed-out batch's damaged images, each once in the life of the loader. */
 static void count_damaged(struct loader *l, struct slot *s)
 {
     qsort(s->damaged, (size_t)s->damaged_count, sizeof *s->damaged, compare_index);
@@ -239,10 +238,7 @@ static void count_damaged(struct loader *l, struct slot *s)
         if (l->seen_damaged[i]) continue;
         l->seen_damaged[i] = 1;
         l->skipped++;
-        char name[512];
-        l->config.images->name(l->config.images->self, i, name, sizeof name);
-        if (l->skipped <= LOGGED_DAMAGED) sim_log("damaged image passed over: %s", name);
-        if (l->skipped == LOGGED_DAMAGED) sim_log("further damaged images are counted, not named");
+        sim_damaged_note(l->config.images, i);
     }
     s->damaged_count = 0;
 }

@@ -8,6 +8,7 @@
 
 #include "cache.h"
 #include "centre_crop.h"
+#include "damaged.h"
 #include "images.h"
 #include "loader.h"
 #include "procedural_shift.h"
@@ -140,7 +141,8 @@ static sim_status open_other(struct sets *s, enum sim_shift_set set)
     const char *path = path_of(&s->shift, set);
     if (!*path) return sim_procedural_shift_open(&s->images, &s->data, set, s->shift.procedural_per_class);
     SIM_TRY(sim_images_open_path(&s->images, path, keys[set]));
-    return sim_images_take_exif(&s->images, s->data.exif, keys[set]);
+    SIM_TRY(sim_images_take_exif(&s->images, s->data.exif, keys[set]));
+    return sim_damaged_open(&s->images);
 }
 
 /* ------------------------------------------------------------------ the interface */

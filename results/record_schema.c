@@ -70,6 +70,7 @@ static const struct field fields[] = {
     {"data.train_pack", TEXT, 0, 0},
     {"data.val_pack", TEXT, 0, 0},
     {"data.skipped", WHOLE, 1, 0},
+    {"data.damaged", TEXTS, 0, 0},
     {"data.train_images", NUMBER, 1, 0},
     {"data.val_images", NUMBER, 1, 0},
     {"data.classes", NUMBER, 1, 0},

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "claim.h"
+#include "damaged.h"
 #include "file.h"
 #include "lines.h"
 
@@ -105,6 +106,27 @@ static json_t *substituted_json(const struct sim_ops_facts *f)
     return list;
 }
 
+/* The damaged images of both sets by name, the first few of each. */
+static json_t *damaged_json(const struct sim_record *r)
+{
+    enum { NAMED = 20 };
+    json_t *list = json_array();
+    for (int k = 0; list && k < 2 && r->sets[k]; k++) {
+        int64_t index[NAMED], count = sim_damaged_list(r->sets[k], index, NAMED);
+        for (int64_t i = 0; i < count && i < NAMED; i++) {
+            char name[1024];
+            r->sets[k]->name(r->sets[k]->self, index[i], name, sizeof name);
+            /* A name that is not UTF-8 cannot stand in JSON. */
+            json_t *text = json_string(name);
+            if (!text) text = json_sprintf("image %lld, whose name is not UTF-8", (long long)index[i]);
+            json_array_append_new(list, text);
+        }
+        if (count > NAMED)
+            json_array_append_new(list, json_sprintf("and %lld more", (long long)count - NAMED));
+    }
+    return list;
+}
+
 /* What the experiment's file says of the question stands in every record; a record without it asks nothing.
  */
 static json_t *with_study(json_t *record, const struct sim_run *run)
@@ -117,10 +139,11 @@ static json_t *with_study(json_t *record, const struct sim_run *run)
 static json_t *record_json(const struct sim_record *r)
 {
     const struct sim_ops_facts *facts = &r->machine->facts;
-    json_t *data = OBJECT({"train_hash", json_string(r->train_hash)}, {"val_hash", json_string(r->val_hash)},
-                          {"train_images", whole(r->train_images)}, {"val_images", whole(r->val_images)},
-                          {"classes", whole(r->classes)}, {"skipped", whole(r->skipped)},
-                          {"train_pack", json_string(r->train_pack)}, {"val_pack", json_string(r->val_pack)});
+    json_t *data =
+        OBJECT({"train_hash", json_string(r->train_hash)}, {"val_hash", json_string(r->val_hash)},
+               {"train_images", whole(r->train_images)}, {"val_images", whole(r->val_images)},
+               {"classes", whole(r->classes)}, {"skipped", whole(r->skipped)}, {"damaged", damaged_json(r)},
+               {"train_pack", json_string(r->train_pack)}, {"val_pack", json_string(r->val_pack)});
     json_t *model =
         OBJECT({"parameters", whole(r->parameters)}, {"trainable", whole(r->trainable)},
                {"gflop_per_image", number(r->gflop_per_image)}, {"memory_bytes", whole(r->memory_bytes)});

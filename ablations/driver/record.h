@@ -3,6 +3,7 @@
 #define SIM_RECORD_H
 
 #include "experiment.h"
+#include "images.h"
 #include "loop.h"
 #include "machine.h"
 #include "ranks.h"
@@ -26,6 +27,7 @@ struct sim_record {
     char train_pack[17],
         val_pack[17]; /* of packs, over every byte; "" where the images come from elsewhere */
     int64_t train_images, val_images, skipped;
+    const struct sim_images *sets[2]; /* train, val: the accounts of their damaged images (damaged.h) */
     int classes;
     int64_t parameters, trainable, memory_bytes;
     double gflop_per_image;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "claim.h"
+#include "damaged.h"
 #include "file.h"
 #include "finetune.h"
 #include "loader.h"
@@ -161,6 +162,8 @@ static void describe_images(struct work *w)
 {
     const struct sim_run_images *i = &w->session->images;
     struct sim_record *r = &w->record;
+    r->sets[0] = &i->train, r->sets[1] = &i->val;
+    for (int k = 0; k < 2; k++) sim_damaged_forget(r->sets[k]); /* of the run before */
     r->train_images = i->train.count, r->val_images = i->val.count, r->classes = i->train.classes;
     memcpy(r->train_hash, i->train.manifest_hash, sizeof r->train_hash);
     memcpy(r->train_pack, i->train.pack_hash, sizeof r->train_pack);
@@ -356,8 +359,9 @@ static sim_status open_objective(struct work *w)
     return SIM_OK;
 }
 
-/* Damaged images that were passed over, each counted once, whichever rank came upon it. */
-static sim_status count_skipped(struct work *w, const struct sim_source *source)
+/* Damaged images that were passed over, each noted once, whichever rank came upon it; and counted, where no
+ * score does that. */
+static sim_status count_skipped(struct work *w, const struct sim_source *source, int count)
 {
     enum { PIECE = 4096 };
     const uint8_t *mine = source->damaged(source->self);
@@ -366,7 +370,10 @@ static sim_status count_skipped(struct work *w, const struct sim_source *source)
         int64_t here = source->images - at < PIECE ? source->images - at : PIECE;
         for (int64_t i = 0; i < here; i++) seen[i] = mine[at + i];
         SIM_TRY(sim_ranks_sum(w->session->ranks, seen, here));
-        for (int64_t i = 0; i < here; i++) w->record.skipped += seen[i] > 0;
+        for (int64_t i = 0; i < here; i++) {
+            if (seen[i] > 0) sim_damaged_note(&w->session->images.train, at + i);
+            w->record.skipped += count && seen[i] > 0;
+        }
     }
     return SIM_OK;
 }
@@ -391,8 +398,8 @@ static sim_status train(struct work *w)
                                 .on_epoch = sim_watch_epoch,
                                 .context = &w->watch};
     sim_status status = sim_train_run(&job, &w->result);
-    if ((status == SIM_OK || status == SIM_ENONFINITE) && !sim_eval_any(&c->eval)) {
-        sim_status counted = count_skipped(w, &source);
+    if (status == SIM_OK || status == SIM_ENONFINITE) {
+        sim_status counted = count_skipped(w, &source, !sim_eval_any(&c->eval));
         if (counted != SIM_OK) status = counted;
     }
     source.close(source.self);

@@ -335,6 +335,9 @@ START_TEST(a_damaged_image_stops_the_run_or_is_counted)
     r = record_of(out, 1);
     json_t *data = json_object_get(r, "data");
     ck_assert_int_eq((int)json_integer_value(json_object_get(data, "skipped")), 1);
+    const json_t *names = json_object_get(data, "damaged");
+    ck_assert_uint_eq(json_array_size(names), 1);
+    ck_assert_str_eq(json_string_value(json_array_get(names, 0)), damaged);
     ck_assert_int_eq((int)json_integer_value(json_object_get(data, "train_images")), 32);
     json_decref(r);
     expect(tool("%s --set data.bad_image=skip --set train.batch_size=33 --fresh", arguments) == 1, "33");

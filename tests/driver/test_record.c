@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "damaged.h"
 #include "file.h"
 #include "record.h"
 #include "support.h"
@@ -171,6 +172,40 @@ START_TEST(committed_once)
 }
 END_TEST
 
+static void give_name(void *self, int64_t i, char *name, int size)
+{
+    (void)self;
+    snprintf(name, (size_t)size, i == 3 ? "a/\xe9.png" : "a/%lld.png", (long long)i);
+}
+
+/* Those of the training set, the first twenty of them in the set's order, then those of the other. */
+START_TEST(damaged_images_are_named)
+{
+    char *line;
+    struct sim_images train = {.count = 100, .name = give_name}, val = {.count = 10, .name = give_name};
+    fill();
+    test_ok(sim_damaged_open(&train));
+    test_ok(sim_damaged_open(&val));
+    for (int i = 49; i > 2; i -= 2) sim_damaged_note(&train, i), sim_damaged_note(&train, i);
+    sim_damaged_note(&val, 9);
+    r.sets[0] = &train, r.sets[1] = &val;
+    test_ok(sim_record_write(&r, &line));
+    json_t *o = json_loads(line, JSON_REJECT_DUPLICATES, NULL),
+           *names = json_object_get(json_object_get(o, "data"), "damaged");
+    static const char *const wanted[] = {"image 3, whose name is not UTF-8", "a/5.png", [19] = "a/41.png",
+                                         "and 4 more", "a/9.png"};
+    ck_assert_uint_eq(json_array_size(names), 22);
+    for (size_t i = 0; i < 22; i++)
+        if (wanted[i]) ck_assert_str_eq(json_string_value(json_array_get(names, i)), wanted[i]);
+    json_decref(o);
+    free(line);
+    sim_damaged_forget(&train);
+    ck_assert_int_eq(sim_damaged_list(&train, NULL, 0), 0);
+    sim_images_close(&train);
+    sim_images_close(&val);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("record");
@@ -179,6 +214,7 @@ int main(void)
     tcase_add_test(all, what_cannot_be_written_is_an_error);
     tcase_add_test(all, found_again_by_name_hash_and_status);
     tcase_add_test(all, committed_once);
+    tcase_add_test(all, damaged_images_are_named);
     suite_add_tcase(suite, all);
     return test_run(suite);
 }
