@@ -320,17 +320,43 @@ static int belongs_to_encoder(const char *name)
            strncmp(name, "norm.", 5) == 0;
 }
 
+/* The row's name in timm's ViT; NULL: it is none of the encoder's. */
+static const char *name_in_encoder(const struct sim_params *p, const char *name)
+{
+    const size_t prefix = p->encoder ? strlen(p->encoder) : 0;
+    if (prefix && strncmp(name, p->encoder, prefix) != 0) return NULL;
+    return belongs_to_encoder(name + prefix) ? name + prefix : NULL;
+}
+
+sim_status sim_params_copy_encoder(struct sim_params *out, const struct sim_params *from)
+{
+    sim_params_start(out);
+    for (int r = 0; r < from->count; r++) {
+        const struct sim_param *row = &from->row[r];
+        const char *name = name_in_encoder(from, row->name);
+        if (name) sim_params_add(out, 0, row->init, row->init_value, -1, row->dims, row->shape, "%s", name);
+    }
+    SIM_TRY(sim_params_allocate(out, from->ops, 0));
+    SIM_TRY(sim_params_fetch(from, SIM_FETCH_VALUES));
+    for (int r = 0, to = 0; r < from->count; r++) {
+        const struct sim_param *row = &from->row[r];
+        if (!name_in_encoder(from, row->name)) continue;
+        memcpy(out->host.value + out->row[to++].offset, from->host.value + row->offset,
+               (size_t)row->count * sizeof(float));
+    }
+    return sim_params_store(out);
+}
+
 sim_status sim_params_write_encoder(const struct sim_params *p, const char *path, const char *const *metadata)
 {
     struct sim_tensor *t;
     int count, kept = 0;
-    const size_t prefix = p->encoder ? strlen(p->encoder) : 0;
     SIM_TRY(sim_params_tensors(p, &t, &count));
     for (int i = 0; i < count; i++) {
-        if (prefix && strncmp(t[i].name, p->encoder, prefix) != 0) continue;
-        if (!belongs_to_encoder(t[i].name + prefix)) continue;
+        const char *name = name_in_encoder(p, t[i].name);
+        if (!name) continue;
         t[kept] = t[i];
-        t[kept++].name += prefix;
+        t[kept++].name = name;
     }
     sim_status status = sim_tensors_write(path, t, kept, metadata);
     free(t);

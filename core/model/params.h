@@ -113,6 +113,10 @@ sim_status sim_params_momentum(const struct sim_params *p, struct sim_segment **
 sim_status sim_params_tensors(const struct sim_params *p, struct sim_tensor **out, int *count);
 /* Reads every row from a file by name; missing or misshapen tensors are errors naming both sides. */
 sim_status sim_params_load(struct sim_params *p, const struct sim_tensors *file);
+/* A table of the online encoder's rows alone (those of sim_params_write_encoder), under timm's names, with
+ * their values and nothing to train them: what outlives the network.  The caller closes it, after failure
+ * too. */
+sim_status sim_params_copy_encoder(struct sim_params *out, const struct sim_params *from);
 /* Writes the online encoder only (cls_token, pos_embed, patch_embed.*, blocks.*, norm.* where there is one):
  * loads into timm by name. */
 sim_status sim_params_write_encoder(const struct sim_params *p, const char *path,

@@ -219,6 +219,33 @@ END_TEST
 
 /* With SIM_KEEP=FOLDER in the environment: leaves an encoder, images and their features there, on which
  * tests/reference/check_timm.py asks timm for the same features. */
+/* What is kept of a network that is closed: the same encoder, the same file. */
+START_TEST(a_copy_outlives_the_network)
+{
+    struct small s = small_model();
+    struct small_bench b;
+    struct sim_params copy;
+    char from_network[700], from_copy[700];
+    size_t sizes[2];
+    snprintf(from_network, sizeof from_network, "%s/a.safetensors", test_scratch());
+    snprintf(from_copy, sizeof from_copy, "%s/b.safetensors", test_scratch());
+    small_bench_open(&b, &s, NULL);
+    test_ok(sim_params_write_encoder(b.o.params, from_network, NULL));
+    test_ok(sim_params_copy_encoder(&copy, b.o.params));
+    b.o.close(&b.o);
+    ck_assert_int_eq(copy.gradient_count, 0);
+    ck_assert_int_ge(sim_params_find_encoder(&copy, "blocks.1.mlp.fc2.bias"), 0);
+    ck_assert_int_lt(sim_params_find(&copy, "mask_token"), 0);
+    test_ok(sim_params_write_encoder(&copy, from_copy, NULL));
+    char *one = small_read(from_network, &sizes[0]), *two = small_read(from_copy, &sizes[1]);
+    ck_assert_uint_eq(sizes[0], sizes[1]);
+    ck_assert_mem_eq(one, two, sizes[0]);
+    free(one), free(two);
+    sim_params_close(&copy);
+    small_bench_close(&b);
+}
+END_TEST
+
 START_TEST(kept_for_timm)
 {
     const char *folder = getenv("SIM_KEEP");
@@ -257,6 +284,7 @@ int main(void)
     tcase_add_test(t, outputs_stay_inside_their_rows);
     tcase_add_test(t, what_cannot_be_is_refused);
     tcase_add_loop_test(t, the_file_holds_timms_names, 0, 2);
+    tcase_add_test(t, a_copy_outlives_the_network);
     tcase_add_loop_test(t, kept_for_timm, 0, 2);
     suite_add_tcase(s, t);
     return test_run(s);
