@@ -177,15 +177,28 @@ static void row_task(void *context, int64_t row, int worker)
 
 /* ------------------------------------------------------------------ slots */
 
+/* The epoch's permutation, which takes a while to draw for a million images and is the same in every slot. */
+static void take_order(struct loader *l, struct slot *s, int64_t epoch)
+{
+    const int64_t images = l->config.images->count;
+    const struct slot *other = NULL;
+    if (s->order_epoch == epoch) return;
+    for (int k = 0; k < l->slots; k++)
+        if (l->slot[k].order_epoch == epoch) other = &l->slot[k];
+    if (other) {
+        memcpy(s->order, other->order, (size_t)images * sizeof *s->order);
+    } else {
+        struct sim_rng r = sim_rng_make(l->config.seed, SIM_PURPOSE_SHUFFLE, (uint32_t)epoch, 0, 0);
+        sim_rng_permutation(&r, (uint32_t)images, s->order);
+    }
+    s->order_epoch = epoch;
+}
+
 static void start(struct loader *l, struct slot *s, int64_t epoch, int64_t step)
 {
     sim_pool_cancel(l->pool, &s->job);
     for (int64_t r = 0; s->own && r < l->rows; r++) sim_workroom_bound(&s->own[r]);
-    if (s->order_epoch != epoch) {
-        struct sim_rng r = sim_rng_make(l->config.seed, SIM_PURPOSE_SHUFFLE, (uint32_t)epoch, 0, 0);
-        sim_rng_permutation(&r, (uint32_t)l->config.images->count, s->order);
-        s->order_epoch = epoch;
-    }
+    take_order(l, s, epoch);
     s->epoch = epoch;
     s->step = step;
     s->status = SIM_OK;

@@ -29,7 +29,12 @@ sim_status sim_loader_check(const struct sim_loader_config *c);
  * of the permutation that fills no batch is left out of that epoch (drop_last); every other image is used
  * once, by one rank.  A batch larger than the set is SIM_EINVAL.  Under policy `skip` a damaged image is
  * replaced by the next one of the permutation that decodes; under `error` the batch fails with the image's
- * name. */
+ * name.
+ *
+ * Memory is bounded: two or three batches, data.cache_mb of decoded images, for each worker an image and a
+ * view of at most 2 MiB each beside the one at work (of batches that carry jobs: an image of each row), and
+ * some 20 bytes for each image of the set.  Pixels are decoded, cut and coloured in memory that is used
+ * again; what is allocated for an image is what libjpeg and, from folders, its file's bytes take. */
 sim_status sim_loader_open(struct sim_source *out, const struct sim_loader_config *c);
 /* Scoring, one image at a time or several: read by `workers` threads; data.cache_mb of decoded images are
  * kept. */

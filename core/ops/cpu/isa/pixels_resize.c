@@ -28,8 +28,8 @@ static inline __m256i rounded(__m256i sum)
     return _mm256_srai_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(1 << (SIM_TAP_BITS - 1))), SIM_TAP_BITS);
 }
 
-/* Four rows, out_w pixels each.  Reads SIM_RESIZE_LOAD at the first pixel of each group; writes one byte past
- * the end. */
+/* Four rows, out_w pixels each.  Reads SIM_RESIZE_LOAD bytes at the first pixel of each group; writes one
+ * byte past the end. */
 static inline __attribute__((always_inline)) void across_groups(const struct sim_resize_axis *a, int groups,
                                                                 int out_w,
                                                                 const uint8_t *const row[SIM_RESIZE_BAND],
