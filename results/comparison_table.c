@@ -6,6 +6,7 @@
 
 #include "comparison.h"
 #include "recipe.h"
+#include "statistics.h"
 #include "table.h"
 #include "text.h"
 
@@ -211,6 +212,41 @@ static void say_robustness(char text[SENTENCE_BYTES], const struct sim_compariso
     SAY("; robust_mce is 1 - mCE, below zero where errors are larger than the reference's.");
 }
 
+/* Whether the method is shown to be above the untrained encoder: 1; not shown: 0; no seeds to tell: -1. */
+static int is_above(const struct sim_method *m, const struct sim_method *drawn, const char *score)
+{
+    enum { MOST_SEEDS = 256 };
+    double d[MOST_SEEDS];
+    char before[128];
+    int n = 0;
+    snprintf(before, sizeof before, "%.100s untrained", score);
+    for (int i = 0; i < m->row->count && n < MOST_SEEDS; i++) {
+        int64_t seed = m->row->runs[i]->seed;
+        double x = sim_row_score_at(m->row, score, seed) - sim_row_score_at(drawn->row, before, seed);
+        if (isfinite(x)) d[n++] = x;
+    }
+    return n < SIM_LEAST_SEEDS ? -1 : sim_sample_of(d, n).low > 0;
+}
+
+/* Columns that tell no method from an encoder that learned nothing. */
+static void say_floor(char text[SENTENCE_BYTES], const struct sim_comparison *c)
+{
+    const struct sim_method *drawn = sim_comparison_find(c, c->methods[c->method_count - 1].title);
+    for (int k = 0; k < c->column_count; k++) {
+        int judged = 0, above = 0;
+        for (int i = 0; i < c->method_count; i++) {
+            if (!c->methods[i].trained) continue;
+            int found = is_above(&c->methods[i], drawn, score_name(c, k));
+            judged += found >= 0, above += found > 0;
+        }
+        if (!judged || above) continue;
+        SAY("%s%.60s",
+            *text ? ", " : "No method is shown to be above the untrained encoder (95 %, paired by seed) by ",
+            sim_score_title(score_name(c, k)));
+    }
+    if (*text) SAY(": the order of rows says nothing there.");
+}
+
 /* Who speaks, where that is a choice. */
 static void say_speakers(char text[SENTENCE_BYTES], const struct sim_comparison *c)
 {
@@ -228,7 +264,7 @@ void sim_comparison_explain(FILE *to, const struct sim_comparison *c, const char
                             void (*put)(FILE *, const char *))
 {
     static void (*const tell[])(char *, const struct sim_comparison *) = {
-        say_compute, say_compute_of_paper, say_protocols, say_robustness, say_speakers};
+        say_compute, say_compute_of_paper, say_protocols, say_floor, say_robustness, say_speakers};
     fprintf(to,
             "%sa ± s: mean and standard deviation over the seeds, in percent; bold: a column's highest mean, "
             "be it by chance.%s%s",
