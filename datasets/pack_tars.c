@@ -71,16 +71,15 @@ static la_int64_t skip(struct archive *a, void *context, la_int64_t count)
  * are. A status other than SIM_OK ends the scan; *enough ends it too. */
 typedef sim_status visitor(void *context, const char *name, uint64_t at, uint64_t size, int *enough);
 
-/* first: members that were read before; 0 on return where there was none at all, and so perhaps no tar. */
-static sim_status visit(struct part *p, struct archive *a, visitor *visit_member, void *context,
-                        int64_t *members)
+static sim_status visit(struct part *p, struct archive *a, visitor *visit_member, void *context)
 {
     struct archive_entry *e;
+    int64_t members = 0;
     int code = ARCHIVE_OK, enough = 0;
     while (!enough && (code = archive_read_next_header(a, &e)) == ARCHIVE_OK) {
         uint64_t at = p->begin + (uint64_t)archive_filter_bytes(a, 0), size = (uint64_t)archive_entry_size(e);
-        const char *name = archive_entry_pathname(e);
-        ++*members;
+        const char *utf8 = archive_entry_pathname_utf8(e), *name = utf8 ? utf8 : archive_entry_pathname(e);
+        members++;
         if (!name || archive_entry_filetype(e) != AE_IFREG || archive_entry_hardlink(e)) continue;
         if (at > p->end || size > p->end - at || archive_entry_sparse_count(e) > 0)
             return sim_fail(SIM_EFORMAT, "%s: cut short or damaged at its member '%s'", p->name, name);
@@ -88,18 +87,14 @@ static sim_status visit(struct part *p, struct archive *a, visitor *visit_member
     }
     if (enough || code == ARCHIVE_EOF) return SIM_OK;
     return sim_fail(SIM_EFORMAT, "%s: cut short or damaged behind its member number %lld: %s", p->name,
-                    (long long)*members,
-                    archive_error_string(a) ? archive_error_string(a) : "unexpected end");
+                    (long long)members, archive_error_string(a) ? archive_error_string(a) : "unexpected end");
 }
 
 static sim_status scan(int fd, uint64_t begin, uint64_t size, const char *name, visitor *visit_member,
-                       void *context, int64_t *members)
+                       void *context)
 {
     struct part *p = malloc(sizeof *p);
     struct archive *a = archive_read_new();
-    int64_t unused = 0;
-    if (!members) members = &unused;
-    *members = 0;
     sim_status status = SIM_OK;
     if (!p || !a) {
         status = sim_fail(SIM_ENOMEM, "%s: no memory to read a tar", name);
@@ -110,7 +105,7 @@ static sim_status scan(int fd, uint64_t begin, uint64_t size, const char *name, 
         archive_read_set_skip_callback(a, skip);
         archive_read_set_callback_data(a, p);
         status = archive_read_open1(a) == ARCHIVE_OK
-                     ? visit(p, a, visit_member, context, members)
+                     ? visit(p, a, visit_member, context)
                      : sim_fail(SIM_EFORMAT, "%s is no tar: %s", name, archive_error_string(a));
     }
     archive_read_free(a);
@@ -137,6 +132,7 @@ static sim_status open_file(const char *path, int *fd, uint64_t *size)
 
 struct glance {
     int64_t tars, images, others;
+    int folders; /* of a folder: there are such in it */
 };
 
 static sim_status glance(void *context, const char *name, uint64_t at, uint64_t size, int *enough)
@@ -153,8 +149,9 @@ static sim_status glance(void *context, const char *name, uint64_t at, uint64_t 
     return SIM_OK;
 }
 
-/* Calls visit_member for each name of a folder that is no folder itself; at and size are 0. */
-static sim_status walk(const char *path, visitor *visit_member, void *context)
+/* Calls visit_member for each file of a folder, at being 0; *folders (or NULL) becomes 1 where there are
+ * folders too. */
+static sim_status walk(const char *path, visitor *visit_member, void *context, int *folders)
 {
     DIR *dir = opendir(path);
     sim_status status = SIM_OK;
@@ -162,9 +159,9 @@ static sim_status walk(const char *path, visitor *visit_member, void *context)
     if (!dir) return sim_fail(SIM_EIO, "cannot read the folder %s: %s", path, strerror(errno));
     for (struct dirent *e; status == SIM_OK && !enough && (e = readdir(dir));) {
         struct stat s;
-        if (e->d_name[0] == '.' || fstatat(dirfd(dir), e->d_name, &s, 0) != 0 || !S_ISREG(s.st_mode))
-            continue;
-        status = visit_member(context, e->d_name, 0, (uint64_t)s.st_size, &enough);
+        if (e->d_name[0] == '.' || fstatat(dirfd(dir), e->d_name, &s, 0) != 0) continue;
+        if (S_ISDIR(s.st_mode) && folders) *folders = 1;
+        if (S_ISREG(s.st_mode)) status = visit_member(context, e->d_name, 0, (uint64_t)s.st_size, &enough);
     }
     closedir(dir);
     return status;
@@ -216,7 +213,7 @@ static sim_status read_class(struct tars *t, int fd, const char *tar_name, uint6
     snprintf(class, sizeof class, "%.*s", (int)strlen(tar_name) - 4, tar_name);
     struct class_tar c = {t, fd, class};
     SIM_TRY(sim_catalogue_add_class(t->list, class));
-    return scan(fd, at, size, where, take_class_image, &c, NULL);
+    return scan(fd, at, size, where, take_class_image, &c);
 }
 
 static sim_status take_inner_tar(void *context, const char *name, uint64_t at, uint64_t size, int *enough)
@@ -320,12 +317,11 @@ static void tars_close(void *self)
 static sim_status look(struct tars *t, int folder, uint64_t size, int *tars, int *flat)
 {
     struct glance g = {0};
-    int64_t members = 0;
     if (folder)
-        SIM_TRY(walk(t->path, glance, &g));
-    else if (scan(t->fd, 0, size, t->path, glance, &g, &members) != SIM_OK && g.tars == 0)
+        SIM_TRY(walk(t->path, glance, &g, &g.folders));
+    else if (scan(t->fd, 0, size, t->path, glance, &g) != SIM_OK && g.tars == 0)
         return SIM_OK; /* compressed, or no tar: others will say */
-    *tars = g.tars > 0 && g.images == 0;
+    *tars = g.tars > 0 && g.images == 0 && !g.folders;
     *flat = g.images > 0 && t->config->labels;
     return SIM_OK;
 }
@@ -336,9 +332,9 @@ static sim_status list(struct tars *t, int folder, uint64_t size, int tars)
     t->folder_of_tars = folder && tars;
     sim_progress_start(&t->progress, "listing", "MB", folder ? 0 : (int64_t)(size >> 20));
     if (folder)
-        status = walk(t->path, tars ? take_tar_file : take_flat_image, t);
+        status = walk(t->path, tars ? take_tar_file : take_flat_image, t, NULL);
     else
-        status = scan(t->fd, 0, size, t->path, tars ? take_inner_tar : take_flat_image, t, NULL);
+        status = scan(t->fd, 0, size, t->path, tars ? take_inner_tar : take_flat_image, t);
     sim_progress_finish(&t->progress);
     if (status == SIM_OK && !tars) status = label_flat(t);
     return status == SIM_OK ? sim_catalogue_finish(t->list, t->path) : status;

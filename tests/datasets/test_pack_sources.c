@@ -92,6 +92,9 @@ START_TEST(a_folder_and_its_archive_make_one_pack)
     trial_pack(at("set"), at("a.pack"));
     trial_pack(at("set.tar.gz:set"), at("b.pack"));
     test_same_files(at("a.pack"), at("b.pack"));
+    put_text("set/backup.tar", "beside the classes");
+    trial_pack(at("set"), at("c.pack"));
+    test_same_files(at("a.pack"), at("c.pack"));
     refused(&(struct sim_pack_source_config){.path = at("set"), .val = 1}, "--val is for CIFAR");
     refused(&(struct sim_pack_source_config){.path = at("nowhere")}, "nothing to pack");
 }
