@@ -18,11 +18,12 @@ const struct sim_run_score *sim_run_score_find(const struct sim_run_record *r, c
 
 double sim_run_score_value(const struct sim_run_record *r, const char *score)
 {
+    enum { PRETRAINED, UNTRAINED, LIFT, OWN };
     static const char *const encoders[] = {" pretrained", " untrained", " lift"};
     size_t length = strlen(score);
     char name[128];
-    int which = 0;
-    for (int i = 0; i < 3; i++) {
+    int which = OWN;
+    for (int i = 0; i < OWN; i++) {
         size_t tail = strlen(encoders[i]);
         if (strlen(score) <= tail || strcmp(score + strlen(score) - tail, encoders[i]) != 0) continue;
         which = i, length = strlen(score) - tail;
@@ -32,9 +33,10 @@ double sim_run_score_value(const struct sim_run_record *r, const char *score)
     name[length] = 0;
     const struct sim_run_score *after = sim_run_score_find(r, name, 1),
                                *before = sim_run_score_find(r, name, 0);
-    if (which == 0) return after ? after->value : NAN;
-    if (which == 1) return before ? before->value : NAN;
-    return after && before ? after->value - before->value : NAN;
+    if (which == LIFT) return after && before ? after->value - before->value : NAN;
+    if (which == OWN && !after && r->epochs == 0) which = UNTRAINED;
+    const struct sim_run_score *s = which == UNTRAINED ? before : after;
+    return s ? s->value : NAN;
 }
 
 double sim_row_score_at(const struct sim_row *row, const char *score, int64_t seed)

@@ -51,8 +51,9 @@ const struct sim_run_score *sim_run_score_find(const struct sim_run_record *r, c
                                                int pretrained);
 /* The `order` of the row's newest record: of two rows that answer to one name, the newer speaks for it. */
 int64_t sim_row_last_order(const struct sim_row *row);
-/* A score as claims name it: "knn" or "knn pretrained", "knn untrained", "knn lift" (the difference of the
- * two); NaN where the record lacks it. */
+/* A score as claims name it: "knn pretrained", "knn untrained", "knn lift" (the difference of the two), or
+ * "knn": of the run's own encoder, which is the untrained one where the run was to train for no epoch.  NaN
+ * where the record lacks it. */
 double sim_run_score_value(const struct sim_run_record *r, const char *score);
 /* The same of the row's finished run of this seed; NaN where there is none, or it lacks the score. */
 double sim_row_score_at(const struct sim_row *row, const char *score, int64_t seed);

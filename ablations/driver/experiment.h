@@ -22,7 +22,8 @@
  *
  * A named run that equals a point of the grids stands for it, and is made once, under its own name.
  * A claim's side is a run, a list of runs, or a map of axis values that stands for all runs which have them;
- * its score one of eval.*, with pretrained (the default), untrained or lift behind it.  A run that was
+ * its score one of eval.*, of the run's own encoder (the untrained one where it trains for no epoch), or with
+ * pretrained, untrained or lift behind it.  A run that was
  * written out (sim_run_write_yaml) has `study` in place of question, paper, scales, axes and claims: what its
  * record states. */
 #ifndef SIM_EXPERIMENT_H

@@ -126,6 +126,13 @@ START_TEST(scores_that_claims_name)
     ck_assert_double_eq(sim_run_score_value(one, "knn untrained"), 0.05);
     ck_assert_double_eq(sim_run_score_value(one, "knn lift"), knn - 0.05);
     ck_assert(isnan(sim_run_score_value(one, "linear")) && isnan(sim_run_score_value(one, "lift")));
+    /* of a run that pre-trains nothing, the untrained encoder is its own */
+    struct sim_run_score only = {.name = "finetune", .encoder = "untrained", .value = 0.74};
+    struct sim_run_record scratch = {.scores = &only, .score_count = 1};
+    ck_assert_double_eq(sim_run_score_value(&scratch, "finetune"), 0.74);
+    ck_assert(isnan(sim_run_score_value(&scratch, "finetune pretrained")));
+    scratch.epochs = 3;
+    ck_assert(isnan(sim_run_score_value(&scratch, "finetune")));
     close_all(&r, &s);
 }
 END_TEST
