@@ -11,7 +11,7 @@
 #include "lines.h"
 #include "progress.h"
 
-#define MOST_LINE_BYTES ((size_t)8 << 20) /* a curve of 1600 epochs takes a third of a MiB */
+#define MOST_LINE_BYTES ((size_t)64 << 20) /* a curve of 1600 epochs takes a third of a MiB */
 #define MOST_RECORDS 10000                /* each is looked for among those before it */
 
 int sim_run_is_ok(const struct sim_run_record *r)

@@ -10,6 +10,8 @@
 
 #include "file.h"
 
+#define MOST_BYTES ((size_t)1 << 20) /* of a status file: it has a dozen short fields */
+
 static json_t *number(double x)
 {
     return isfinite(x) ? json_real(x) : json_null();
@@ -86,7 +88,11 @@ void sim_run_status_read(const char *folder, struct sim_run_status *out)
     memset(out, 0, sizeof *out);
     out->rate = out->left_s = out->updated_s = NAN;
     if (snprintf(path, sizeof path, "%s/status.json", folder) >= (int)sizeof path) return;
-    json_t *o = json_load_file(path, 0, NULL);
+    char *text;
+    size_t size;
+    if (sim_file_read(path, MOST_BYTES, &text, &size) != SIM_OK) return;
+    json_t *o = json_loadb(text, size, 0, NULL);
+    free(text);
     take_text(o, "state", out->state, sizeof out->state);
     take_text(o, "stage", out->stage, sizeof out->stage);
     take_text(o, "note", out->note, sizeof out->note);

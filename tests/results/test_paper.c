@@ -2,6 +2,7 @@
  * count from shapes, every claim against the cells; and what the readers say of files that are wrong. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "file.h"
@@ -351,6 +352,12 @@ START_TEST(wrong_files)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         test_fails(read_files(cases[i].cells, cases[i].claims, cases[i].runs, cases[i].columns),
                    cases[i].says);
+    const size_t most = (size_t)16 << 20;
+    char *large = malloc(most + 2);
+    memset(large, 'x', most + 1);
+    large[most + 1] = 0;
+    test_fails(read_files(large, NULL, NULL, NULL), "main.csv: larger than the 16777216 bytes");
+    free(large);
     struct sim_paper p;
     test_fails(sim_paper_read(&p, test_scratch()), "there is no table");
     sim_paper_close(&p);
