@@ -189,6 +189,7 @@ FORCE:
 
 # Pillow is compiled without fused multiply-add; to equal its bytes, pixels round after every product too.
 $(O)/core/ops/cpu/pixels%.o $(O)/core/ops/cpu/isa/pixels%.v3.o $(O)/core/ops/cpu/isa/pixels%.v4.o: BASE += -ffp-contract=off
+# The wider of the loops over pixels also have AVX512_VNNI, which core/ops/cpu/pixels_kernels.c asks for.
 $(O)/core/ops/cpu/isa/pixels%.v4.o: WIDER := -mavx512vnni
 
 $(O)/core/ops/cpu/isa/%.v3.o: core/ops/cpu/isa/%.c
