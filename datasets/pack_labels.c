@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "file.h"
+#include "pack_devkit.h"
 
 static const size_t most_bytes = (size_t)256 << 20;
 static const char between[] = " \t,\r";
@@ -73,6 +74,21 @@ static sim_status name_classes(struct sim_label_list *l, const char *path, char 
     return SIM_OK;
 }
 
+/* The second list, as text also where it is the devkit's own. */
+static sim_status read_synsets(const char *path, char **text)
+{
+    char *bytes;
+    size_t count;
+    SIM_TRY(sim_file_read(path, most_bytes, &bytes, &count));
+    if (!sim_pack_is_meta_mat(bytes, count)) {
+        *text = bytes;
+        return SIM_OK;
+    }
+    sim_status status = sim_pack_meta_mat(bytes, count, path, text);
+    free(bytes);
+    return status;
+}
+
 static sim_status use_synsets(struct sim_label_list *l, const char *path)
 {
     int64_t most = 0;
@@ -84,7 +100,7 @@ static sim_status use_synsets(struct sim_label_list *l, const char *path)
                             l->lines[i].class, path);
         if (n > most) most = n;
     }
-    SIM_TRY(sim_file_read(path, most_bytes, &l->synset_text, NULL));
+    SIM_TRY(read_synsets(path, &l->synset_text));
     char **names = calloc((size_t)most + 1, sizeof *names);
     if (!names) return sim_fail(SIM_ENOMEM, "%s: no memory", path);
     sim_status status = name_classes(l, path, names, most);

@@ -5,8 +5,8 @@
  * Tiny-ImageNet's val_annotations.txt, Kaggle's LOC_val_solution.csv; NAME may lack its ending
  *
  * with blanks, tabs or commas between words, of which all but the first or two are passed over.  Where CLASS
- * is a number, a second list names the classes: "CLASS NUMBER ..." (ImageNet's devkit, map_clsloc.txt) or,
- * one word a line, the names of 1, 2, 3 ... */
+ * is a number, a second list names the classes: meta.mat of ImageNet's devkit, or lines of "CLASS NUMBER ..."
+ * (map_clsloc.txt) or, one word a line, the names of 1, 2, 3 ... */
 #ifndef SIM_PACK_LABELS_H
 #define SIM_PACK_LABELS_H
 

@@ -48,9 +48,9 @@ static const char help[] =
     "                    the idx1 file, if it does not lie beside the other\n"
     "  --synsets FILE    where the labels are numbers, as in the devkit's "
     "ILSVRC2012_validation_ground_truth.txt:\n"
-    "                    lines are CLASS NUMBER (map_clsloc.txt), or CLASS alone in the order of the "
-    "numbers.\n"
-    "                    The devkit's numbers do not follow the alphabet!\n"
+    "                    the devkit's meta.mat, lines of CLASS NUMBER (map_clsloc.txt), or lines of CLASS in "
+    "the\n"
+    "                    order of the numbers.  The devkit's numbers do not follow the alphabet!\n"
     "  --short-side N    images whose shorter side is longer are made smaller (bicubic) and become JPEG; "
     "marks,\n"
     "                    profiles and orientation of the file are not kept.  Without it files go in as they "
@@ -78,7 +78,7 @@ static const char help[] =
     "\n"
     "example: siameseim data pack ILSVRC2012_img_train.tar train.pack --short-side 256\n"
     "         siameseim data pack ILSVRC2012_img_val.tar val.pack --short-side 256 \\\n"
-    "             --labels ILSVRC2012_validation_ground_truth.txt --synsets map_clsloc.txt\n"
+    "             --labels ILSVRC2012_validation_ground_truth.txt --synsets meta.mat\n"
     "         siameseim data verify train.pack && siameseim data show train.pack sheet.png\n";
 
 static const struct part {

@@ -206,6 +206,119 @@ START_TEST(images_without_classes_and_a_list)
 }
 END_TEST
 
+/* ------------------------------------------------------------------ the devkit's meta.mat */
+
+/* A MATLAB 5 file being written, an element after the other. */
+struct mat {
+    uint8_t bytes[8192];
+    size_t count;
+};
+
+static void put_element(struct mat *m, uint32_t type, const void *data, uint32_t bytes)
+{
+    const uint32_t tag[2] = {type, bytes};
+    ck_assert_uint_le(m->count + bytes + 16, sizeof m->bytes);
+    memcpy(m->bytes + m->count, tag, 8);
+    if (bytes) memcpy(m->bytes + m->count + 8, data, bytes);
+    m->count += 8 + (bytes + 7) / 8 * 8;
+}
+
+/* Flags, dimensions and name of a matrix. */
+static void begin_matrix(struct mat *m, uint32_t class, int32_t rows, int32_t columns, const char *name)
+{
+    const uint32_t flags[2] = {class, 0};
+    const int32_t dims[2] = {rows, columns};
+    put_element(m, 6, flags, 8);
+    put_element(m, 5, dims, 8);
+    put_element(m, 1, name, (uint32_t)strlen(name));
+}
+
+static void put_matrix(struct mat *to, const struct mat *contents)
+{
+    put_element(to, 14, contents->bytes, (uint32_t)contents->count);
+}
+
+/* `synsets` of two: numbers as MATLAB keeps small ones (in the tag) and as doubles, text in both its forms.
+ */
+static void make_meta(struct mat *file, int compressed)
+{
+    static const char fields[3][16] = {"ILSVRC2012_ID", "WNID", "words"};
+    static const uint16_t wide[3] = {'n', '0', '1'};
+    const uint32_t length[2] = {4u << 16 | 5, 16};
+    struct mat synsets = {.count = 0}, all = {.count = 0};
+    begin_matrix(&synsets, 2, 2, 1, "synsets");
+    memcpy(synsets.bytes + synsets.count, length, 8); /* a small element */
+    synsets.count += 8;
+    put_element(&synsets, 1, fields, sizeof fields);
+    for (int k = 0; k < 2; k++) {
+        struct mat id = {.count = 0}, wnid = {.count = 0}, words = {.count = 0};
+        const uint32_t small[2] = {1u << 16 | 2, 1};
+        const double two = 2;
+        begin_matrix(&id, 6, 1, 1, "");
+        if (k == 0) {
+            memcpy(id.bytes + id.count, small, 8);
+            id.count += 8;
+        } else {
+            put_element(&id, 9, &two, 8);
+        }
+        begin_matrix(&wnid, 4, 1, 3, "");
+        if (k == 0)
+            put_element(&wnid, 16, "n02", 3);
+        else
+            put_element(&wnid, 4, wide, 6);
+        begin_matrix(&words, 4, 0, 0, "");
+        put_element(&words, 16, "", 0);
+        put_matrix(&synsets, &id);
+        put_matrix(&synsets, &wnid);
+        put_matrix(&synsets, &words);
+    }
+    memset(file->bytes, ' ', 128);
+    memcpy(file->bytes, "MATLAB 5.0 MAT-file", 19);
+    memcpy(file->bytes + 124, "\0\1IM", 4);
+    file->count = 128;
+    if (!compressed) {
+        put_matrix(file, &synsets);
+        return;
+    }
+    uint8_t packed[8192];
+    uLongf n = sizeof packed;
+    put_matrix(&all, &synsets);
+    ck_assert_int_eq(compress(packed, &n, all.bytes, all.count), Z_OK);
+    put_element(file, 15, packed, (uint32_t)n);
+    file->count = 128 + 8 + n; /* these are not padded */
+}
+
+START_TEST(numbers_and_the_devkit)
+{
+    static struct mat file;
+    make_val();
+    put_text("order.txt", "n02\nn01\nn01\nn02\n");
+    put_text("numbers.txt", "1\n2\n2\n1\n");
+    const struct sim_pack_source_config by_name = {.path = at("val"), .labels = at("order.txt")};
+    pack_from(&by_name, at("a.pack"));
+    for (int compressed = 0; compressed < 2; compressed++) {
+        make_meta(&file, compressed);
+        trial_put(at("meta.mat"), file.bytes, file.count);
+        const struct sim_pack_source_config from = {
+            .path = at("val"), .labels = at("numbers.txt"), .synsets = at("meta.mat")};
+        pack_from(&from, at("b.pack"));
+        test_same_files(at("a.pack"), at("b.pack"));
+        /* Cut or with any byte changed it is read or refused, and harms nothing. */
+        for (size_t i = 0; i < file.count; i++) {
+            struct sim_pack_source s;
+            trial_put(at("meta.mat"), file.bytes, i);
+            ck_assert_int_ne(sim_pack_source_open(&s, &from), SIM_OK);
+            for (int bit = 1; bit < 256; bit *= 7) {
+                file.bytes[i] ^= (uint8_t)bit;
+                trial_put(at("meta.mat"), file.bytes, file.count);
+                if (sim_pack_source_open(&s, &from) == SIM_OK) sim_pack_source_close(&s);
+                file.bytes[i] ^= (uint8_t)bit;
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(lists_that_do_not_fit)
 {
     make_val();
@@ -403,6 +516,7 @@ int main(void)
     tcase_add_test(t, a_tar_of_class_tars);
     tcase_add_test(t, a_tar_of_tars_that_was_cut);
     tcase_add_test(t, images_without_classes_and_a_list);
+    tcase_add_test(t, numbers_and_the_devkit);
     tcase_add_test(t, lists_that_do_not_fit);
     tcase_add_test(t, cifar_10_as_folder_and_archive);
     tcase_add_test(t, cifar_100_takes_the_fine_labels);
