@@ -134,3 +134,54 @@ sim_status sim_beside_sources(struct sim_grid *g, const struct sim_paper *p, con
     free(rows);
     return status;
 }
+
+/* ------------------------------------------------------------------ runs that others published */
+
+/* The experiment's row that the cell is about, the newest of that name; NULL: none.  *score: its column's. */
+static const struct sim_row *row_of(const struct sim_paper_cell *cell, const struct sim_summary *e,
+                                    int *score)
+{
+    const struct sim_row *newest = NULL;
+    if (!cell->has_value || strcmp(cell->table, e->experiment) != 0) return NULL;
+    for (*score = 0; *score < e->score_count; ++*score)
+        if (strcmp(e->score_names[*score], cell->column) == 0) break;
+    for (int i = 0; *score < e->score_count && i < e->count; i++)
+        if (strcmp(e->rows[i].runs[0]->name, cell->row) == 0 &&
+            (!newest || sim_row_last_order(&e->rows[i]) > sim_row_last_order(newest)))
+            newest = &e->rows[i];
+    return newest;
+}
+
+static void put_run(struct sim_grid *g, int at, const struct sim_paper_cell *cell, const struct sim_row *row,
+                    int score)
+{
+    const struct sim_stat ours = row->runs[0]->epochs ? row->pretrained[score] : row->untrained[score];
+    sim_grid_put(g, at, 0, "%s", cell->row);
+    sim_grid_put(g, at, 1, "%s, %s", cell->column, cell->unit);
+    sim_grid_put(g, at, 2, "%.10g", cell->value);
+    if (ours.n) {
+        sim_grid_put(g, at, 3, isfinite(ours.spread) ? "%.2f (%.2f)" : "%.2f", 100 * ours.mean,
+                     100 * ours.spread);
+        sim_grid_put(g, at, 4, "%+.2f", 100 * ours.mean - cell->value);
+    }
+    sim_grid_put(g, at, 5, "%d", ours.n);
+    sim_grid_put(g, at, 6, "%s", cell->source);
+}
+
+sim_status sim_beside_runs(struct sim_grid *g, const struct sim_paper *p, const struct sim_summary *e)
+{
+    static const char *const head[] = {"run", "score", "published", "ours", "difference", "n", "source"};
+    enum { COLUMNS = sizeof head / sizeof *head };
+    int score, count = 0, at = 0;
+    *g = (struct sim_grid){0};
+    for (int i = 0; i < p->cell_count; i++) count += row_of(&p->cells[i], e, &score) != NULL;
+    if (!count) return SIM_OK;
+    SIM_TRY(sim_grid_open(g, count + 1, COLUMNS));
+    for (int c = 0; c < COLUMNS; c++) sim_grid_put(g, 0, c, "%s", head[c]);
+    g->left[0] = g->left[1] = g->left[6] = 1;
+    for (int i = 0; i < p->cell_count; i++) {
+        const struct sim_row *row = row_of(&p->cells[i], e, &score);
+        if (row) put_run(g, ++at, &p->cells[i], row, score);
+    }
+    return SIM_OK;
+}

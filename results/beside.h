@@ -19,4 +19,8 @@ sim_status sim_beside_grid(struct sim_grid *g, const struct sim_paper *p, const 
 /* Where its cells come from: a line per source, with file and line of the first cell that names it. */
 sim_status sim_beside_sources(struct sim_grid *g, const struct sim_paper *p, const char *table);
 
+/* What others published of this experiment's runs, beside ours: a row per cell of the table that bears its
+ * name whose row is a run and whose column a score of it.  No such cell: *g is zeroed. */
+sim_status sim_beside_runs(struct sim_grid *g, const struct sim_paper *p, const struct sim_summary *e);
+
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "beside.h"
 #include "output.h"
 #include "table.h"
 #include "text.h"
@@ -129,6 +130,11 @@ static sim_status put_markdown(FILE *to, const void *book)
         if (c->claims.count) {
             SIM_TRY(put_grid(to, sim_claims_grid(&g, &c->claims), &g, sim_grid_markdown));
             fprintf(to, "\n%s\n\n", sim_claims_legend());
+        }
+        if (b->paper) SIM_TRY(sim_beside_runs(&g, b->paper, c->e));
+        if (g.rows) {
+            SIM_TRY(put_grid(to, SIM_OK, &g, sim_grid_markdown));
+            fputc('\n', to);
         }
         SIM_TRY(put_grid(to, sim_table_scores(&g, c->e, i), &g, sim_grid_markdown));
         fputc('\n', to);

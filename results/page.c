@@ -158,13 +158,24 @@ static sim_status put_claims(FILE *to, const struct sim_chapter *c, int *explain
     return SIM_OK;
 }
 
-static sim_status put_question(FILE *to, const struct sim_chapter *c, const char *folder, int *explained)
+/* Of an anchor: the numbers that somebody else published. */
+static sim_status put_published(FILE *to, const struct sim_chapter *c, const struct sim_paper *paper)
+{
+    struct sim_grid g = {0};
+    if (!paper) return SIM_OK;
+    SIM_TRY(sim_beside_runs(&g, paper, c->e));
+    return g.rows ? put_grid(to, "scores", SIM_OK, &g) : SIM_OK;
+}
+
+static sim_status put_question(FILE *to, const struct sim_chapter *c, const struct sim_paper *paper,
+                               const char *folder, int *explained)
 {
     fprintf(to, "<section id=\"e%d\">\n", c->number);
     put_element(to, "h2", "", "", c->e->title);
     put_element(to, "p", "question", "", c->e->study->question);
     put_element(to, "p", "soft", "In the paper: ", c->e->study->paper);
     SIM_TRY(put_claims(to, c, explained));
+    SIM_TRY(put_published(to, c, paper));
     SIM_TRY(put_figures(to, c, SIM_FIGURE_SWEEP, folder));
     fputs("</section>\n", to);
     return SIM_OK;
@@ -264,7 +275,8 @@ static sim_status put_page(FILE *to, const void *context)
     put_head(to, b);
     for (int i = 0; i < b->count; i++) SIM_TRY(put_comparison(to, &b->chapters[i], b->paper));
     put_contents(to, b);
-    for (int i = 0; i < b->count; i++) SIM_TRY(put_question(to, &b->chapters[i], folder, &explained));
+    for (int i = 0; i < b->count; i++)
+        SIM_TRY(put_question(to, &b->chapters[i], b->paper, folder, &explained));
     fputs("<section id=\"tables\">\n<h2>Tables</h2>\n", to);
     for (int i = 0; i < b->count; i++) SIM_TRY(put_table(to, &b->chapters[i]));
     fputs("</section>\n", to);

@@ -137,6 +137,42 @@ START_TEST(scores_that_claims_name)
 }
 END_TEST
 
+/* What others published of runs of this name stands beside ours; what is of no run or no score does not. */
+START_TEST(published_runs_beside_ours)
+{
+    struct sim_run_records r;
+    struct sim_summaries s;
+    struct sim_grid g;
+    char ours[40];
+    open_all(momentum_file(), &r, &s);
+    const struct sim_row *row = &s.experiments[0].rows[0];
+    const struct sim_paper_cell known = {.table = s.experiments[0].experiment,
+                                         .row = row->runs[0]->name,
+                                         .column = "knn",
+                                         .method = "m",
+                                         .value = 12.25,
+                                         .has_value = 1,
+                                         .unit = "% top-1",
+                                         .source = "somebody"};
+    struct sim_paper_cell cells[] = {known, known, known, known};
+    cells[0].column = "linear", cells[1].row = "nobody", cells[2].table = "elsewhere";
+    test_ok(sim_beside_runs(&g, &(struct sim_paper){.cells = cells, .cell_count = 4}, &s.experiments[0]));
+    ck_assert_int_eq(g.rows, 2);
+    ck_assert_str_eq(sim_grid_text(&g, 1, 0), row->runs[0]->name);
+    ck_assert_str_eq(sim_grid_text(&g, 1, 2), "12.25");
+    snprintf(ours, sizeof ours, "%.2f (%.2f)", 100 * row->pretrained[0].mean,
+             100 * row->pretrained[0].spread);
+    ck_assert_str_eq(sim_grid_text(&g, 1, 3), ours);
+    snprintf(ours, sizeof ours, "%+.2f", 100 * row->pretrained[0].mean - 12.25);
+    ck_assert_str_eq(sim_grid_text(&g, 1, 4), ours);
+    ck_assert_str_eq(sim_grid_text(&g, 1, 6), "somebody");
+    sim_grid_close(&g);
+    test_ok(sim_beside_runs(&g, &(struct sim_paper){.cells = cells, .cell_count = 3}, &s.experiments[0]));
+    ck_assert_int_eq(g.rows, 0);
+    close_all(&r, &s);
+}
+END_TEST
+
 START_TEST(sweeps_along_axes)
 {
     struct sim_run_records r;
@@ -309,6 +345,7 @@ int main(void)
     tcase_set_timeout(c, 60);
     tcase_add_test(c, verdicts);
     tcase_add_test(c, scores_that_claims_name);
+    tcase_add_test(c, published_runs_beside_ours);
     tcase_add_test(c, sweeps_along_axes);
     tcase_add_test(c, grids_of_axes);
     tcase_add_test(c, page_is_whole_and_harmless);
