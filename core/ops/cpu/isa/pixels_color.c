@@ -1,12 +1,11 @@
-/* Colours.  Pixels are taken apart into planes of one colour each; hue, the longest, by plain loops over
- * chunks of such planes, which the compiler turns into vector instructions. */
+/* Colours, sixteen pixels at a time: taken apart into a register for each channel, and put together again. */
 #include <immintrin.h>
 #include <string.h>
 
 #include "pixel_kernels.h"
 #include "pixel_math.h"
 
-enum { SIXTEEN = 16, CHUNK = 256 }; /* pixels */
+enum { SIXTEEN = 16 }; /* pixels */
 
 /* ---------------------------------------------------------------- bytes into planes and back */
 
@@ -82,9 +81,26 @@ static inline struct floats floats_of(__m128i bytes)
     return (struct floats){_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes))};
 }
 
+static inline struct floats floats_signed(__m128i bytes)
+{
+    return (struct floats){_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
+}
+
 static inline struct floats floats_all(float v)
 {
     return (struct floats){_mm512_set1_ps(v)};
+}
+
+static inline struct floats truncated(struct floats v)
+{
+    return (struct floats){_mm512_roundscale_ps(v.all, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)};
+}
+
+/* yes where v is below 0, else no */
+static inline struct floats negative(struct floats v, struct floats yes, struct floats no)
+{
+    const __mmask16 below = _mm512_cmp_ps_mask(v.all, _mm512_setzero_ps(), _CMP_LT_OQ);
+    return (struct floats){_mm512_mask_blend_ps(below, no.all, yes.all)};
 }
 
 static inline void floats_store(float *to, struct floats v)
@@ -99,7 +115,7 @@ static inline __m128i bytes_of(struct floats v)
     return _mm512_cvtusepi32_epi8(_mm512_max_epi32(whole, _mm512_setzero_si512()));
 }
 
-/* operation: add, sub, mul; fnmadd: c - a b; fmadd: c + a b */
+/* operation: add, sub, mul, div; fmadd: a b + c; fmsub: a b - c; fnmadd: c - a b */
 #define TWO(operation, a, b) ((struct floats){_mm512_##operation##_ps((a).all, (b).all)})
 #define THREE(operation, a, b, c) ((struct floats){_mm512_##operation##_ps((a).all, (b).all, (c).all)})
 #else
@@ -113,9 +129,29 @@ static inline struct floats floats_of(__m128i bytes)
                            _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8)))};
 }
 
+static inline struct floats floats_signed(__m128i bytes)
+{
+    return (struct floats){_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
+                           _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
+}
+
 static inline struct floats floats_all(float v)
 {
     return (struct floats){_mm256_set1_ps(v), _mm256_set1_ps(v)};
+}
+
+static inline struct floats truncated(struct floats v)
+{
+    return (struct floats){_mm256_round_ps(v.low, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC),
+                           _mm256_round_ps(v.high, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)};
+}
+
+/* yes where v is below 0, else no */
+static inline struct floats negative(struct floats v, struct floats yes, struct floats no)
+{
+    const __m256 zero = _mm256_setzero_ps();
+    return (struct floats){_mm256_blendv_ps(no.low, yes.low, _mm256_cmp_ps(v.low, zero, _CMP_LT_OQ)),
+                           _mm256_blendv_ps(no.high, yes.high, _mm256_cmp_ps(v.high, zero, _CMP_LT_OQ))};
 }
 
 static inline void floats_store(float *to, struct floats v)
@@ -134,7 +170,7 @@ static inline __m128i bytes_of(struct floats v)
     return _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
 }
 
-/* operation: add, sub, mul; fnmadd: c - a b; fmadd: c + a b */
+/* operation: add, sub, mul, div; fmadd: a b + c; fmsub: a b - c; fnmadd: c - a b */
 #define TWO(operation, a, b)                                                                                 \
     ((struct floats){_mm256_##operation##_ps((a).low, (b).low), _mm256_##operation##_ps((a).high, (b).high)})
 #define THREE(operation, a, b, c)                                                                            \
@@ -218,67 +254,121 @@ static void grayscale(uint8_t *rgb, size_t pixels)
 
 /* ---------------------------------------------------------------- hue */
 
-struct planes {
-    uint8_t r[CHUNK], g[CHUNK], b[CHUNK];
+/* yes where the mask's byte is 0xff, no where it is 0 */
+static inline __m128i either(__m128i mask, __m128i yes, __m128i no)
+{
+    return _mm_blendv_epi8(no, yes, mask);
+}
+
+static inline __m128i at_most(__m128i a, __m128i b)
+{
+    return _mm_cmpeq_epi8(_mm_min_epu8(a, b), a);
+}
+
+/* sim_hue_of: the hue of sixteen pixels, whose largest channels are `most` and whose smallest `least`. */
+static inline __m128i hue_of(struct sixteen p, __m128i most, __m128i least)
+{
+    const __m128i one = _mm_set1_epi8(1), minus_one = _mm_set1_epi8(-1), three = _mm_set1_epi8(3);
+    const __m128i middle =
+        _mm_xor_si128(_mm_xor_si128(_mm_xor_si128(p.r, p.g), _mm_xor_si128(p.b, most)), least);
+    const __m128i red = _mm_cmpeq_epi8(p.r, most), green = _mm_cmpeq_epi8(p.g, most);
+    const __m128i b_to_g = at_most(p.b, p.g), r_to_b = at_most(p.r, p.b), r_to_g = at_most(p.r, p.g);
+    const __m128i whole =
+        either(red, either(b_to_g, one, minus_one),
+               either(green, either(r_to_b, three, one), either(r_to_g, three, _mm_set1_epi8(5))));
+    const __m128i sign =
+        either(red, either(b_to_g, minus_one, one),
+               either(green, either(r_to_b, minus_one, one), either(r_to_g, one, minus_one)));
+    const struct floats range = floats_of(_mm_max_epu8(_mm_sub_epi8(most, least), one)),
+                        part = TWO(div, floats_of(_mm_sub_epi8(most, middle)), range);
+    const struct floats sixths = TWO(add, floats_signed(whole), TWO(mul, floats_signed(sign), part)),
+                        sixth = floats_all(1.0f / 6.0f), full = floats_all(255.0f),
+                        share = TWO(mul, sixths, sixth);
+    const struct floats turn =
+        negative(sixths, THREE(fmadd, sixths, sixth, floats_all(1.0f)),
+                 THREE(fmadd, THREE(fnmadd, floats_all(6.0f), share, sixths), sixth, share));
+    const struct floats steps = truncated(TWO(mul, turn, full));
+    return bytes_of(negative(THREE(fmsub, turn, full, steps), TWO(sub, steps, floats_all(1.0f)), steps));
+}
+
+/* sim_hue_dim of sixteen channels: value holds pairs of 2 v and 1, in the order of unpacking. */
+static inline __m128i dimmed(const __m256i value[2], __m256i saturation, __m256i down)
+{
+    const __m256i unit = _mm256_set1_epi16(SIM_HUE_UNIT);
+    const __m256 share = _mm256_set1_ps(1.0f / (2 * SIM_HUE_UNIT));
+    const __m256i left = _mm256_sub_epi16(unit, _mm256_mullo_epi16(saturation, down));
+    __m256i low = _mm256_madd_epi16(_mm256_unpacklo_epi16(left, unit), value[0]),
+            high = _mm256_madd_epi16(_mm256_unpackhi_epi16(left, unit), value[1]);
+    low = _mm256_cvttps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(low), share));
+    high = _mm256_cvttps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(high), share));
+    const __m256i words = _mm256_packs_epi32(low, high);
+    return _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+}
+
+/* sim_hue_red_down */
+static inline __m256i red_down(__m256i half_steps)
+{
+    const __m256i away =
+        _mm256_abs_epi16(_mm256_sub_epi16(half_steps, _mm256_set1_epi16(SIM_HUE_CIRCLE / 2)));
+    const __m256i down = _mm256_sub_epi16(_mm256_set1_epi16(2 * SIM_HUE_SIXTH), away);
+    return _mm256_min_epi16(_mm256_max_epi16(down, _mm256_setzero_si256()), _mm256_set1_epi16(SIM_HUE_SIXTH));
+}
+
+/* What a chunk of pixels is between its colours and its turned colours: so that the steps of several
+ * sixteens, each a long chain, are under way at once. */
+enum { CHUNK = 16 }; /* sixteens */
+struct turned {
+    __m128i hue[CHUNK], saturation[CHUNK], value[CHUNK];
 };
 
-static void planes_load(struct planes *p, const uint8_t *rgb, size_t n)
+static inline void take_hue(struct turned *t, size_t k, const uint8_t *rgb)
+{
+    const struct sixteen p = apart(rgb);
+    const __m128i most = _mm_max_epu8(p.r, _mm_max_epu8(p.g, p.b)),
+                  least = _mm_min_epu8(p.r, _mm_min_epu8(p.g, p.b));
+    const struct floats range = floats_of(_mm_sub_epi8(most, least)),
+                        largest = floats_of(_mm_max_epu8(most, _mm_set1_epi8(1)));
+    t->value[k] = most;
+    t->saturation[k] = bytes_of(TWO(mul, TWO(div, range, largest), floats_all(255.0f)));
+    t->hue[k] = hue_of(p, most, least);
+}
+
+/* sim_hue_color */
+static inline void give_colours(const struct turned *t, size_t k, __m128i shift, uint8_t *rgb)
+{
+    const __m256i circle = _mm256_set1_epi16(SIM_HUE_CIRCLE), third = _mm256_set1_epi16(SIM_HUE_CIRCLE / 3),
+                  ones = _mm256_set1_epi16(1);
+    const __m256i saturation = _mm256_cvtepu8_epi16(t->saturation[k]),
+                  doubled = _mm256_slli_epi16(_mm256_cvtepu8_epi16(t->value[k]), 1);
+    const __m256i value[2] = {_mm256_unpacklo_epi16(doubled, ones), _mm256_unpackhi_epi16(doubled, ones)};
+    const __m256i at = _mm256_slli_epi16(_mm256_cvtepu8_epi16(_mm_add_epi8(t->hue[k], shift)), 1);
+    __m256i before = _mm256_sub_epi16(at, third), after = _mm256_add_epi16(at, third);
+    before = _mm256_add_epi16(before, _mm256_and_si256(_mm256_srai_epi16(before, 15), circle));
+    after = _mm256_sub_epi16(after, _mm256_and_si256(_mm256_cmpgt_epi16(after, circle), circle));
+    const struct sixteen p = {dimmed(value, saturation, red_down(at)),
+                              dimmed(value, saturation, red_down(before)),
+                              dimmed(value, saturation, red_down(after))};
+    together(p, rgb);
+}
+
+static void turn(uint8_t *rgb, size_t sixteens, uint8_t shift)
+{
+    const __m128i steps = _mm_set1_epi8((char)shift);
+    struct turned t;
+    for (size_t k = 0; k < sixteens; k++) take_hue(&t, k, rgb + 3 * SIXTEEN * k);
+    for (size_t k = 0; k < sixteens; k++) give_colours(&t, k, steps, rgb + 3 * SIXTEEN * k);
+}
+
+static void hue(uint8_t *rgb, size_t pixels, uint8_t shift)
 {
     size_t i = 0;
-    for (; i + SIXTEEN <= n; i += SIXTEEN) {
-        const struct sixteen s = apart(rgb + 3 * i);
-        _mm_storeu_si128((__m128i *)(p->r + i), s.r);
-        _mm_storeu_si128((__m128i *)(p->g + i), s.g);
-        _mm_storeu_si128((__m128i *)(p->b + i), s.b);
-    }
-    for (; i < n; i++) p->r[i] = rgb[3 * i], p->g[i] = rgb[3 * i + 1], p->b[i] = rgb[3 * i + 2];
-}
-
-static void planes_store(const struct planes *p, uint8_t *rgb, size_t n)
-{
-    size_t i = 0;
-    for (; i + SIXTEEN <= n; i += SIXTEEN) {
-        const struct sixteen s = {_mm_loadu_si128((const __m128i *)(p->r + i)),
-                                  _mm_loadu_si128((const __m128i *)(p->g + i)),
-                                  _mm_loadu_si128((const __m128i *)(p->b + i))};
-        together(s, rgb + 3 * i);
-    }
-    for (; i < n; i++) rgb[3 * i] = p->r[i], rgb[3 * i + 1] = p->g[i], rgb[3 * i + 2] = p->b[i];
-}
-
-/* Of *p. */
-static void to_hue(const struct planes *p, uint8_t *restrict hue, uint8_t *restrict saturation, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        uint8_t h, s;
-        sim_hue_of(p->r[i], p->g[i], p->b[i], &h, &s);
-        hue[i] = h, saturation[i] = s;
-    }
-}
-
-/* The colours of hue + shift (modulo 256), saturation, and the largest channel of *p, into *p. */
-static void from_hue(struct planes *p, const uint8_t *restrict hue, const uint8_t *restrict saturation,
-                     size_t n, uint8_t shift)
-{
-    for (size_t i = 0; i < n; i++) {
-        int v = sim_larger(p->r[i], sim_larger(p->g[i], p->b[i]));
-        uint8_t r, g, b;
-        sim_hue_color((uint8_t)(hue[i] + shift), saturation[i], v, &r, &g, &b);
-        p->r[i] = r, p->g[i] = g, p->b[i] = b;
-    }
-}
-
-static void hue_of_pixels(uint8_t *rgb, size_t pixels, uint8_t shift)
-{
-    struct planes p;
-    uint8_t hue[CHUNK], saturation_of[CHUNK];
-    for (size_t at = 0; at < pixels; at += CHUNK) {
-        const size_t n = pixels - at < CHUNK ? pixels - at : CHUNK;
-        planes_load(&p, rgb + 3 * at, n);
-        to_hue(&p, hue, saturation_of, n);
-        from_hue(&p, hue, saturation_of, n, shift);
-        planes_store(&p, rgb + 3 * at, n);
-    }
+    for (; i + SIXTEEN * CHUNK <= pixels; i += SIXTEEN * CHUNK) turn(rgb + 3 * i, CHUNK, shift);
+    const size_t left = (pixels - i) / SIXTEEN, rest = (pixels - i) % SIXTEEN;
+    turn(rgb + 3 * i, left, shift);
+    uint8_t last[3 * SIXTEEN] = {0}, *at = rgb + 3 * (i + left * SIXTEEN);
+    memcpy(last, at, 3 * rest);
+    turn(last, 1, shift);
+    memcpy(at, last, 3 * rest);
 }
 
 /* ---------------------------------------------------------------- normalisation */
@@ -326,6 +416,6 @@ void SIM_ISA_NAME(sim_pixel_kernels_color)(struct sim_pixel_kernels *k)
     k->luma_sum = luma_sum;
     k->saturation = saturation;
     k->grayscale = grayscale;
-    k->hue = hue_of_pixels;
+    k->hue = hue;
     k->normalize = normalize;
 }
