@@ -12,7 +12,7 @@
 #include "progress.h"
 
 #define MOST_LINE_BYTES ((size_t)64 << 20) /* a curve of 1600 epochs takes a third of a MiB */
-#define MOST_RECORDS 10000                /* each is looked for among those before it */
+#define MOST_RECORDS 5000                  /* each is looked for among those before it */
 
 int sim_run_is_ok(const struct sim_run_record *r)
 {

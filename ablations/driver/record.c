@@ -13,7 +13,7 @@
 #include "lines.h"
 
 #define MOST_LINE_BYTES ((size_t)64 << 20) /* of a record; as results reads them */
-#define CLAIM_WAIT_S 600.0                /* a dead machine's claim goes stale long before */
+#define CLAIM_WAIT_S 600.0                 /* a dead machine's claim goes stale long before */
 
 /* JSON knows no infinities: a number that is not finite becomes null. */
 static json_t *number(double x)

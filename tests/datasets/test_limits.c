@@ -233,16 +233,10 @@ START_TEST(archive_of_a_member_too_large)
 {
     struct sim_images set;
     char path[700];
-    made_picture_open();
     snprintf(path, sizeof path, "%s/large.tar", test_scratch());
-    /* Written by hand, as a file with a hole: 513 MiB of zeros that take no room on the disk. */
     struct archive *a = made_archive_open(path, PLAIN);
-    made_member(a, "a/1.png", (int64_t)made_picture_bytes);
-    archive_write_data(a, made_picture, made_picture_bytes);
-    made_archive_close(a);
-    struct archive *one = made_archive_open(path, PLAIN);
-    made_member(one, "a/2.png", (int64_t)513 << 20);
-    archive_write_free(one); /* header alone, the rest is the hole */
+    made_member(a, "a/2.png", (int64_t)513 << 20);
+    archive_write_free(a); /* the header alone; the rest is a hole, which takes no room on the disk */
     ck_assert_int_eq(truncate(path, ((int64_t)513 << 20) + 2048), 0);
     test_fails(sim_archive_open(&set, path), "'a/2.png' is larger than 512 MiB");
 }
