@@ -96,6 +96,7 @@ json_t *sweep_records(const char *out, int *lines, int *oks)
     test_ok(sim_file_read(path, 1 << 24, &text, NULL));
     for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
         json_t *o = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+        if (!o && line[strlen(line) - 1] != '}') continue; /* cut off by a kill; readers pass it over too */
         ck_assert_msg(o != NULL, "a line of %s is no JSON: %.80s", path, line);
         ++*lines, *oks += strcmp(json_string_value(json_object_get(o, "status")), "ok") == 0;
         snprintf(key, sizeof key, "%s %lld", json_string_value(json_object_get(o, "name")),
