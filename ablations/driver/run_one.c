@@ -167,6 +167,13 @@ static sim_status write_encoder(struct sim_work *w)
     return sim_params_write_encoder(&w->encoder, path, metadata);
 }
 
+/* Ours no more: this process was frozen, and another took the run over. */
+static sim_status check_claim(struct sim_work *w)
+{
+    if (!w->claim || sim_claim_holds(w->claim)) return SIM_OK;
+    return sim_fail(SIM_EINTERRUPT, "run %s was taken over by another process", w->run->folder);
+}
+
 static sim_status record(struct sim_work *w)
 {
     struct sim_record *r = &w->record;
@@ -177,9 +184,7 @@ static sim_status record(struct sim_work *w)
     sim_facts_of(&w->session->ops, &w->session->machine.facts); /* what was substituted since it was opened */
     for (int i = 0; i < w->session->machine.facts.substituted_count; i++)
         sim_session_say(w->session, "substituted: %s", w->session->machine.facts.substituted[i]);
-    /* Ours no more: this process was frozen, and another took the run over. */
-    if (w->claim && !sim_claim_holds(w->claim))
-        return sim_fail(SIM_EINTERRUPT, "run %s was taken over by another process", w->run->folder);
+    SIM_TRY(check_claim(w));
     sim_watch_scores(&w->watch, r->scores, r->score_count, w->result.steps);
     return sim_record_commit(r, w->session->out, w->session->fresh, NULL);
 }
@@ -276,13 +281,31 @@ static void tell_end(struct sim_work *w, sim_status status)
     sim_run_status_end(&w->status, state, status == SIM_OK ? w->record.reason : sim_error_text());
 }
 
+/* Whatever went wrong in a folder that is another's by now (who removes what we were writing) is no failure
+ * of the run; its status is the new owner's to write.  Of several ranks the others would not know. */
+static int was_taken_over(struct sim_work *w, sim_status status)
+{
+    char why[2048];
+    if (w->session->ranks) return 0;
+    snprintf(why, sizeof why, "%s", sim_error_text());
+    if (check_claim(w) != SIM_OK) return 1;
+    sim_fail(status, "%s", why); /* looking may have had words of its own */
+    return 0;
+}
+
 static sim_status begin_and_end(struct sim_work *w)
 {
     if (w->claim) sim_run_status_begin(&w->status, w->folder);
     sim_status status = all_stages(w);
-    if (status != SIM_OK) record_failure(w, status);
+    if (status != SIM_OK && was_taken_over(w, status)) {
+        status = SIM_EINTERRUPT;
+        sim_log("%s", sim_error_text());
+        sim_run_status_end(&w->status, NULL, NULL);
+    } else {
+        if (status != SIM_OK) record_failure(w, status);
+        if (w->claim) tell_end(w, status);
+    }
     sim_watch_end(&w->watch);
-    if (w->claim) tell_end(w, status);
     return status;
 }
 

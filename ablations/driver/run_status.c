@@ -61,8 +61,8 @@ void sim_run_status_begin(struct sim_run_status_writer *w, const char *folder)
 
 void sim_run_status_end(struct sim_run_status_writer *w, const char *state, const char *reason)
 {
-    if (!w->path[0]) return;
     sim_progress_watch(NULL, NULL);
+    if (!w->path[0] || !state) return;
     snprintf(w->now.state, sizeof w->now.state, "%s", state);
     snprintf(w->now.reason, sizeof w->now.reason, "%s", reason);
     w->now.stage[0] = 0;

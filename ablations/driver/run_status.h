@@ -29,7 +29,8 @@ struct sim_run_status_writer {
 /* From now on progress (progress.h) goes to FOLDER/status.json.  What cannot be written is left unwritten: a
  * status is no result. */
 void sim_run_status_begin(struct sim_run_status_writer *w, const char *folder);
-/* How it ended; watches no more.  A zeroed struct is legal. */
+/* How it ended; watches no more.  A zeroed struct is legal.  state NULL: nothing is written, the folder is
+ * another's. */
 void sim_run_status_end(struct sim_run_status_writer *w, const char *state, const char *reason);
 
 /* FOLDER/status.json; state "" where there is none that can be read. */

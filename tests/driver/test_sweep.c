@@ -276,6 +276,7 @@ START_TEST(a_silent_runner_elsewhere_loses_its_run)
     ck_assert_int_eq(waitpid(a, &status, 0), a);
     ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 130, "%x:\n%s", (unsigned)status,
                   sweep_said(log_path));
+    says(log_path, "plain-s0 was taken over by another process");
     json_decref(sweep_records(out, &lines, &oks));
     ck_assert_int_eq(lines, 1);
     unsetenv("SIM_CLAIM_STALE_S");
