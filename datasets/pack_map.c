@@ -100,8 +100,8 @@ static sim_status check_header(const struct sim_pack *p, struct sim_pack_places 
     return SIM_OK;
 }
 
-/* Names end inside the file, ascend, and every class has an image: what the rest of the program takes for
- * granted. */
+/* Names are folders' names, end inside the file, ascend, and every class has an image: what the rest of the
+ * program takes for granted. */
 static sim_status check_classes(const struct sim_pack *p)
 {
     const uint64_t names_bytes = p->header->class_names_bytes;
@@ -109,6 +109,7 @@ static sim_status check_classes(const struct sim_pack *p)
     for (int k = 0; k < p->class_count && sound; k++) {
         uint64_t end = k + 1 < p->class_count ? p->classes[k + 1].first : p->header->images;
         sound = p->classes[k].name_at < names_bytes && p->classes[k].first < end && end <= p->header->images;
+        if (sound) sound = *sim_pack_class_name(p, k) && !strchr(sim_pack_class_name(p, k), '/');
         if (sound && k > 0) sound = strcmp(sim_pack_class_name(p, k - 1), sim_pack_class_name(p, k)) < 0;
     }
     if (p->header->names_bytes == 0 || p->map[p->map_bytes - 1] != 0) sound = 0;

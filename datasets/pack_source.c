@@ -124,6 +124,8 @@ static sim_status open_pack(struct sim_pack_source *out, const char *path)
     snprintf(out->about, sizeof out->about, "%s", p->header->source);
     for (int64_t i = 0; i < p->images; i++) {
         sim_pack_path(p, i, name, sizeof name);
+        if (strlen(name) == sizeof name - 1)
+            return sim_fail(SIM_EFORMAT, "%s: the name of image %lld is too long", path, (long long)i);
         SIM_TRY(sim_catalogue_add(&out->list, name, p->index[i].bytes, NULL));
         out->list.members[i].at = (uint64_t)i;
     }

@@ -379,6 +379,30 @@ START_TEST(lies_under_a_right_hash_do_no_harm)
 }
 END_TEST
 
+/* A class is a folder's name, or labels and names would not go together where the pack is packed again. */
+START_TEST(classes_that_no_folder_could_be_are_refused)
+{
+    static const char first[] = {0, '/'};
+    char one[600], *pack = at("one.pack"), *bytes;
+    size_t count;
+    struct sim_pack_places p;
+    snprintf(one, sizeof one, "%s/one", folder);
+    trial_set(one, 1, 2);
+    trial_pack(one, pack);
+    test_ok(sim_file_read(pack, 1 << 20, &bytes, &count));
+    ck_assert(sim_pack_place((void *)bytes, &p));
+    for (size_t k = 0; k < sizeof first; k++) {
+        bytes[p.class_names] = first[k];
+        seal(bytes, count);
+        trial_put(pack, bytes, count);
+        test_fails(sim_pack_open(&(struct sim_images){0}, pack), "table of classes");
+        test_fails(verify(pack), "table of classes");
+    }
+    free(bytes);
+    free(pack);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("pack");
@@ -396,6 +420,7 @@ int main(void)
     tcase_add_test(t, a_changed_bit_is_noticed);
     tcase_add_test(t, a_pack_cut_anywhere_is_refused);
     tcase_add_test(t, lies_under_a_right_hash_do_no_harm);
+    tcase_add_test(t, classes_that_no_folder_could_be_are_refused);
     suite_add_tcase(s, t);
     return test_run(s);
 }

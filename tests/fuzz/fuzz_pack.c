@@ -1,5 +1,6 @@
-/* Packs: no bytes do harm, and every image of an accepted pack can be asked for.  Hashes of the header are
- * put in order first, as whoever means harm would do it; without that no input would get behind them. */
+/* Packs: no bytes do harm, and every image of an accepted pack can be asked for, also to be packed again.
+ * Hashes of the header are put in order first, as whoever means harm would do it; without that no input would
+ * get behind them. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,6 +54,21 @@ static void seal(uint8_t *bytes, size_t count)
     memcpy(bytes, &h, sizeof h);
 }
 
+/* A pack as the source of another: every image is of a class, by its name and by its label. */
+static void pack_again(const char *path)
+{
+    struct sim_pack_source source;
+    struct sim_bytes file = {0};
+    if (sim_pack_source_open(&source, &(struct sim_pack_source_config){.path = path}) != SIM_OK) return;
+    for (int64_t i = 0; i < source.list.count; i++) {
+        const struct sim_member *m = &source.list.members[i];
+        FUZZ_CHECK(strchr(m->path, '/') && m->label >= 0 && m->label < source.list.class_count);
+        (void)source.read(source.self, m, &file);
+    }
+    sim_bytes_close(&file);
+    sim_pack_source_close(&source);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
     char path[FUZZ_PATH_BYTES];
@@ -66,6 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     if (sim_pack_open(&set, path) == SIM_OK) {
         fuzz_read_all(&set);
         (void)sim_pack_verify(&check);
+        pack_again(path);
     }
     sim_images_close(&set);
     close(fd);
