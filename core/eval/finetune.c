@@ -187,7 +187,10 @@ static sim_status make_folder(struct finetune *f)
     int n = snprintf(f->folder, sizeof f->folder, "%s/finetune_%s", job->folder, job->encoder_name);
     if (n >= (int)sizeof f->folder - 32) /* the files in it have names, too */
         return sim_fail(SIM_EINVAL, "the path %s/finetune_%s is too long", job->folder, job->encoder_name);
-    return sim_ranks_agree(f->ranks, sim_ranks_first(f->ranks) ? sim_make_folder(f->folder) : SIM_OK);
+    sim_status status = SIM_OK;
+    if (sim_ranks_first(f->ranks)) status = sim_make_folder(f->folder);
+    if (sim_ranks_first(f->ranks) && status == SIM_OK) status = sim_folder_clean(f->folder);
+    return sim_ranks_agree(f->ranks, status);
 }
 
 static sim_status open_all(struct finetune *f)

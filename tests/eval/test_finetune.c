@@ -149,11 +149,12 @@ START_TEST(a_classifier_is_scored_from_its_file)
 END_TEST
 
 /* Interrupted in training and in validation, and gone on from the checkpoint: the same bytes as never
- * stopped; finished, it is only scored again. */
+ * stopped; finished, it is only scored again, and what a kill left half written is removed. */
 START_TEST(stops_cost_nothing)
 {
     struct bench *whole = bench_open(), *b = bench_open();
     struct sim_score expected, s;
+    char stray[700];
     size_t size, other;
     int stops = 0;
     whole->c.epochs = b->c.epochs = 6;
@@ -177,9 +178,12 @@ START_TEST(stops_cost_nothing)
     ck_assert_mem_eq(one, two, size);
     free(two);
     const int64_t reads = b->train.reads;
+    snprintf(stray, sizeof stray, "%s/finetune_pretrained/.classifier.safetensors.4711-0-1.tmp", b->folder);
+    test_ok(sim_file_write(stray, "x", 1)); /* as a kill leaves it */
     test_ok(run(b, &s));
     ck_assert_str_eq(s.protocol, expected.protocol);
     ck_assert_int_eq(b->train.reads, reads);
+    ck_assert_int_ne(access(stray, F_OK), 0);
     two = bytes_of(b, "classifier.safetensors", &other);
     ck_assert_mem_eq(one, two, size);
     b->job.identity = "fedcba9876543210";
