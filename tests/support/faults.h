@@ -13,12 +13,13 @@
 #include <stdint.h>
 
 /* The n-th call ...
+ *
  *   SHORT   a write takes half of the bytes and says so, as it may; other calls succeed
  *   EIO     a write takes half of the bytes and fails, other calls only fail
  *   ENOSPC  the same by another name
- *   KILL    a write takes half of the bytes, and the process is killed before the call returns; other calls
- * are not begun POWER   the same, and what was not made durable is lost: bytes since a file's last fsync,
- * renames since the last fsync of their folder */
+ *   KILL    a write takes half of the bytes, then the process is killed; other calls are not begun
+ *   POWER   the same, and what was not made durable is lost: bytes since a file's last fsync,
+ *           renames since the last fsync of their folder */
 enum test_fault {
     TEST_FAULT_NONE,
     TEST_FAULT_SHORT,
