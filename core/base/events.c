@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "durable.h"
+
 /* ------------------------------------------------------------------ bytes that grow */
 
 struct bytes {
@@ -124,20 +126,11 @@ static void put_record(struct bytes *record, const struct bytes *event)
 static sim_status write_record(const struct sim_events *e, const struct bytes *record)
 {
     const off_t end = lseek(e->fd, 0, SEEK_END);
-    size_t done = 0;
-    while (done < record->used) {
-        const ssize_t n = write(e->fd, record->at + done, record->used - done);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) {
-            const int code = n == 0 ? ENOSPC : errno;
-            if (end >= 0 && ftruncate(e->fd, end) != 0)
-                return sim_fail(SIM_EIO, "%s: cannot write, and ends in half an event: %s", e->path,
-                                strerror(code));
-            return sim_fail(SIM_EIO, "%s: cannot write: %s", e->path, strerror(code));
-        }
-        done += (size_t)n;
-    }
-    return SIM_OK;
+    if (sim_durable_write(e->fd, record->at, record->used) == 0) return SIM_OK;
+    const int code = errno;
+    if (end >= 0 && ftruncate(e->fd, end) != 0)
+        return sim_fail(SIM_EIO, "%s: cannot write, and ends in half an event: %s", e->path, strerror(code));
+    return sim_fail(SIM_EIO, "%s: cannot write: %s", e->path, strerror(code));
 }
 
 /* Time and step first, then `part` as the given field; `part` is freed. */

@@ -12,48 +12,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* ------------------------------------------------------------------ system calls */
-
-/* Writes all bytes, over short writes and signals; -1 with errno on failure. */
-static int write_all(int fd, const void *bytes, size_t count)
-{
-    const char *p = bytes;
-    while (count > 0) {
-        ssize_t n = write(fd, p, count);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return -1;
-        p += n;
-        count -= (size_t)n;
-    }
-    return 0;
-}
-
-static int sync_file(int fd)
-{
-    int r;
-    do r = fsync(fd);
-    while (r != 0 && errno == EINTR);
-    return r;
-}
-
-/* The folder that holds `path`; the caller frees.  NULL without memory. */
-static char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return !slash ? strdup(".") : slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
-}
-
-/* Makes a new or renamed entry of the folder of `path` durable. */
-static int sync_folder_of(const char *path)
-{
-    char *folder = folder_of(path);
-    if (!folder) return -1;
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = fd < 0 ? -1 : sync_file(fd), code = errno;
-    free(folder);
-    if (fd >= 0) close(fd);
-    errno = code;
-    return r == 0 || code == EINVAL ? 0 : -1; /* EINVAL: a file system whose folders need no fsync */
-}
+#include "durable.h"
 
 /* ------------------------------------------------------------------ whole or absent */
 
@@ -118,7 +77,7 @@ sim_status sim_writer_open(struct sim_writer **out, const char *path)
 
 static sim_status put_now(struct sim_writer *w, const void *bytes, size_t count)
 {
-    if (count == 0 || write_all(w->fd, bytes, count) == 0) return SIM_OK;
+    if (count == 0 || sim_durable_write(w->fd, bytes, count) == 0) return SIM_OK;
     return sim_fail(SIM_EIO, "%s: cannot write: %s", w->path, strerror(errno));
 }
 
@@ -147,7 +106,7 @@ sim_status sim_writer_commit(struct sim_writer **writer)
         return status;
     }
     *writer = NULL;
-    int failed = sync_file(w->fd) != 0;
+    int failed = sim_durable_sync(w->fd) != 0;
     if (!failed) {
         failed = close(w->fd) != 0;
         w->fd = -1;
@@ -157,7 +116,7 @@ sim_status sim_writer_commit(struct sim_writer **writer)
         int code = errno;
         unlink(w->temporary);
         status = sim_fail(SIM_EIO, "%s: cannot save: %s", w->path, strerror(code));
-    } else if (sync_folder_of(w->path) != 0) {
+    } else if (sim_durable_sync_folder_of(w->path) != 0) {
         status =
             sim_fail(SIM_EIO, "%s: saved, but its folder cannot be synced, so a power cut may undo it: %s",
                      w->path, strerror(errno));
@@ -188,7 +147,7 @@ sim_status sim_file_write(const char *path, const void *bytes, size_t count)
 
 sim_status sim_file_room(const char *path, uint64_t bytes)
 {
-    char *folder = folder_of(path);
+    char *folder = sim_durable_folder_of(path);
     struct statvfs v;
     if (!folder) return sim_fail(SIM_ENOMEM, "%s: no memory to look for room", path);
     int known = statvfs(folder, &v) == 0;
@@ -257,7 +216,8 @@ static int append_locked(int fd, int locked, char *line, size_t count)
     char last = '\n';
     if (end < 0 || (end > 0 && pread(fd, &last, 1, end - 1) != 1)) return -1;
     int whole = last == '\n'; /* line[0] is the newline that ends a half line, if there is one */
-    if (write_all(fd, line + whole, count - (size_t)whole) == 0 && sync_file(fd) == 0) return 0;
+    if (sim_durable_write(fd, line + whole, count - (size_t)whole) == 0 && sim_durable_sync(fd) == 0)
+        return 0;
     int code = errno;
     if (locked && ftruncate(fd, end) != 0) code = errno;
     errno = code;
@@ -281,7 +241,7 @@ sim_status sim_file_append_line(const char *path, const char *line)
     do locked = flock(fd, LOCK_EX) == 0;
     while (!locked && errno == EINTR);
     r = append_locked(fd, locked, text, (size_t)count);
-    if (r == 0 && created) r = sync_folder_of(path);
+    if (r == 0 && created) r = sim_durable_sync_folder_of(path);
     int code = errno;
     free(text);
     close(fd);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "durable.h"
+
 static sim_status cannot(const char *path, const char *what)
 {
     return sim_fail(SIM_EIO, "%s: cannot %s: %s", path, what, strerror(errno));
@@ -24,18 +26,9 @@ sim_status sim_partial_open(struct sim_partial *out, const char *path, uint64_t 
     return status;
 }
 
-/* Over short writes and signals. */
 sim_status sim_partial_put(struct sim_partial *p, const void *bytes, size_t count)
 {
-    const char *from = bytes;
-    while (count > 0) {
-        ssize_t n = write(p->fd, from, count);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return cannot(p->path, "write");
-        from += n;
-        count -= (size_t)n;
-    }
-    return SIM_OK;
+    return sim_durable_write(p->fd, bytes, count) == 0 ? SIM_OK : cannot(p->path, "write");
 }
 
 sim_status sim_partial_put_at(struct sim_partial *p, uint64_t offset, const void *bytes, size_t count)
@@ -47,10 +40,7 @@ sim_status sim_partial_put_at(struct sim_partial *p, uint64_t offset, const void
 
 sim_status sim_partial_sync(struct sim_partial *p)
 {
-    int r;
-    do r = fsync(p->fd);
-    while (r != 0 && errno == EINTR);
-    return r == 0 ? SIM_OK : cannot(p->path, "save");
+    return sim_durable_sync(p->fd) == 0 ? SIM_OK : cannot(p->path, "save");
 }
 
 sim_status sim_partial_commit(struct sim_partial *p, const char *path)
@@ -59,16 +49,9 @@ sim_status sim_partial_commit(struct sim_partial *p, const char *path)
     if (rename(p->path, path) != 0)
         return sim_fail(SIM_EIO, "%s: cannot become %s: %s", p->path, path, strerror(errno));
     sim_partial_close(p);
-    const char *slash = strrchr(path, '/');
-    char *folder = !slash ? strdup(".") : slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
-    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1,
-        failed = fd < 0 || fsync(fd) != 0;
-    int code = errno;
-    if (fd >= 0) close(fd);
-    free(folder);
-    if (!failed || code == EINVAL) return SIM_OK; /* EINVAL: a file system whose folders need no fsync */
+    if (sim_durable_sync_folder_of(path) == 0) return SIM_OK;
     return sim_fail(SIM_EIO, "%s: saved, but its folder cannot be synced, so a power cut may undo it: %s",
-                    path, strerror(code));
+                    path, strerror(errno));
 }
 
 void sim_partial_close(struct sim_partial *p)
