@@ -1,5 +1,6 @@
 /* Claims against records: each is the difference of two sides in one score, paired by seed (both sides of a
- * pair share data order, masks and initialisation draws, so the pairs differ by less than the seeds do). */
+ * pair share the draws of images, order, masks and first weights, as far as both have them, so the pairs
+ * differ by less than the seeds do). */
 #ifndef SIM_CLAIMS_H
 #define SIM_CLAIMS_H
 

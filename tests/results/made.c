@@ -1,5 +1,6 @@
 #include "made.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -70,8 +71,9 @@ void made_put(FILE *to, const struct made *m)
                 i > 1 ? ", " : "", i, 5 * i, 0.9 - 0.05 * i + m->loss);
     fputs("], \"scores\": [", to);
     put_scores(to, m);
-    fprintf(
-        to,
-        "], \"cost\": {\"wall_s\": 70, \"train_s\": %.3f, \"gflop\": %.10g, \"peak_memory_bytes\": %.0f}}\n",
-        m->train_s > 0 ? m->train_s : 60, m->untrained ? 0 : or_one(m->gflop), m->bytes > 0 ? m->bytes : 1e8);
+    char gflop[32] = "null";
+    if (!isnan(m->gflop)) snprintf(gflop, sizeof gflop, "%.10g", m->untrained ? 0 : or_one(m->gflop));
+    fprintf(to,
+            "], \"cost\": {\"wall_s\": 70, \"train_s\": %.3f, \"gflop\": %s, \"peak_memory_bytes\": %.0f}}\n",
+            m->train_s > 0 ? m->train_s : 60, gflop, m->bytes > 0 ? m->bytes : 1e8);
 }

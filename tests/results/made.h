@@ -18,7 +18,7 @@ struct made {
     double knn, logistic;            /* of the pretrained encoder; the untrained one has 0.05 and 0.1 */
     const struct made_score *scores; /* further ones of the same encoder, or NULL */
     int untrained; /* 1: nothing was pre-trained: no curve, and the scores are the untrained encoder's */
-    double gflop_per_image, gflop; /* 0: 1 */
+    double gflop_per_image, gflop; /* 0: 1; gflop NaN: not recorded */
     double loss;                   /* added to the curve 0.9 - 0.05 epoch */
     double train_s, bytes;         /* 0: 60, 1e8 */
 };

@@ -186,8 +186,8 @@ END_TEST
 
 START_TEST(who_was_given_more_is_said)
 {
-    struct method same = moco_v3, close = moco_v3, failed = moco_v3;
-    same.gflop = 4000, close.gflop = 4100, failed.status = "diverged";
+    struct method same = moco_v3, close = moco_v3, failed = moco_v3, unknown = moco_v3;
+    same.gflop = 4000, close.gflop = 4100, failed.status = "diverged", unknown.gflop = NAN;
     const struct {
         const struct method *third;
         const char *says;
@@ -197,6 +197,7 @@ START_TEST(who_was_given_more_is_said)
         {&same, "[Equal compute: every pre-training took 4 TFLOP, within 0.0 %; images seen differ.]"},
         {&close, "[Equal compute: every pre-training took 4 TFLOP, within 2.5 %; images"},
         {&failed, "[Equal compute: every pre-training took 4 TFLOP, within 0.0 %; images"},
+        {&unknown, "[How much pre-training took is not recorded for MoCo-v3, so nothing can be said"},
         {&moco_v3, "[The paper&#39;s SiameseIM took 288 EFLOP, MAE 0.41 times as much, MoCo-v3 0.37 times"},
         {&moco_v3, "[Network, images and scoring are configured alike for all rows.]"},
         {&moco_v3, "are answered by the fine-tuned network, as in the paper"},
