@@ -107,9 +107,9 @@ static sim_status score_finetuned(struct sim_work *w, const char *encoder_name,
     if (!shifted.open) return SIM_OK;
     snprintf(name, sizeof name, "finetune_%s/classifier.safetensors", encoder_name);
     sim_status status = sim_work_path(path, w->folder, name);
-    if (status == SIM_OK)
+    if (status == SIM_OK) /* weights that are only scored stay where they came from */
         status = sim_finetuned_open(&labeller, &w->session->ops, &c->model, train->classes,
-                                    c->eval.batch_size, path);
+                                    c->eval.batch_size, c->finetune.epochs ? path : c->finetune.encoder);
     if (status == SIM_OK)
         status = sim_score_robustness(&(struct sim_robustness_job){.labeller = &labeller,
                                                                    .train = train,

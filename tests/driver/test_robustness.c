@@ -175,6 +175,22 @@ START_TEST(every_head_and_the_made_up_sets)
         ck_assert_int_eq(json_integer_value(json_object_get(score_of(r, "robust_sketch"), "val_images")), 20);
         json_decref(r);
     }
+    /* the fine-tuned weights by themselves say the same of these images */
+    const char *tuned = folder;
+    folder = fresh();
+    expect(smoke("--set shift.corruptions=fog --set shift.severities=1 --set shift.limit_val=20 --set "
+                 "shift.procedural_per_class=1 --set eval.robustness_head=finetune --set eval.finetune=true "
+                 "--set finetune.batch_size=16 --set finetune.epochs=0 --set train.epochs=0 --set "
+                 "finetune.encoder=%s/smoke/finetune_pretrained/classifier.safetensors",
+                 tuned) == 0,
+           "pretrained encoder: robust_sketch top1");
+    json_t *first = record_of(tuned, -1), *again = record_of(folder, -1);
+    static const char *const names[] = {"finetune", "robust_c", "robust_a", "robust_r", "robust_sketch"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        ck_assert_double_eq(json_number_value(json_object_get(score_of(first, names[i]), "value")),
+                            json_number_value(json_object_get(score_of(again, names[i]), "value")));
+    json_decref(first);
+    json_decref(again);
 }
 END_TEST
 
