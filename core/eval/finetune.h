@@ -27,8 +27,8 @@ struct sim_finetune_job {
 
 /* Trains, scores on the first rank (out is left alone on the others), and writes the protocol: every key, the
  * best epoch's accuracy, which the paper reports, beside the last one's, which is the value.  *skipped:
- * damaged images, of training and validation.  Of several ranks (job->ops->ranks) all call this alike.  What can be said against
- * the configuration is said before the first image is read. */
+ * damaged images, of training and validation.  Of several ranks (job->ops->ranks) all call this alike.  What
+ * can be said against the configuration is said before the first image is read. */
 sim_status sim_score_finetune(const struct sim_finetune_job *job, struct sim_score *out, int64_t *skipped);
 
 #endif
