@@ -107,7 +107,8 @@ static void compose(const struct sim_progress *p, double now, const char *note, 
     if (note && n > 0 && n < LINE_BYTES) snprintf(line + n, (size_t)(LINE_BYTES - n), ", %s", note);
 }
 
-void sim_progress_watch(void (*watch)(void *context, const struct sim_progress *p, const char *note), void *context)
+void sim_progress_watch(void (*watch)(void *context, const struct sim_progress *p, const char *note),
+                        void *context)
 {
     watcher = watch, watcher_context = context;
 }
@@ -199,7 +200,8 @@ void sim_log(const char *format, ...)
     int n = vasprintf(&text, format, args);
     va_end(args);
     pthread_mutex_lock(&lock);
-    fprintf(stderr, "%s%s%s\n%s", eraser(), who, n < 0 ? format : text, drawn); /* the progress line moves below */
+    fprintf(stderr, "%s%s%s\n%s", eraser(), who, n < 0 ? format : text,
+            drawn); /* the progress line moves below */
     fflush(stderr);
     pthread_mutex_unlock(&lock);
     if (n >= 0) free(text);
