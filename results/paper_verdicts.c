@@ -54,24 +54,25 @@ static double lead_at(const struct sides *s, const struct sim_method *rival, con
     return sim_row_score_at(s->higher->row, score, seed) - sim_row_score_at(rival->row, score, seed);
 }
 
-/* The rival of the highest mean in this score, over the seeds that all have; NULL where there are none. */
-static const struct sim_method *best_rival(const struct sides *s, const char *score)
+/* The rival of the highest mean in this score, over the seeds that all have; NULL where there are none.
+ * *lead: what the higher row's mean has above it. */
+static const struct sim_method *best_rival(const struct sides *s, const char *score, double *lead)
 {
     const struct sim_method *best = NULL;
-    double least = INFINITY;
+    *lead = INFINITY;
     for (int i = 0; i < s->rival_count; i++) {
         double sum = 0;
         int n = 0;
         for (int j = 0; j < s->higher->row->count; j++) {
-            double lead = 0, all = 0;
+            double own = 0, all = 0;
             for (int k = 0; k < s->rival_count; k++) {
                 double x = lead_at(s, s->rivals[k], score, s->higher->row->runs[j]->seed);
                 all += x;
-                if (k == i) lead = x;
+                if (k == i) own = x;
             }
-            if (isfinite(all)) sum += lead, n++;
+            if (isfinite(all)) sum += own, n++;
         }
-        if (n && sum / n < least) least = sum / n, best = s->rivals[i];
+        if (n && sum / n < *lead) *lead = sum / n, best = s->rivals[i];
     }
     return best;
 }
@@ -84,8 +85,9 @@ static double average_lead(const struct sides *s, const struct sim_paper_place *
     int n = 0;
     for (int i = 0; i < count; i++) {
         const char *score = score_of(s->c, &places[i]);
-        const struct sim_method *rival = score ? best_rival(s, score) : NULL;
+        double mean;
         if (!score) continue;
+        const struct sim_method *rival = best_rival(s, score, &mean);
         sum += rival ? lead_at(s, rival, score, seed) : NAN;
         n++;
     }
@@ -101,7 +103,8 @@ static int scored(const struct sim_comparison *c, const struct sim_paper_place *
 
 /* ------------------------------------------------------------------ texts */
 
-/* "IN FT, COCO box" of the places that have a score; of a gain with the rival that was the best there. */
+/* "IN FT, COCO box" of the places that have a score; of a gain with the lead in points over the rival that
+ * was the best there, "IN FT (+1.2 over MAE)". */
 static void say_places(char *out, size_t size, const struct sides *s, const struct sim_paper_place *places,
                        int count)
 {
@@ -110,8 +113,10 @@ static void say_places(char *out, size_t size, const struct sides *s, const stru
         const char *score = score_of(s->c, &places[i]);
         if (!score) continue;
         sim_text_append(out, size, "%s%s", gap, described(s->c, &places[i])->title);
-        const struct sim_method *best = s->claim->quantity == SIM_PAPER_GAIN ? best_rival(s, score) : NULL;
-        if (best) sim_text_append(out, size, " (over %s)", best->title);
+        double lead;
+        const struct sim_method *best =
+            s->claim->quantity == SIM_PAPER_GAIN ? best_rival(s, score, &lead) : NULL;
+        if (best) sim_text_append(out, size, " (%+.1f over %s)", 100 * lead, best->title);
         gap = ", ";
     }
 }

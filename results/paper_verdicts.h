@@ -13,8 +13,8 @@ struct sim_judged {
     int first, count;         /* its differences among the parts; count 0: none of what it needs was run */
     enum sim_verdict verdict; /* where count > 0: of `value` supported where every part is, contradicted where
                                  one is; of `gain` its one part's */
-    char on[300];             /* the columns that it was judged on, by their titles */
-    char missing[300];        /* what it needs and was not run, and why; "" for nothing */
+    char on[500]; /* the columns that it was judged on, by their titles; of `gain` with the leads there */
+    char missing[300]; /* what it needs and was not run, and why; "" for nothing */
 };
 
 struct sim_paper_verdicts {

@@ -353,7 +353,8 @@ START_TEST(claims_of_gains)
     ck_assert_int_eq(few->count, 1);
     check_difference(&verdicts.parts.results[few->first], d, SEEDS);
     ck_assert_int_eq(few->verdict, SIM_SUPPORTED);
-    ck_assert_str_eq(few->on, "IN 1% (over MoCo-v3) against IN FT (over MoCo-v3), IN LIN (over MoCo-v3)");
+    ck_assert_str_eq(
+        few->on, "IN 1% (+5.0 over MoCo-v3) against IN FT (+5.0 over MoCo-v3), IN LIN (-5.1 over MoCo-v3)");
     ck_assert_str_eq(few->missing, "not built yet: COCO box, COCO mask");
     for (int i = 0; i < SEEDS; i++) {
         static const int shifted[] = {5, 6, 8};
