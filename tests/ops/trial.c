@@ -150,6 +150,16 @@ static void trial_close(struct trial *t)
 
 /* ------------------------------------------------------------------ what is true */
 
+double trial_loss(struct trial *t, void (*forward)(struct trial *t, double *y), int dy)
+{
+    const int64_t count = t->b[dy].rows * t->b[dy].cols;
+    double *y = checked_calloc((size_t)count, sizeof *y), loss = 0;
+    forward(t, y);
+    for (int64_t i = 0; i < count; i++) loss += y[i] * trial_real(t, dy)[i];
+    free(y);
+    return loss;
+}
+
 /* Derivative of the loss along `direction` (NULL: along entry `at`) of a buffer; five-point stencil. */
 static double slope_of_loss(struct trial *t, struct buffer *x, int64_t at, const double *direction)
 {

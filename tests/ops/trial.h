@@ -166,11 +166,17 @@ static inline const int32_t *trial_indices(struct trial *t, int buffer)
     return t->b[buffer].role == ABSENT ? NULL : (const int32_t *)t->b[buffer].start;
 }
 
+/* For an operation's `loss`: <dy, y>, where `forward` makes y, as large as buffer dy and zero before, from
+ * `real`. */
+double trial_loss(struct trial *t, void (*forward)(struct trial *t, double *y), int dy);
+
 /* Runs every shape and variant (or the one that SIM_CASE names) on every subject; SIM_RANDOM_SHAPES=N in the
  * environment adds N shapes drawn with SIM_RANDOM_SEED (1). */
 void trial_operation(const struct operation *op);
 /* Draws a shape (random_shapes.c); 0: a dimension's name is not known there. */
 int trial_random_shape(const struct operation *op, struct sim_rng *r, int64_t n[TRIAL_DIMS]);
 #define TRIAL_COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
+/* The two fields of an operation that its list of shapes fills. */
+#define TRIAL_SHAPES(list) .shapes = list, .shape_count = TRIAL_COUNT(list)
 
 #endif
