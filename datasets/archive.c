@@ -442,12 +442,5 @@ sim_status sim_archive_list(struct sim_catalogue *c, const char *path, char **pr
 
 sim_status sim_archive_open(struct sim_images *out, const char *path)
 {
-    struct sim_catalogue c = {0};
-    char *prefix;
-    memset(out, 0, sizeof *out);
-    sim_status status = sim_archive_list(&c, path, &prefix);
-    if (status == SIM_OK) status = sim_catalogue_images(out, &c, path, prefix);
-    sim_catalogue_close(&c);
-    free(prefix);
-    return status;
+    return sim_catalogue_open(out, path, sim_archive_list);
 }

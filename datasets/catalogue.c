@@ -312,8 +312,9 @@ static void set_close(void *self)
     free(s);
 }
 
-sim_status sim_catalogue_images(struct sim_images *out, struct sim_catalogue *c, const char *where,
-                                const char *prefix)
+/* Takes the catalogue over, and leaves it empty. */
+static sim_status take_images(struct sim_images *out, struct sim_catalogue *c, const char *where,
+                              const char *prefix)
 {
     SIM_TRY(sim_catalogue_finish(c, where));
     size_t length = strlen(prefix) + 1;
@@ -335,4 +336,17 @@ sim_status sim_catalogue_images(struct sim_images *out, struct sim_catalogue *c,
     memcpy(out->manifest_hash, c->hash, sizeof c->hash);
     memset(c, 0, sizeof *c);
     return SIM_OK;
+}
+
+sim_status sim_catalogue_open(struct sim_images *out, const char *path,
+                              sim_status (*list)(struct sim_catalogue *c, const char *path, char **prefix))
+{
+    struct sim_catalogue c = {0};
+    char *prefix;
+    memset(out, 0, sizeof *out);
+    sim_status status = list(&c, path, &prefix);
+    if (status == SIM_OK) status = take_images(out, &c, path, prefix);
+    sim_catalogue_close(&c);
+    free(prefix);
+    return status;
 }

@@ -54,10 +54,10 @@ void sim_catalogue_close(struct sim_catalogue *c); /* zeroed struct is legal */
 sim_status sim_folder_list(struct sim_catalogue *c, const char *path, char **prefix);
 sim_status sim_archive_list(struct sim_catalogue *c, const char *path, char **prefix);
 
-/* Finishes `c` and moves it into a set of images, leaving it empty; on failure it stays the caller's to
- * close. An image is called prefix + path; those without bytes in memory are files of that name. */
-sim_status sim_catalogue_images(struct sim_images *out, struct sim_catalogue *c, const char *where,
-                                const char *prefix);
+/* The set of what `list` finds at `path`.  An image is called prefix + path; those without bytes in memory
+ * are files of that name. */
+sim_status sim_catalogue_open(struct sim_images *out, const char *path,
+                              sim_status (*list)(struct sim_catalogue *c, const char *path, char **prefix));
 
 /* Is this an image file?  1: by its name (.jpg, .jpeg, .png) or its first bytes; 0: no; -1: the name does not
  * say and `head` is NULL, ask again with the first bytes. */

@@ -130,12 +130,5 @@ sim_status sim_folder_list(struct sim_catalogue *c, const char *path, char **pre
 
 sim_status sim_folder_open(struct sim_images *out, const char *path)
 {
-    struct sim_catalogue c = {0};
-    char *prefix;
-    memset(out, 0, sizeof *out);
-    sim_status status = sim_folder_list(&c, path, &prefix);
-    if (status == SIM_OK) status = sim_catalogue_images(out, &c, path, prefix);
-    sim_catalogue_close(&c);
-    free(prefix);
-    return status;
+    return sim_catalogue_open(out, path, sim_folder_list);
 }

@@ -85,13 +85,7 @@ static void restore_backward_declare(struct trial *t)
 
 static double restore_loss(struct trial *t)
 {
-    const int64_t count = t->n[0] * (1 + t->n[3]) * t->n[2];
-    double *y = calloc((size_t)count, sizeof *y), sum = 0;
-    if (!y) ck_abort_msg("no memory for a test");
-    restore_true(t, y);
-    for (int64_t i = 0; i < count; i++) sum += y[i] * trial_real(t, RESTORE_DY)[i];
-    free(y);
-    return sum;
+    return trial_loss(t, restore_true, RESTORE_DY);
 }
 
 static void restore_backward_call(struct trial *t, const struct sim_ops *o)
@@ -178,12 +172,10 @@ static void pixel_call(struct trial *t, const struct sim_ops *o)
 
 /* ------------------------------------------------------------------ the table */
 
-#define SHAPES(list) .shapes = list, .shape_count = TRIAL_COUNT(list)
-
 static const struct operation operations[] = {
     {.name = "restore_tokens",
      .dims = "batch taken dim patches",
-     SHAPES(restore_shapes),
+     TRIAL_SHAPES(restore_shapes),
      .variants = 1,
      .declare = restore_declare,
      .reference = restore_reference,
@@ -191,14 +183,14 @@ static const struct operation operations[] = {
      .exact = 1},
     {.name = "restore_tokens_backward",
      .dims = "batch taken dim patches",
-     SHAPES(restore_shapes),
+     TRIAL_SHAPES(restore_shapes),
      .variants = 1,
      .declare = restore_backward_declare,
      .loss = restore_loss,
      .call = restore_backward_call},
     {.name = "pixel_loss",
      .dims = "batch side patch taken",
-     SHAPES(pixel_shapes),
+     TRIAL_SHAPES(pixel_shapes),
      .variants = 8,
      .declare = pixel_declare,
      .reference = pixel_reference,
